@@ -1,1 +1,30 @@
-"""Dropout, measured."""
+"""Dropout, measured: layers, networks and training behind a book that computes its own claims.
+
+The most used names are here; the modules hold the rest: ``masks``, ``layers``, ``penalties``, ``networks``,
+``datasets``, ``training``, ``calibration``, ``claims``, ``conventions``, ``figures``, ``widgets`` and ``runtime``.
+"""
+
+from dropout_lessons import datasets
+from dropout_lessons.claims import check
+from dropout_lessons.layers import DropBlock, DropConnect, Dropout, GaussianDropout, SpatialDropout
+from dropout_lessons.masks import enumerate_masks, expected_distinct_masks, mask_log_prob, sample_mask
+from dropout_lessons.networks import MLP
+from dropout_lessons.training import Recipe, evaluate, fit
+
+__all__ = [
+    "MLP",
+    "DropBlock",
+    "DropConnect",
+    "Dropout",
+    "GaussianDropout",
+    "Recipe",
+    "SpatialDropout",
+    "check",
+    "datasets",
+    "enumerate_masks",
+    "evaluate",
+    "expected_distinct_masks",
+    "fit",
+    "mask_log_prob",
+    "sample_mask",
+]

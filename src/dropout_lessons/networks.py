@@ -1,0 +1,155 @@
+"""The networks of the course. Their layers have names, so that diagnostics can ask for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from dropout_lessons.layers import Dropout
+from dropout_lessons.masks import check_keep_prob
+
+__all__ = ["MLP", "HiddenLayer", "evaluating"]
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[nn.Module]:
+    """Put every layer of a network into evaluation mode for a block, and restore each layer's own mode after it.
+
+    Example:
+        >>> network = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5))
+        >>> with evaluating(network):
+        ...     network.training
+        False
+        >>> network.training
+        True
+    """
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield network
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+class HiddenLayer(nn.Linear):
+    r"""A dense layer of ReLU units, :math:`h = \max(0, Wx + b)`, with He's initial weights and zero biases.
+
+    Args:
+        in_features: Number of inputs.
+        out_features: Number of units.
+        generator: Source of the initial weights; PyTorch's global generator when None.
+
+    Shape:
+        Input ``(..., in_features)``, output ``(..., out_features)``.
+
+    Example:
+        >>> bool((HiddenLayer(3, 5)(torch.randn(10, 3)) >= 0).all())
+        True
+
+    Source: He et al. 2015 for the initialization.
+    """
+
+    def __init__(self, in_features: int, out_features: int, *, generator: torch.Generator | None = None) -> None:
+        super().__init__(in_features, out_features)
+        _initialize(self, generator)
+
+    def forward(self, x: Float[Tensor, "*batch in_features"]) -> Float[Tensor, "*batch out_features"]:
+        """Compute the units' outputs."""
+        return super().forward(x).relu()
+
+
+def _initialize(layer: nn.Linear, generator: torch.Generator | None) -> None:
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+    nn.init.zeros_(layer.bias)
+
+
+class MLP(nn.Module):
+    r"""A multilayer perceptron of ReLU units with dropout on its input and on each hidden layer.
+
+    .. math:: h^{(l)} = \max(0, W^{(l)} \tilde h^{(l-1)} + b^{(l)}), \qquad
+              \tilde h^{(l)} = m^{(l)} \odot h^{(l)} / p_l, \qquad \tilde h^{(0)} = m^{(0)} \odot x / p_0
+
+    The modules are named ``input_dropout``, ``hidden1``, ``hidden1_dropout``, ``hidden2``, ..., ``output``.
+
+    Args:
+        sizes: Number of inputs, of units in each hidden layer, and of outputs, such as ``[784, 256, 256, 10]``.
+        keep_prob: :math:`p` of the hidden layers, one for all or one for each.
+        input_keep_prob: :math:`p_0` of the input.
+        dropout: Makes a dropout layer from its ``keep_prob``; :class:`~dropout_lessons.layers.Dropout` by default.
+        generator: Source of the initial weights; PyTorch's global generator when None.
+
+    Shape:
+        Input ``(batch, sizes[0])``, output ``(batch, sizes[-1])``: logits.
+
+    Raises:
+        ValueError: If the sizes or keep probabilities are out of range, or do not fit each other.
+
+    Example:
+        >>> network = MLP([784, 256, 256, 10], keep_prob=0.5, input_keep_prob=0.8)
+        >>> network(torch.rand(32, 784)).shape
+        torch.Size([32, 10])
+        >>> only_even_units = torch.arange(256) % 2 == 0
+        >>> network(torch.rand(32, 784), masks={"hidden1": only_even_units}).shape
+        torch.Size([32, 10])
+
+    Source: Srivastava et al. 2014, Section 4.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        *,
+        keep_prob: float | Sequence[float] = 1.0,
+        input_keep_prob: float = 1.0,
+        dropout: Callable[[float], nn.Module] = Dropout,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        sizes = list(sizes)
+        if len(sizes) < 2 or not all(isinstance(size, int) and size > 0 for size in sizes):
+            raise ValueError(f"sizes must be two or more positive integers, such as [784, 256, 10], got {sizes}")
+        n_hidden = len(sizes) - 2
+        keep_probs = list(keep_prob) if isinstance(keep_prob, Sequence) else [keep_prob] * n_hidden
+        if len(keep_probs) != n_hidden:
+            raise ValueError(
+                f"keep_prob must be one number or one for each of the {n_hidden} hidden layers of {sizes}, got {keep_prob}"
+            )
+        # Checked here so that the error names the right argument, also where `dropout` makes other layers.
+        check_keep_prob(input_keep_prob, name="input_keep_prob")
+        self.sizes = tuple(sizes)
+        self.hidden_names = tuple(f"hidden{i + 1}" for i in range(n_hidden))
+        self.input_dropout = dropout(input_keep_prob)
+        for i, name in enumerate(self.hidden_names):
+            check_keep_prob(keep_probs[i])
+            self.add_module(name, HiddenLayer(sizes[i], sizes[i + 1], generator=generator))
+            self.add_module(f"{name}_dropout", dropout(keep_probs[i]))
+        self.output = nn.Linear(sizes[-2], sizes[-1])
+        _initialize(self.output, generator)
+
+    def forward(
+        self, x: Float[Tensor, "batch inputs"], masks: Mapping[str, Bool[Tensor, ...]] | None = None
+    ) -> Float[Tensor, "batch outputs"]:
+        """Compute logits; ``masks``, by ``"input"`` or hidden layer's name, run one named subnetwork in either mode."""
+        if x.dim() != 2 or x.shape[1] != self.sizes[0]:
+            raise ValueError(
+                f"x must be (batch, {self.sizes[0]}), got shape {tuple(x.shape)}; images need x.flatten(1)"
+            )
+        masks = {} if masks is None else masks
+        unknown = set(masks) - {"input", *self.hidden_names}
+        if unknown:
+            raise ValueError(f"masks names {sorted(unknown)}, but the layers are {['input', *self.hidden_names]}")
+        h = self._drop("input", x, masks)
+        for name in self.hidden_names:
+            h = self._drop(name, self.get_submodule(name)(h), masks)
+        logits: Tensor = self.output(h)
+        return logits
+
+    def _drop(self, name: str, h: Tensor, masks: Mapping[str, Tensor]) -> Tensor:
+        layer = self.get_submodule(f"{name}_dropout")
+        dropped: Tensor = layer(h, masks[name]) if name in masks else layer(h)
+        return dropped

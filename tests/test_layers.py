@@ -1,0 +1,445 @@
+import copy
+import itertools
+import math
+import pickle
+import shutil
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.func import functional_call
+
+from dropout_lessons.layers import DropBlock, DropConnect, Dropout, GaussianDropout, SpatialDropout
+
+SCALINGS = ["inverted", "standard"]
+IMAGES = (8, 6, 5, 7)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def every_layer(keep_prob: float, generator: torch.Generator | None = None, dtype=torch.float32):
+    """Each layer of the family, as a function on images (8, 6, 5, 7)."""
+    layers = [GaussianDropout(keep_prob, generator=generator)]
+    for scaling in SCALINGS:
+        layers += [
+            Dropout(keep_prob, scaling=scaling, generator=generator),
+            SpatialDropout(keep_prob, scaling=scaling, generator=generator),
+            DropBlock(keep_prob, block_size=3, scaling=scaling, generator=generator),
+            DropConnect(7, 4, keep_prob, scaling=scaling, generator=generator, dtype=dtype),
+        ]
+    return layers
+
+
+def name(layer: nn.Module) -> str:
+    return repr(layer).replace("\n", "")
+
+
+LAYERS = [pytest.param(layer, id=name(layer)) for layer in every_layer(0.6)]
+
+
+# --- distribution ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keep_prob", [0.05, 0.3, 0.5, 0.8, 0.99])
+@pytest.mark.parametrize("scaling", SCALINGS)
+def test_mean_and_variance_are_those_of_a_scaled_bernoulli_variable(keep_prob, scaling):
+    n = 1_000_000
+    out = Dropout(keep_prob, scaling=scaling, generator=seeded())(torch.ones(n, dtype=torch.float64))
+    scale = 1 / keep_prob if scaling == "inverted" else 1.0
+    mean, variance = scale * keep_prob, scale**2 * keep_prob * (1 - keep_prob)
+    assert out.unique().tolist() == [0.0, pytest.approx(scale)]
+    assert abs(out.mean().item() - mean) < 5 * math.sqrt(variance / n)
+    # The variance of a two-valued sample of known scale is fixed by its mean; its error follows by the delta method.
+    slack = (
+        5 * scale**2 * abs(1 - 2 * keep_prob) * math.sqrt(keep_prob * (1 - keep_prob) / n) + 50 * scale**2 / n
+    )
+    assert abs(out.var().item() - variance) < slack
+
+
+@pytest.mark.parametrize("keep_prob", [0.2, 0.5, 0.8])
+def test_inverted_dropout_has_the_distribution_of_nn_dropout(keep_prob):
+    # Counts of kept units in rows of 8 against those of nn.Dropout: a two-sample chi-square with 8 degrees of freedom.
+    rows = torch.ones(100_000, 8)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        theirs = nn.Dropout(1 - keep_prob)(rows)
+    ours = Dropout(keep_prob, generator=seeded(1))(rows)
+    assert torch.allclose(ours.unique(), theirs.unique())
+    a, b = (torch.bincount((out > 0).sum(1), minlength=9).double() for out in (ours, theirs))
+    seen = (a + b) > 0
+    chi_square = ((a - b)[seen] ** 2 / (a + b)[seen]).sum().item()
+    assert chi_square < 60  # P < 1e-9
+
+
+@pytest.mark.parametrize("keep_prob", [0.2, 0.5, 0.8])
+def test_gaussian_dropout_matches_the_two_moments_of_inverted_dropout(keep_prob):
+    n = 1_000_000
+    noise = GaussianDropout(keep_prob, generator=seeded())(torch.ones(n, dtype=torch.float64))
+    variance = (1 - keep_prob) / keep_prob
+    assert abs(noise.mean().item() - 1) < 5 * math.sqrt(variance / n)
+    assert abs(noise.var().item() - variance) < 5 * variance * math.sqrt(2 / n)
+
+
+def test_spatial_dropout_drops_whole_channels_independently():
+    kept = SpatialDropout(0.7, generator=seeded())(torch.ones(500, 40, 3, 2)) > 0
+    per_channel = kept.flatten(2)
+    assert torch.equal(per_channel.all(-1), per_channel.any(-1))
+    n = 500 * 40
+    assert abs(per_channel[..., 0].double().mean().item() - 0.7) < 5 * math.sqrt(0.7 * 0.3 / n)
+    assert not (per_channel[0] == per_channel[1]).all()
+
+
+@pytest.mark.parametrize(("keep_prob", "block_size"), [(0.9, 3), (0.5, 3), (0.7, 5), (0.2, 2)])
+def test_drop_block_keeps_every_position_with_probability_keep_prob(keep_prob, block_size):
+    n = 40_000
+    kept = DropBlock(keep_prob, block_size, generator=seeded())(torch.ones(n, 1, 6, 5)) > 0
+    share = kept.double().mean(dim=(0, 1))  # corners, edges and the inside alike
+    assert ((share - keep_prob).abs() < 5 * math.sqrt(keep_prob * (1 - keep_prob) / n)).all()
+
+
+def test_drop_block_drops_blocks():
+    dropped = DropBlock(0.9, 3, generator=seeded())(torch.ones(2000, 1, 12, 12)) == 0
+    inside = dropped[:, 0, 2:-2, 2:-2]
+    neighbor = dropped[:, 0, 2:-2, 3:-1]
+    # Given one dropped position, its neighbor is dropped too in at least the 2/3 of cases where one block covers both.
+    assert (inside & neighbor).sum() / inside.sum() > 2 / 3
+
+
+def test_drop_block_of_size_one_is_dropout():
+    x = torch.randn(IMAGES)
+    assert torch.equal(DropBlock(0.6, 1, generator=seeded())(x), Dropout(0.6, generator=seeded())(x))
+
+
+def test_drop_connect_drops_weights_with_probability_keep_prob_and_never_the_bias():
+    layer = DropConnect(50, 40, keep_prob=0.3, generator=seeded())
+    nn.init.ones_(layer.weight)
+    nn.init.constant_(layer.bias, 5.0)
+    with torch.no_grad():
+        weights = torch.stack([layer(torch.eye(50)) - 5 for _ in range(200)])
+    values = weights.unique()
+    assert values.min() == 0
+    assert torch.allclose(values[values > 1e-3], torch.tensor(1 / 0.3), atol=1e-5)
+    n = weights.numel()
+    assert abs((weights > 1e-3).double().mean().item() - 0.3) < 5 * math.sqrt(0.3 * 0.7 / n)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_the_mean_over_masks_is_the_test_time_output(layer):
+    layer = copy.deepcopy(layer)
+    x = torch.randn(1, 6, 5, 7, generator=seeded(1))
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(2)
+        draws = torch.stack([layer(x) for _ in range(20_000)]).double()
+    expected = layer.eval()(x).double()
+    sigma = draws.std(0) / math.sqrt(len(draws))
+    assert ((draws.mean(0) - expected).abs() <= 5.5 * sigma + 1e-6).all()
+
+
+# --- modes, states, data types --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_evaluation_is_deterministic_and_draws_nothing(layer):
+    layer = copy.deepcopy(layer).eval()
+    x = torch.randn(IMAGES)
+    state = torch.get_rng_state()
+    first = layer(x)
+    assert torch.equal(first, layer(x))
+    assert torch.equal(state, torch.get_rng_state())
+    assert not torch.equal(layer.train()(x), first)
+
+
+def test_inverted_scaling_is_the_identity_at_test_time_and_standard_multiplies_by_keep_prob():
+    x = torch.randn(10)
+    assert torch.equal(Dropout(0.3).eval()(x), x)
+    assert torch.equal(Dropout(0.3, scaling="standard").eval()(x), x * 0.3)
+    layer = DropConnect(10, 2, 0.3, scaling="standard", bias=False).eval()
+    assert torch.allclose(layer(x), 0.3 * x @ layer.weight.T)
+
+
+@pytest.mark.parametrize("layer", every_layer(1.0), ids=name)
+def test_keep_prob_one_is_the_identity(layer):
+    x = torch.randn(IMAGES)
+    expected = nn.functional.linear(x, layer.weight, layer.bias) if isinstance(layer, DropConnect) else x
+    assert torch.equal(layer(x), expected)
+    assert torch.equal(layer.eval()(x), expected)
+
+
+@pytest.mark.parametrize("keep_prob", [5e-324, 1e-300, 1e-40, 1e-10, 1e-3])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_no_keep_prob_makes_a_nan(keep_prob, dtype):
+    x = torch.rand(IMAGES, dtype=dtype).add_(0.1)
+    for layer in every_layer(keep_prob, seeded(), dtype):
+        inputs = x.clone().requires_grad_()
+        out = layer(inputs)
+        out.backward(torch.ones_like(out))
+        assert not out.isnan().any()
+        assert not inputs.grad.isnan().any()
+
+
+def test_drop_block_with_everything_dropped_is_zero():
+    layer = DropBlock(1e-12, 3, generator=seeded())
+    assert (layer(torch.ones(IMAGES)) == 0).all()
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_the_data_type_is_kept(layer, dtype):
+    layer = copy.deepcopy(layer).to(dtype)
+    x = torch.randn(IMAGES, dtype=dtype)
+    assert layer(x).dtype == dtype
+    assert layer.eval()(x).dtype == dtype
+
+
+@pytest.mark.parametrize("keep_prob", [0.5, 1.0])
+def test_integer_inputs_are_refused(keep_prob):
+    for layer in (Dropout(keep_prob), GaussianDropout(keep_prob)):
+        with pytest.raises(
+            TypeError, match=r"floating-point tensor, got torch.int64; convert with x.float\(\)"
+        ):
+            layer(torch.ones(3, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_autocast_changes_no_more_than_it_does_for_torchs_layers(layer):
+    layer = copy.deepcopy(layer)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = layer(torch.randn(IMAGES))
+    assert out.dtype == (torch.bfloat16 if isinstance(layer, DropConnect) else torch.float32)
+    assert out.isfinite().all()
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_no_grad_and_gradient_mode_draw_the_same(layer):
+    layer = copy.deepcopy(layer)
+    x = torch.randn(IMAGES, requires_grad=True)
+    outs = []
+    for context in (torch.no_grad(), torch.enable_grad(), torch.inference_mode()):
+        with torch.random.fork_rng(), context:
+            torch.manual_seed(3)
+            outs.append(layer(x).detach().clone())
+    assert torch.equal(outs[0], outs[1])
+    assert torch.equal(outs[0], outs[2])
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_the_input_is_never_changed(layer):
+    layer = copy.deepcopy(layer)
+    x = torch.randn(IMAGES)
+    before = x.clone()
+    layer(x)
+    layer.eval()(x)
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_given_generator_makes_layers_reproducible_and_leaves_the_global_one_alone(layer):
+    x = torch.randn(IMAGES)
+    state = torch.get_rng_state()
+    layer = copy.deepcopy(layer)
+    target = layer.weight_dropout if isinstance(layer, DropConnect) else layer
+    outs = []
+    for _ in range(2):
+        target.generator = seeded(9)
+        outs.append(torch.stack([layer(x), layer(x)]))
+    assert torch.equal(outs[0], outs[1])
+    assert not torch.equal(outs[0][0], outs[0][1])
+    assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
+def test_copies_and_pickles_continue_the_same_stream_apart(clone):
+    layer = Dropout(0.5, generator=seeded(4))
+    x = torch.ones(100)
+    layer(x)
+    twin = clone(layer)
+    assert torch.equal(layer(x), twin(x))
+    assert twin.generator is not layer.generator
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_layer_can_be_copied_and_pickled(layer):
+    x = torch.randn(IMAGES)
+    for twin in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert repr(twin) == repr(layer)
+        assert torch.equal(twin.eval()(x), copy.deepcopy(layer).eval()(x))
+
+
+def test_functional_call_replaces_the_weights():
+    net = nn.Sequential(nn.Linear(4, 3), Dropout(0.5, generator=seeded(1)), DropConnect(3, 2, 0.5))
+    zeros = {key: torch.zeros_like(value) for key, value in net.state_dict().items()}
+    assert (functional_call(net, zeros, torch.randn(5, 4)) == 0).all()
+    assert set(zeros) == {
+        "0.weight",
+        "0.bias",
+        "2.weight",
+        "2.bias",
+    }  # dropout adds no parameter and no buffer
+
+
+def test_a_given_mask_names_the_subnetwork_in_either_mode():
+    x, mask = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([True, False, True])
+    for mode in (True, False):
+        assert Dropout(0.5).train(mode)(x, mask).tolist() == [2.0, 0.0, 6.0]
+        assert Dropout(0.5, scaling="standard").train(mode)(x, mask).tolist() == [1.0, 0.0, 3.0]
+        assert Dropout(1.0).train(mode)(x, mask).tolist() == [1.0, 0.0, 3.0]
+
+
+# --- gradients ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layer", every_layer(0.6, seeded(), torch.float64), ids=name)
+def test_gradients_and_second_gradients_are_exact(layer):
+    target = layer.weight_dropout if isinstance(layer, DropConnect) else layer
+    x = torch.randn(2, 3, 4, 7, dtype=torch.float64, requires_grad=True)
+
+    def redraw(x):
+        target.generator = seeded(6)  # the same mask at every evaluation
+        return layer(x) * x.sum()  # a product, so that second derivatives are not zero
+
+    assert torch.autograd.gradcheck(redraw, (x,))
+    assert torch.autograd.gradgradcheck(redraw, (x,))
+
+
+@given(keep_prob=st.floats(0.05, 0.95), scaling=st.sampled_from(SCALINGS))
+def test_the_backward_pass_uses_the_mask_of_the_forward_pass(keep_prob, scaling):
+    x = torch.rand(200).add_(0.5).requires_grad_()
+    out = Dropout(keep_prob, scaling=scaling)(x)
+    gradient = torch.rand(200)
+    out.backward(gradient)
+    assert torch.allclose(x.grad, gradient * out.detach() / x.detach())
+
+
+def test_backward_keeps_one_byte_an_entry_and_no_more_than_torch():
+    def saved_bytes(layer):
+        saved = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t) or t, lambda t: t):
+            layer(torch.randn(1000, requires_grad=True))
+        return sum(t.numel() * t.element_size() for t in saved)
+
+    assert saved_bytes(Dropout(0.5)) == 1000
+    assert saved_bytes(Dropout(0.5)) <= saved_bytes(nn.Dropout(0.5))
+    assert saved_bytes(GaussianDropout(0.5)) <= saved_bytes(nn.Dropout(0.5))
+
+
+# --- torch.compile --------------------------------------------------------------------------------------------
+
+backends = ["eager", "aot_eager"] + ["inductor"] * any(map(shutil.which, ("g++", "clang++")))
+
+
+@pytest.mark.filterwarnings("ignore")  # torch.compile's own
+@pytest.mark.parametrize("backend", backends)
+@pytest.mark.parametrize("generator", [None, 3])
+def test_compiled_dropout_draws_fresh_masks_with_the_right_rate_and_gradient(backend, generator):
+    torch.compiler.reset()
+    layer = Dropout(0.7, generator=None if generator is None else seeded(generator))
+    compiled = torch.compile(layer, backend=backend, fullgraph=generator is None)
+    n = 100_000
+    x = torch.ones(n, requires_grad=True)
+    first = compiled(x)
+    first.sum().backward()
+    kept = (first > 0).double().mean().item()
+    assert abs(kept - 0.7) < 5 * math.sqrt(0.7 * 0.3 / n)
+    assert torch.allclose(first.unique().detach(), torch.tensor([0.0, 1 / 0.7]))
+    assert torch.equal(x.grad, first.detach())
+    assert not torch.equal(first, compiled(x))
+    compiled.eval()
+    assert torch.equal(compiled(x), x)
+    torch.compiler.reset()
+
+
+# --- torch's own cases, test/nn/test_dropout.py, restated for keep_prob ---------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cls", "shape"),
+    [
+        (Dropout, (1000,)),
+        (SpatialDropout, (1000, 4, 6)),
+        (SpatialDropout, (1000, 4, 3, 2)),
+        (SpatialDropout, (1000, 3, 2, 2, 3)),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_torch_case_means_of_output_and_gradient(cls, shape, dtype):
+    x = torch.full(shape, 0.8, dtype=dtype)
+    inputs = x.clone().requires_grad_()
+    module = cls(0.8, generator=seeded())
+    out = module(inputs)
+    out.backward(x)
+    for tensor in (out, inputs.grad):
+        assert tensor.is_contiguous()
+        assert abs(tensor.float().mean().item() - 0.8) < 0.05
+    assert torch.equal(module.eval()(x), x)
+
+
+@pytest.mark.parametrize("cls", [Dropout, SpatialDropout])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("keep_prob", [1.0, 1 - 1e-10])
+def test_torch_case_discontiguous_inputs_keep_layout_and_values(cls, memory_format, keep_prob):
+    x = torch.ones(2, 3, 3, 3)
+    strided = torch.empty(2, 3, 3, 6, memory_format=memory_format)[..., ::2].copy_(x)
+    out = cls(keep_prob, generator=seeded())(strided)
+    if keep_prob < 1:
+        assert out.is_contiguous(memory_format=memory_format)
+    assert torch.equal(out, strided)
+
+
+@pytest.mark.parametrize("cls", [Dropout, SpatialDropout])
+def test_torch_case_every_permutation_of_strides_is_preserved(cls):
+    x = torch.ones(2, 3, 4, 5)
+    for order, shift in itertools.product(
+        itertools.permutations(range(4)), itertools.product((0, 1), repeat=2)
+    ):
+        inverse = tuple(torch.tensor(order).argsort().tolist())
+        permuted = x.permute(order).contiguous().permute(inverse)[shift[0] :, shift[1] :]
+        for keep_prob in (1 - 1e-10, 0.5):
+            out = cls(keep_prob, generator=seeded(11))(permuted)
+            assert out.permute(order).is_contiguous()
+            assert torch.equal(out, permuted) == (keep_prob > 0.9)
+
+
+def test_torch_case_channels_are_dropped_whole_or_not_at_all():
+    for shape in [(10, 4, 2), (10, 4, 2, 2), (10, 4, 2, 2, 2)]:
+        counts = SpatialDropout(0.5, generator=seeded())(torch.ones(shape)).flatten(2).count_nonzero(dim=-1)
+        assert set(counts.unique().tolist()) == {0, math.prod(shape[2:])}
+
+
+def test_torch_case_empty_inputs():
+    for layer in (Dropout(0.5), GaussianDropout(0.5)):
+        assert layer(torch.tensor([])).shape == (0,)
+    assert SpatialDropout(0.5)(torch.empty(0, 3, 4, 4)).shape == (0, 3, 4, 4)
+    assert DropBlock(0.5, 3)(torch.empty(0, 3, 4, 4)).shape == (0, 3, 4, 4)
+
+
+@pytest.mark.parametrize(
+    "make", [Dropout, GaussianDropout, SpatialDropout, DropBlock, lambda k: DropConnect(2, 2, k)]
+)
+def test_torch_case_invalid_probabilities(make):
+    for keep_prob in (0, -0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match="keep_prob must be in"):
+            make(keep_prob)
+    with pytest.raises(TypeError, match="keep_prob must be a number"):
+        make("0.5")
+
+
+# --- bad input ------------------------------------------------------------------------------------------------
+
+
+def test_unknown_scaling_is_refused_with_what_is_allowed():
+    with pytest.raises(ValueError, match=r'"inverted".*"standard".*got \'upside down\''):
+        Dropout(0.5, scaling="upside down")
+
+
+def test_inputs_without_the_needed_axes_are_refused():
+    with pytest.raises(ValueError, match=r"at least one spatial axis, got shape \(4, 3\)"):
+        SpatialDropout(0.5)(torch.ones(4, 3))
+    with pytest.raises(ValueError, match=r"\(batch, channels, height, width\), got shape \(4, 3\)"):
+        DropBlock(0.5)(torch.ones(4, 3))
+    for block_size in (0, 2.5, True):
+        with pytest.raises(ValueError, match="block_size must be a positive integer"):
+            DropBlock(0.5, block_size)
