@@ -1,0 +1,72 @@
+import ast
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+
+import dropout_lessons
+from dropout_lessons import runtime
+
+SOURCE = Path(dropout_lessons.__file__).parent
+# Ground floor first: a module imports only from floors below its own.
+FLOORS = [
+    {"masks", "runtime"},
+    {"layers", "conventions"},
+    {"penalties"},
+    {"networks"},
+    {"datasets"},
+    {"training"},
+    {"calibration"},
+    {"claims"},
+    {"figures"},
+    {"widgets"},
+]
+FLOOR_OF = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
+
+
+def module_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_go_down_the_floors(path):
+    module = module_of(path)
+    if module == "__init__":
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dropout_lessons"):
+            parts = (node.module or "").split(".")[1:]
+            imported = {parts[0]} if parts else {alias.name for alias in node.names}
+            for other in imported - {module}:
+                assert FLOOR_OF[other] < FLOOR_OF[module], f"{module} imports {other}, which is not below it"
+
+
+@pytest.mark.parametrize("module", sorted(FLOOR_OF))
+def test_every_public_name_exists_and_is_documented(module):
+    imported = importlib.import_module(f"dropout_lessons.{module}")
+    assert imported.__doc__
+    for name in imported.__all__:
+        member = getattr(imported, name)
+        if inspect.isclass(member) or inspect.isfunction(member):
+            assert inspect.getdoc(member), f"{module}.{name} has no docstring"
+
+
+def test_the_most_used_names_are_importable_from_the_package():
+    for name in dropout_lessons.__all__:
+        assert hasattr(dropout_lessons, name)
+
+
+def test_the_package_never_seeds_or_draws_from_numpy_globally():
+    for path in SOURCE.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert "np.random.seed" not in text
+        assert text.count("torch.manual_seed(") == (1 if path.name == "training.py" else 0)  # inside fork_rng
+
+
+def test_an_unknown_scale_is_refused(monkeypatch):
+    monkeypatch.setenv("DROPOUT_LESSONS_SCALE", "planet")
+    with pytest.raises(ValueError, match=r"one of \['lecture', 'workstation'\], got 'planet'"):
+        runtime.seeds()
+    monkeypatch.setenv("DROPOUT_LESSONS_SCALE", "workstation")
+    assert len(runtime.seeds()) == 20

@@ -1,0 +1,335 @@
+import copy
+import io
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from dropout_lessons import datasets
+from dropout_lessons.datasets import Split
+from dropout_lessons.layers import Dropout
+from dropout_lessons.networks import MLP
+from dropout_lessons.training import Recipe, evaluate, fit
+
+DIGITS = datasets.load("digits", train=200)
+QUICK = Recipe(epochs=6, batch_size=50)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def small_network(**options) -> MLP:
+    return MLP([64, 32, 16, 10], generator=seeded(), **options)
+
+
+def parameters(network: nn.Module) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+
+
+def plain_loop(network: nn.Module, split: Split, recipe: Recipe) -> None:
+    """What fit should do for SGD with momentum, a linear decay and penalties, written from the formulas."""
+    order, velocity = seeded(recipe.seed), [torch.zeros_like(p) for p in network.parameters()]
+    steps, step = recipe.epochs * math.ceil(len(split.y) / recipe.batch_size), 0
+    for _ in range(recipe.epochs):
+        permutation = torch.randperm(len(split.y), generator=order)
+        for start in range(0, len(split.y), recipe.batch_size):
+            batch = permutation[start : start + recipe.batch_size]
+            gradients = torch.autograd.grad(
+                F.cross_entropy(network(split.x[batch]), split.y[batch]), network.parameters()
+            )
+            rate = recipe.learning_rate * (1 - step / steps)
+            with torch.no_grad():
+                for v, w, g in zip(velocity, network.parameters(), gradients, strict=True):
+                    penalty = recipe.weight_decay * w + recipe.l1 * w.sign() if w.dim() > 1 else 0
+                    v.mul_(recipe.momentum).add_(g + penalty)
+                    w.sub_(rate * v)
+                    if recipe.max_norm is not None and w.dim() > 1:
+                        w.mul_((recipe.max_norm / w.norm(dim=1, keepdim=True)).clamp(max=1))
+            step += 1
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"weight_decay": 0.01}, {"l1": 0.001}, {"max_norm": 0.8}, {"batch_size": 64, "seed": 5}]
+)
+def test_fit_takes_the_steps_of_the_formulas(options):
+    recipe = Recipe(**{"epochs": 3, "batch_size": 50, "learning_rate": 0.05, **options})
+    fitted, expected = small_network(), small_network()
+    fit(fitted, DIGITS, recipe)
+    plain_loop(expected, DIGITS.train, recipe)
+    torch.testing.assert_close(parameters(fitted), parameters(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_adam_takes_the_steps_of_torchs_adam():
+    recipe = Recipe(epochs=1, batch_size=200, optimizer="adam", learning_rate=0.01, decay="none")
+    fitted, expected = small_network(), small_network()
+    fit(fitted, DIGITS, recipe)
+    optimizer = torch.optim.Adam(expected.parameters(), lr=0.01)
+    order = torch.randperm(200, generator=seeded(recipe.seed))
+    F.cross_entropy(expected(DIGITS.train.x[order]), DIGITS.train.y[order]).backward()
+    optimizer.step()
+    torch.testing.assert_close(parameters(fitted), parameters(expected))
+
+
+def test_a_numeric_decay_multiplies_the_learning_rate_after_each_epoch():
+    # Without momentum and with a batch of everything, one step an epoch: the ratio of steps shows the rate.
+    data = Split(torch.ones(4, 2), torch.zeros(4, dtype=torch.int64))
+
+    class Slope(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.zeros(()))
+
+        def forward(self, x):  # small slopes, so that the gradient hardly changes from step to step
+            return torch.stack([1e-4 * self.w.expand(len(x)), torch.zeros(len(x))], dim=1)
+
+    positions = []
+    for epochs in (1, 2, 3):
+        network = Slope()
+        fit(network, data, Recipe(epochs=epochs, batch_size=4, momentum=0, decay=0.5))
+        positions.append(network.w.item())
+    steps = [positions[0], positions[1] - positions[0], positions[2] - positions[1]]
+    assert steps[1] / steps[0] == pytest.approx(0.5, rel=1e-3)
+    assert steps[2] / steps[1] == pytest.approx(0.5, rel=1e-3)
+
+
+def test_fits_are_a_function_of_the_seed_whatever_was_drawn_before():
+    results = []
+    for noise in (0, 3):
+        torch.rand(noise)
+        network = small_network(keep_prob=0.5, input_keep_prob=0.8)
+        history = fit(network, DIGITS, QUICK)
+        results.append((parameters(network), history.train_loss))
+    assert torch.equal(results[0][0], results[1][0])
+    assert results[0][1] == results[1][1]
+    other = small_network(keep_prob=0.5, input_keep_prob=0.8)
+    fit(other, DIGITS, Recipe(epochs=6, batch_size=50, seed=1))
+    assert not torch.equal(parameters(other), results[0][0])
+
+
+def test_fit_leaves_global_random_state_and_modes_as_they_were():
+    network = small_network(keep_prob=0.5)
+    network.hidden1_dropout.eval()
+    state, modes = torch.get_rng_state(), [module.training for module in network.modules()]
+    fit(network, DIGITS, QUICK)
+    assert torch.equal(state, torch.get_rng_state())
+    assert [module.training for module in network.modules()] == modes
+
+
+def test_how_often_a_fit_is_evaluated_does_not_change_it():
+    often, rarely = small_network(keep_prob=0.5), small_network(keep_prob=0.5)
+    every = fit(often, DIGITS, QUICK)
+    some = fit(rarely, DIGITS, QUICK, evaluate_every=4)
+    assert torch.equal(parameters(often), parameters(rarely))
+    assert every.epoch == [1, 2, 3, 4, 5, 6]
+    assert some.epoch == [4, 6]
+    assert some.validation_loss == [every.validation_loss[3], every.validation_loss[5]]
+
+
+def test_history_is_what_evaluate_says_of_the_finished_network():
+    network = small_network(keep_prob=0.5)
+    history = fit(network, DIGITS, QUICK)
+    assert (history.train_loss[-1], history.train_error[-1]) == evaluate(network, DIGITS.train)
+    assert (history.validation_loss[-1], history.validation_error[-1]) == evaluate(network, DIGITS.validation)
+    assert history.train_loss[-1] < history.train_loss[0]
+    assert history.seconds > 0
+
+
+def test_evaluation_is_the_mean_cross_entropy_and_error_with_nothing_dropped():
+    network = small_network(keep_prob=0.5)
+    loss, error = evaluate(network, DIGITS.test, batch_size=100)
+    assert network.training
+    logits = network.eval()(DIGITS.test.x).double()
+    assert loss == pytest.approx(F.cross_entropy(logits, DIGITS.test.y).item(), rel=1e-5)
+    assert error == pytest.approx((logits.argmax(1) != DIGITS.test.y).double().mean().item())
+
+
+def test_a_training_set_alone_is_enough():
+    history = fit(small_network(), DIGITS.train, QUICK)
+    assert len(history.train_loss) == 6
+    assert history.validation_loss == []
+
+
+def test_any_module_can_be_trained():
+    network = nn.Sequential(nn.Linear(64, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 10))
+    assert fit(network, DIGITS, Recipe(epochs=10, batch_size=50)).train_error[-1] < 0.2
+
+
+# --- interruption ---------------------------------------------------------------------------------------------
+
+
+class Interrupting(nn.Module):
+    """Passes its input on, and stops the fit at the given training step."""
+
+    def __init__(self, at: int):
+        super().__init__()
+        self.left = at
+
+    def forward(self, x):
+        if self.training:
+            self.left -= 1
+            if self.left < 0:
+                raise KeyboardInterrupt
+        return x
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("own_generator", [True, False])
+def test_a_resumed_fit_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, optimizer, own_generator):
+    recipe = Recipe(epochs=6, batch_size=50, learning_rate=0.01, optimizer=optimizer, max_norm=2.0)
+
+    def network(stop: int) -> nn.Module:
+        return nn.Sequential(
+            small_network(keep_prob=0.7),
+            Interrupting(stop),
+            Dropout(0.9, generator=seeded(4) if own_generator else None),
+        )
+
+    whole, stopped, resumed = network(10**6), network(14), network(10**6)
+    expected = fit(whole, DIGITS, recipe)
+    file = tmp_path / "run.pt"
+    with pytest.raises(KeyboardInterrupt):  # in the fourth epoch of four steps each
+        fit(stopped, DIGITS, recipe, checkpoint=file)
+    history = fit(resumed, DIGITS, recipe, checkpoint=file)
+    assert torch.equal(parameters(resumed), parameters(whole))
+    assert history.validation_loss == expected.validation_loss
+    assert [path.name for path in tmp_path.iterdir()] == ["run.pt"]
+    again = network(10**6)
+    assert fit(again, DIGITS, recipe, checkpoint=file).epoch == expected.epoch  # finished: nothing left to do
+    assert torch.equal(parameters(again), parameters(whole))
+
+
+def test_a_checkpoint_of_another_fit_is_refused(tmp_path):
+    file = tmp_path / "run.pt"
+    fit(small_network(), DIGITS, QUICK, checkpoint=file)
+    with pytest.raises(ValueError, match=r"written with learning_rate=0.1, this recipe has 0.2; use another file"):
+        fit(small_network(), DIGITS, Recipe(epochs=6, batch_size=50, learning_rate=0.2), checkpoint=file)
+    with pytest.raises(ValueError, match="another network or training set"):
+        fit(MLP([64, 8, 10]), DIGITS, QUICK, checkpoint=file)
+
+
+def test_a_save_that_fails_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    file = tmp_path / "run.pt"
+    fit(small_network(), DIGITS, QUICK, checkpoint=file)
+    before = file.read_bytes()
+
+    def broken(state, path):
+        path.write_bytes(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(torch, "save", broken)
+    run = __import__("dropout_lessons.training").training._Run(small_network(), QUICK, steps_in_epoch=4)
+    with pytest.raises(OSError, match="no space"):
+        run.save(file)
+    assert file.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["run.pt"]
+
+
+# --- bad input ------------------------------------------------------------------------------------------------
+
+
+def changed(x=None, y=None) -> Split:
+    return Split(DIGITS.train.x if x is None else x, DIGITS.train.y if y is None else y)
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        (changed(DIGITS.train.x[:0], DIGITS.train.y[:0]), "data.train is empty"),
+        (changed(y=DIGITS.train.y[:5]), r"data.train.y must have shape \(200,\).*got \(5,\)"),
+        (changed(y=DIGITS.train.y.float()), r"int64 class indices, got torch.float32; convert with y.long\(\)"),
+        (changed(y=DIGITS.train.y + 1), r"data.train.y must be in 0..9.*labels from 1 to 10"),
+        (changed(y=DIGITS.train.y - 1), r"data.train.y must be in 0..9.*labels from -1 to 8"),
+        (changed(x=DIGITS.train.x.clone().index_fill_(0, torch.tensor([3]), math.nan)), "row 3 is not"),
+        (changed(x=DIGITS.train.x[:, :5]), r"x must be \(batch, 64\), got shape \(1, 5\)"),
+    ],
+)
+def test_data_that_do_not_fit_are_refused_before_training(split, message):
+    network = small_network()
+    before = parameters(network).clone()
+    with pytest.raises(ValueError, match=message):
+        fit(network, split, QUICK)
+    assert torch.equal(parameters(network), before)
+
+
+def test_networks_without_logits_for_each_example_are_refused():
+    with pytest.raises(ValueError, match=r"logits \(batch, classes\), got shape \(640,\)"):
+        fit(nn.Sequential(nn.Linear(64, 640), nn.Flatten(0)), DIGITS, QUICK)
+
+
+def test_a_diverging_fit_says_so():
+    with pytest.raises(FloatingPointError, match=r"in epoch \d+: training diverged; try a learning_rate below 1e\+30"):
+        fit(small_network(), DIGITS, Recipe(epochs=6, batch_size=50, learning_rate=1e30))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "epochs must be a positive integer, got 0"),
+        ({"batch_size": 0}, "batch_size must be a positive integer, got 0"),
+        ({"learning_rate": 0.0}, "learning_rate must be a positive number"),
+        ({"learning_rate": math.nan}, "learning_rate must be a positive number"),
+        ({"optimizer": "adagrad"}, 'optimizer must be "sgd" or "adam", got \'adagrad\''),
+        ({"momentum": 1.0}, r"momentum must be in \[0, 1\)"),
+        ({"decay": "cosine"}, "decay must be"),
+        ({"decay": 1.5}, "decay must be"),
+        ({"weight_decay": -1.0}, "weight_decay must be 0 or positive"),
+        ({"max_norm": 0.0}, "max_norm must be positive or None"),
+        ({"seed": -1}, "seed must be an integer from 0"),
+    ],
+)
+def test_impossible_recipes_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe(**options)
+
+
+def test_evaluate_every_must_be_positive():
+    with pytest.raises(ValueError, match="evaluate_every must be at least 1, got 0"):
+        fit(small_network(), DIGITS, QUICK, evaluate_every=0)
+
+
+# --- progress bar ---------------------------------------------------------------------------------------------
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_bar_shows_in_a_terminal_and_is_silent_elsewhere(monkeypatch):
+    def slow(x):
+        __import__("time").sleep(0.05)
+        return x
+
+    network = nn.Sequential(small_network())
+    network.register_forward_pre_hook(lambda _module, inputs: slow(inputs[0]))
+    written = {}
+    for kind, stream in (("terminal", Terminal()), ("log", io.StringIO()), ("off", Terminal())):
+        monkeypatch.setattr(sys, "stderr", stream)
+        fit(network, DIGITS, QUICK, progress=kind != "off")
+        written[kind] = stream.getvalue()
+    assert "training" in written["terminal"]
+    assert written["terminal"].endswith("\r")  # it wipes itself away
+    assert written["log"] == ""
+    assert written["off"] == ""
+
+
+def test_nothing_is_printed_to_a_ci_log():
+    program = (
+        "from dropout_lessons import MLP, Recipe, datasets, fit\n"
+        "fit(MLP([64, 8, 10]), datasets.load('digits', train=100), Recipe(epochs=3))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout + done.stderr == ""
+
+
+def test_deep_copies_train_alike():
+    network = small_network(keep_prob=0.5)
+    twin = copy.deepcopy(network)
+    fit(network, DIGITS, QUICK)
+    fit(twin, DIGITS, QUICK)
+    assert torch.equal(parameters(network), parameters(twin))
