@@ -345,11 +345,10 @@ class _Run:
 def _bar(epochs: range, description: str, show: bool) -> Iterator[int]:
     """Iterate with a bar in a notebook or terminal, and without elsewhere."""
     in_notebook = issubclass(tqdm.auto.tqdm, tqdm.notebook.tqdm_notebook)
-    # In a notebook `disable` is left to TQDM_DISABLE; None switches the bar off where the output is no terminal.
-    options: dict[str, Any] = {} if in_notebook else {"disable": None}
-    if not show:
-        options = {"disable": True}
-    yield from tqdm.auto.tqdm(epochs, desc=description, unit="epoch", leave=False, delay=0.5, **options)
+    show = show and os.environ.get("TQDM_DISABLE", "0") in ("", "0")
+    # None lets tqdm find out whether the output is a terminal; in a notebook it never is, and the bar shows all the same.
+    disable = (False if in_notebook else None) if show else True
+    yield from tqdm.auto.tqdm(epochs, desc=description, unit="epoch", leave=False, delay=0.5, disable=disable)
 
 
 def _device(network: nn.Module) -> torch.device:
