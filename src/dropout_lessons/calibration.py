@@ -1,0 +1,256 @@
+"""How good predicted probabilities are: error, negative log-likelihood, Brier score and calibration error.
+
+Every function takes predictions of shape ``(examples, classes)`` and integer labels of shape ``(examples,)``.
+Sums are taken in double precision on the CPU, and the result is a Python float, or a few tensors to draw.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int, Integer
+from torch import Tensor
+
+__all__ = ["Reliability", "brier", "ece", "error", "nll", "reliability"]
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """What a reliability diagram draws: how sure the network was, and how often right, in bins of confidence.
+
+    Attributes:
+        confidence: Mean confidence of the examples in each bin; NaN where the bin is empty.
+        accuracy: Fraction of the examples in each bin that is classified correctly; NaN where it is empty.
+        count: Number of examples in each bin.
+        edges: Edges of the bins, from 0 to 1.
+    """
+
+    confidence: Float[Tensor, " bins"]
+    accuracy: Float[Tensor, " bins"]
+    count: Int[Tensor, " bins"]
+    edges: Float[Tensor, " bins+1"]
+
+
+def error(probs: Float[Tensor, "examples classes"], labels: Integer[Tensor, " examples"]) -> float:
+    r"""Fraction of examples whose most probable class is not the label.
+
+    .. math:: \frac{1}{N} \sum_{i=1}^N \mathbf{1}\big[\arg\max_k p_{ik} \neq y_i\big]
+
+    A tie goes to the class that comes first.
+
+    Args:
+        probs: Predicted probabilities; each row sums to 1.
+        labels: Class of each example, from 0.
+
+    Returns:
+        The error as a fraction in [0, 1].
+
+    Raises:
+        ValueError: If ``probs`` are not probabilities or ``labels`` do not match them.
+
+    Example:
+        >>> probs = torch.tensor([[0.9, 0.1], [0.4, 0.6]])
+        >>> error(probs, labels=torch.tensor([0, 0]))
+        0.5
+    """
+    probs, labels = _check_probs(probs, labels)
+    return (probs.argmax(dim=1) != labels).double().mean().item()
+
+
+def nll(log_probs: Float[Tensor, "examples classes"], labels: Integer[Tensor, " examples"]) -> float:
+    r"""Mean negative log-likelihood of the labels, in nats.
+
+    .. math:: -\frac{1}{N} \sum_{i=1}^N \log p_{i y_i}
+
+    It is infinite when a label was given probability zero.
+
+    Args:
+        log_probs: Natural logarithms of the predicted probabilities; ``-inf`` stands for probability zero.
+        labels: Class of each example, from 0.
+
+    Returns:
+        The negative log-likelihood per example, in nats.
+
+    Raises:
+        ValueError: If ``log_probs`` are not logarithms of probabilities or ``labels`` do not match them.
+
+    Example:
+        >>> logits = torch.tensor([[2.0, 0.0], [0.0, 0.0]])
+        >>> round(nll(logits.log_softmax(dim=1), labels=torch.tensor([0, 1])), 4)
+        0.41
+    """
+    log_probs, labels = _check_log_probs(log_probs, labels)
+    # 0 - x rather than -x: a perfect prediction scores 0.0, not -0.0
+    return 0.0 - log_probs.double().gather(1, labels[:, None]).mean().item()
+
+
+def brier(probs: Float[Tensor, "examples classes"], labels: Integer[Tensor, " examples"]) -> float:
+    r"""Brier score: the squared distance from the probabilities to the one-hot label, summed over classes.
+
+    .. math:: \frac{1}{N} \sum_{i=1}^N \sum_k \big(p_{ik} - \mathbf{1}[y_i = k]\big)^2
+
+    This is Brier's own sum over all classes. For two classes it is twice the score that looks at one class.
+
+    Args:
+        probs: Predicted probabilities; each row sums to 1.
+        labels: Class of each example, from 0.
+
+    Returns:
+        The score in [0, 2]; 0 is best.
+
+    Raises:
+        ValueError: If ``probs`` are not probabilities or ``labels`` do not match them.
+
+    Example:
+        >>> probs = torch.tensor([[1.0, 0.0], [0.5, 0.5]])
+        >>> brier(probs, labels=torch.tensor([0, 1]))
+        0.25
+
+    Source: Brier 1950, "Verification of forecasts expressed in terms of probability", equation 2.
+    """
+    probs, labels = _check_probs(probs, labels)
+    targets = torch.nn.functional.one_hot(labels, num_classes=probs.shape[1])
+    return (probs.double() - targets).square().sum(dim=1).mean().item()
+
+
+def reliability(
+    probs: Float[Tensor, "examples classes"], labels: Integer[Tensor, " examples"], *, bins: int = 15
+) -> Reliability:
+    r"""Sort the examples by confidence into bins, and compare mean confidence with accuracy in each.
+
+    The confidence of an example is :math:`\max_k p_{ik}`. The bins have equal width and are closed on the
+    right, :math:`B_m = \big(\tfrac{m-1}{M}, \tfrac{m}{M}\big]`, so confidence 1 is in the last one.
+
+    Args:
+        probs: Predicted probabilities; each row sums to 1.
+        labels: Class of each example, from 0.
+        bins: Number of bins, :math:`M`.
+
+    Returns:
+        Mean confidence, accuracy and number of examples for each bin, and the edges of the bins.
+
+    Raises:
+        ValueError: If ``probs`` are not probabilities, ``labels`` do not match them, or ``bins`` is below 1.
+
+    Example:
+        >>> probs = torch.tensor([[0.9, 0.1], [1.0, 0.0], [0.3, 0.7]])
+        >>> diagram = reliability(probs, labels=torch.tensor([0, 1, 1]), bins=5)
+        >>> diagram.count.tolist()
+        [0, 0, 0, 1, 2]
+        >>> diagram.accuracy[3:].tolist()
+        [1.0, 0.5]
+
+    Source: Guo et al. 2017, "On calibration of modern neural networks", Section 2.
+    """
+    probs, labels = _check_probs(probs, labels)
+    if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
+        raise ValueError(f"bins must be a whole number of at least 1, got {bins!r}")
+    edges = torch.arange(bins + 1, dtype=torch.float64) / bins
+    confidence, predicted = probs.max(dim=1)
+    # Edges in the precision of the confidence, so that a float32 0.6 falls on the edge 0.6, not beside it.
+    index = torch.bucketize(confidence, edges[1:-1].to(confidence.dtype))
+    count = torch.bincount(index, minlength=bins)
+
+    def mean_in_bins(values: Tensor) -> Tensor:
+        return torch.bincount(index, weights=values.double(), minlength=bins) / count
+
+    return Reliability(mean_in_bins(confidence), mean_in_bins(predicted == labels), count, edges)
+
+
+def ece(probs: Float[Tensor, "examples classes"], labels: Integer[Tensor, " examples"], *, bins: int = 15) -> float:
+    r"""Expected calibration error: the mean gap between confidence and accuracy, over bins of confidence.
+
+    .. math:: \sum_{m=1}^M \frac{|B_m|}{N} \, \big|\mathrm{acc}(B_m) - \mathrm{conf}(B_m)\big|
+
+    The bins are those of ``reliability``. With few examples in a bin its accuracy is noisy, and the noise
+    counts as a gap: even a perfectly calibrated network scores above zero. Compare only values with the same
+    number of examples and bins.
+
+    Args:
+        probs: Predicted probabilities; each row sums to 1.
+        labels: Class of each example, from 0.
+        bins: Number of bins, :math:`M`.
+
+    Returns:
+        The expected calibration error as a fraction in [0, 1].
+
+    Raises:
+        ValueError: If ``probs`` are not probabilities, ``labels`` do not match them, or ``bins`` is below 1.
+
+    Example:
+        >>> probs = torch.tensor([[0.75, 0.25], [0.75, 0.25]])
+        >>> ece(probs, labels=torch.tensor([0, 1]))
+        0.25
+
+    Source: Guo et al. 2017, "On calibration of modern neural networks", equation 3.
+    """
+    diagram = reliability(probs, labels, bins=bins)
+    gap = (diagram.accuracy - diagram.confidence).abs()
+    return ((diagram.count * gap).nansum() / diagram.count.sum()).item()  # an empty bin is NaN, and weighs 0
+
+
+def _check_probs(probs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    probs, labels = _check_shapes("probs", probs, labels)
+    fix = "pass logits.softmax(dim=1), or log_probs.exp()"
+    if not probs.isfinite().all():
+        raise ValueError(f"probs must be finite, got {_first(probs, ~probs.isfinite())}")
+    outside = (probs < -_tolerance(probs)) | (probs > 1 + _tolerance(probs))
+    if outside.any():
+        raise ValueError(f"probs must be in [0, 1], got {_first(probs, outside)}; {fix}")
+    totals = probs.double().sum(dim=1)
+    off = (totals - 1).abs() > _tolerance(probs)
+    if off.any():
+        raise ValueError(f"probs must sum to 1 over the classes, got a sum of {_first(totals, off)}; {fix}")
+    return probs, labels
+
+
+def _check_log_probs(log_probs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    log_probs, labels = _check_shapes("log_probs", log_probs, labels)
+    fix = "pass logits.log_softmax(dim=1), or probs.log()"
+    if log_probs.isnan().any():
+        raise ValueError(f"log_probs must not be NaN, got {_first(log_probs, log_probs.isnan())}")
+    positive = log_probs > _tolerance(log_probs)
+    if positive.any():
+        raise ValueError(f"log_probs must be at most 0, got {_first(log_probs, positive)}; {fix}")
+    totals = log_probs.double().exp().sum(dim=1)
+    off = (totals - 1).abs() > _tolerance(log_probs)
+    if off.any():
+        raise ValueError(
+            f"log_probs must be normalized: their exponentials sum to 1 over the classes, "
+            f"got a sum of {_first(totals, off)}; {fix}"
+        )
+    return log_probs, labels
+
+
+def _check_shapes(name: str, predictions: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    if predictions.ndim != 2 or predictions.numel() == 0:
+        raise ValueError(f"{name} must have shape (examples, classes) and not be empty, got {tuple(predictions.shape)}")
+    if not predictions.is_floating_point():
+        raise ValueError(f"{name} must be floating point, got {predictions.dtype}")
+    examples, classes = predictions.shape
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise ValueError(f"labels must be integers, got {labels.dtype}; pass labels.long()")
+    if labels.shape != (examples,):
+        raise ValueError(
+            f"labels must have shape ({examples},), one class for each row of {name}, "
+            f"got {tuple(labels.shape)}; for one-hot labels pass one_hot.argmax(dim=1)"
+        )
+    labels = labels.detach().cpu().long()
+    outside = (labels < 0) | (labels >= classes)
+    if outside.any():
+        raise ValueError(
+            f"labels must be in 0..{classes - 1}, the {classes} classes of {name}, got {_first(labels, outside)}"
+        )
+    return predictions.detach().cpu(), labels
+
+
+def _tolerance(predictions: Tensor) -> float:
+    # Rounding alone moves the sum of a softmax by about one eps; averages over many networks add up to more.
+    return max(1e-4, 8 * torch.finfo(predictions.dtype).eps)
+
+
+def _first(values: Tensor, wrong: Tensor) -> str:
+    """Name the first wrong value and where it is, as ``3.5 at [0, 2]``."""
+    where = wrong.nonzero()[0]
+    return f"{values[tuple(where)].item():.6g} at {where.tolist()}"

@@ -1,0 +1,462 @@
+"""Claims: intervals that cover, false claims that raise, and words that say what the numbers say."""
+
+import math
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from dropout_lessons.claims import Claim, ClaimError, Evidence, check, exact, paired, sampled
+
+# Multiples of 1/1024 below 1024: their sums and differences are exact, so that properties hold to the last bit.
+EXACT_FLOATS = st.integers(-(2**20), 2**20).map(lambda i: i / 1024)
+ARMS = st.lists(st.tuples(EXACT_FLOATS, EXACT_FLOATS), min_size=5, max_size=12)
+NUMBER = r"-?\d+(?:\.\d+)?(?:e[-+]\d+)?"
+
+
+def supports(evidence: Evidence, **bound: Any) -> bool:
+    try:
+        check("as required", evidence, **bound)
+    except ClaimError:
+        return False
+    return True
+
+
+def arms(rows: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [a for a, _ in rows], [b for _, b in rows]
+
+
+def dropout_and_baseline(effect: float = -0.0155) -> tuple[list[float], list[float]]:
+    """Test errors (fractions) of five seeds; the arms share most of their noise."""
+    rng = np.random.default_rng(0)
+    baseline = 0.075 + 0.004 * rng.standard_normal(5)
+    treatment = baseline + effect + 0.002 * rng.standard_normal(5)
+    return treatment.tolist(), baseline.tolist()
+
+
+# The interval
+
+
+def test_95_percent_of_the_intervals_from_five_seeds_cover_the_effect() -> None:
+    repeats, seeds, effect = 4000, 5, 0.3
+    rng = np.random.default_rng(1)
+    shared = rng.standard_normal((repeats, seeds))
+    treatment = shared + effect + 0.5 * rng.standard_normal((repeats, seeds))
+    control = shared + 0.5 * rng.standard_normal((repeats, seeds))
+    found = [paired(a, b) for a, b in zip(treatment, control, strict=True)]
+    tolerance = 4 * math.sqrt(0.95 * 0.05 / repeats)
+    covered = np.mean([e.interval[0] <= effect <= e.interval[1] for e in found])
+    assert covered == pytest.approx(0.95, abs=tolerance)
+    # The test has power: with 1.96 standard errors instead of Student's 2.78, coverage would be far off.
+    narrow = 1.96 / stats.t.ppf(0.975, seeds - 1)
+    normal = np.mean([abs(e.effect - effect) <= narrow * (e.interval[1] - e.effect) for e in found])
+    assert normal < 0.95 - 3 * tolerance
+
+
+def test_a_claim_about_no_effect_at_all_passes_in_one_of_forty_checks() -> None:
+    repeats = 4000
+    draws = np.random.default_rng(2).standard_normal((repeats, 5))
+    passed = np.mean([supports(sampled(values), below=0.0) for values in draws])
+    assert passed == pytest.approx(0.025, abs=4 * math.sqrt(0.025 * 0.975 / repeats))
+
+
+@pytest.mark.parametrize("n", [5, 6, 10, 100])
+def test_the_interval_is_that_of_scipy(n: int) -> None:
+    rng = np.random.default_rng(n)
+    a, b = rng.standard_normal((2, n))
+    oracle = stats.ttest_rel(a, b).confidence_interval()
+    assert paired(a, b).interval == pytest.approx((oracle.low, oracle.high), rel=1e-12)
+    assert paired(a, b).effect == pytest.approx(np.mean(a - b), rel=1e-12)
+    oracle = stats.ttest_1samp(a, 0).confidence_interval()
+    assert sampled(a).interval == pytest.approx((oracle.low, oracle.high), rel=1e-12)
+
+
+@pytest.mark.parametrize("values", [[0.1] * 6, [0.0] * 5, [-1e-300] * 7])
+def test_equal_values_have_an_interval_of_no_width(values: list[float]) -> None:
+    evidence = sampled(values)
+    assert evidence.interval == (values[0], values[0])
+    assert evidence.effect == values[0]
+
+
+def test_an_effect_of_exactly_zero_is_neither_above_nor_below_zero() -> None:
+    nothing = paired([0.3] * 5, [0.3] * 5)
+    with pytest.raises(ClaimError, match="touches the bound"):
+        check("better", nothing, above=0.0)
+    with pytest.raises(ClaimError, match="touches the bound"):
+        check("worse", nothing, below=0.0)
+    assert check("the same", nothing, within=(-0.001, 0.001)).effect == 0
+
+
+@settings(deadline=None)
+@given(ARMS, EXACT_FLOATS)
+def test_above_for_the_differences_is_below_for_their_negatives(rows: list[tuple[float, float]], bound: float) -> None:
+    treatment, control = arms(rows)
+    forward, backward = paired(treatment, control), paired(control, treatment)
+    assert backward.effect == -forward.effect
+    assert backward.interval == (-forward.interval[1], -forward.interval[0])
+    assert supports(forward, above=bound) == supports(backward, below=-bound)
+
+
+@settings(deadline=None)
+@given(ARMS, EXACT_FLOATS)
+def test_a_shift_of_both_arms_changes_nothing_and_of_one_arm_shifts_the_effect(
+    rows: list[tuple[float, float]], shift: float
+) -> None:
+    treatment, control = (np.array(arm) for arm in arms(rows))
+    evidence = paired(treatment, control)
+    assert paired(treatment + shift, control + shift) == evidence
+    moved = paired(treatment + shift, control)
+    expected = [value + shift for value in (evidence.effect, *evidence.interval)]
+    assert [moved.effect, *moved.interval] == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+@settings(deadline=None)
+@given(ARMS.flatmap(lambda rows: st.tuples(st.just(rows), st.permutations(rows))))
+def test_the_order_of_the_seeds_does_not_matter(rows: tuple[list[tuple[float, float]], ...]) -> None:
+    original, shuffled = rows
+    assert paired(*arms(shuffled)) == paired(*arms(original))
+
+
+def test_pairing_matters() -> None:
+    treatment, control = dropout_and_baseline()
+    matched, mismatched = paired(treatment, control), paired(treatment, control[1:] + control[:1])
+    assert mismatched.effect == pytest.approx(matched.effect)
+    widths = [high - low for low, high in (matched.interval, mismatched.interval)]
+    assert widths[1] > 1.5 * widths[0]
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, torch.tensor])
+def test_values_may_come_as_any_sequence(kind: Any) -> None:
+    treatment, control = [0.5, 0.25, 0.75, 1.0, 0.125], [0.0, 0.5, 0.25, 0.5, 0.0]
+    assert paired(kind(treatment), kind(control)) == paired(treatment, control)
+    assert sampled(kind(treatment)) == sampled(treatment)
+
+
+# The verdict
+
+
+def test_a_true_claim_holds_its_evidence() -> None:
+    evidence = paired(*dropout_and_baseline(), unit="percentage points")
+    claim = check("Dropout lowers the test error", evidence, below=0.0)
+    assert isinstance(claim, Claim)
+    assert claim.statement == "Dropout lowers the test error"
+    held = (claim.effect, claim.interval, claim.n, claim.unit)
+    assert held == (evidence.effect, evidence.interval, 5, "percentage points")
+
+
+def test_swapped_arms_raise() -> None:
+    treatment, control = dropout_and_baseline()
+    check("Dropout lowers the test error", paired(treatment, control), below=0.0)
+    with pytest.raises(ClaimError, match="not supported: Dropout lowers the test error"):
+        check("Dropout lowers the test error", paired(control, treatment), below=0.0)
+
+
+@pytest.mark.parametrize(
+    ("bound", "shortfall"),
+    [
+        ({"above": 0.01}, lambda low, high: 0.01 - low),
+        ({"below": 0.001}, lambda low, high: high - 0.001),
+        ({"within": (-0.01, 0.001)}, lambda low, high: max(-0.01 - low, high - 0.001)),
+        ({"within": (-0.001, 0.1)}, lambda low, high: max(-0.001 - low, high - 0.1)),
+    ],
+)
+@pytest.mark.parametrize(("unit", "scale"), [("percentage points", 100), ("%", 100), ("nats", 1), ("", 1)])
+def test_a_false_claim_raises_and_says_by_how_much(bound: Any, shortfall: Any, unit: str, scale: float) -> None:
+    treatment, control = dropout_and_baseline(effect=0.001)
+    with pytest.raises(ClaimError) as error:
+        check("There is an effect", paired(treatment, control, unit=unit), **bound)
+    message = str(error.value)
+    oracle = stats.ttest_rel(treatment, control).confidence_interval()
+    words = re.search(rf"falls short by ({NUMBER})(.*)$", message)
+    assert words, message
+    last_digit = 10.0 ** -len(words[1].partition(".")[2])
+    assert float(words[1]) > 0
+    assert float(words[1]) == pytest.approx(scale * shortfall(oracle.low, oracle.high), abs=last_digit / 2)
+    assert words[2] == (unit if unit in ("", "%") else f" {unit}")
+    interval = re.search(rf"95% interval \[({NUMBER}), ({NUMBER})\], 5 seeds", message)
+    assert interval, message
+    low, high = interval.groups()
+    assert float(low) == pytest.approx(scale * oracle.low, abs=last_digit / 2)
+    assert float(high) == pytest.approx(scale * oracle.high, abs=last_digit / 2)
+    assert "not supported: There is an effect" in message
+
+
+def test_an_interval_that_covers_the_bound_raises_even_if_the_effect_is_beyond_it() -> None:
+    values = [0.1, -0.1, 0.3, 0.2, 0.05]
+    assert sampled(values).effect > 0
+    with pytest.raises(ClaimError):
+        check("The mean is positive", sampled(values), above=0.0)
+
+
+def test_equivalence_needs_the_whole_interval_inside() -> None:
+    evidence = sampled([0.1, -0.1, 0.05, -0.05, 0.0])
+    low, high = evidence.interval
+    assert supports(evidence, within=(low - 0.01, high + 0.01))
+    assert not supports(evidence, within=(low + 0.01, high + 0.01))
+    assert not supports(evidence, within=(low - 0.01, high - 0.01))
+
+
+# The words
+
+
+def test_the_summary_reads_as_in_the_book() -> None:
+    margin = 0.0025
+    spread = margin * math.sqrt(5) / stats.t.ppf(0.975, 4)
+    values = -0.0155 + spread * np.array([-1, -1, 0, 1, 1])  # with standard deviation `spread`
+    claim = check("Dropout lowers the error", paired(values, np.zeros(5), unit="points"), below=0.0)
+    words = "effect -1.55 points, 95% interval [-1.80, -1.30], 5 seeds; required: below 0"
+    assert claim.summary == words
+    assert repr(claim) == f"Checked claim: Dropout lowers the error ({words})"
+
+
+def test_the_number_of_digits_follows_the_width_of_the_interval() -> None:
+    noise = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+    margin = stats.t.ppf(0.975, 4) * noise.std(ddof=1) / math.sqrt(5)
+    for power in range(-3, 3):
+        values = 1000 + 10.0**power / margin * noise * 1.2  # the margin is 1.2 * 10^power
+        summary = check("positive", sampled(values), above=0.0).summary
+        decimals = max(0, 1 - power)
+        low, high = 1000 - 1.2 * 10.0**power, 1000 + 1.2 * 10.0**power
+        assert f"effect {1000:.{decimals}f}, 95% interval [{low:.{decimals}f}, {high:.{decimals}f}]" in summary
+
+
+@pytest.mark.parametrize(
+    ("power", "words"),
+    [
+        (-9, "2.00e-09, 95% interval [1.12e-09, 2.88e-09]"),
+        (0, "2.00, 95% interval [1.12, 2.88]"),
+        (12, "2.00e+12, 95% interval [1.12e+12, 2.88e+12]"),
+    ],
+)
+def test_only_very_small_and_very_large_effects_are_written_in_scientific_notation(power: int, words: str) -> None:
+    values = [draw * 10.0**power for draw in (1, 2, 3, 2, 2)]
+    assert check("positive", sampled(values), above=0.0).summary.startswith(f"effect {words}, 5 draws")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([0.25] * 5, "effect 25.0%, 95% interval [25.0, 25.0]"),
+        ([0.1 + 0.2, 0.3, 0.3, 0.3, 0.3], "effect 30.0%, 95% interval [30.0, 30.0]"),  # spread of rounding only
+    ],
+)
+def test_an_interval_of_no_width_is_written_with_three_digits(values: list[float], words: str) -> None:
+    assert check("positive", sampled(values, unit="%"), above=0.0).summary.startswith(words)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(-9999, 9999).map(lambda i: i / 1000), min_size=5, max_size=8),
+    st.integers(-9999, 9999).map(lambda i: i / 1000),
+    st.sampled_from(["above", "below"]),
+    st.sampled_from([1.0, 1e-6]),
+)
+def test_the_printed_interval_never_contradicts_the_verdict(
+    values: list[float], bound: float, side: str, scale: float
+) -> None:
+    evidence = sampled([scale * value for value in values])
+    bound *= scale
+    gap = min(abs(end - bound) for end in evidence.interval)
+    assume(gap == 0 or gap > 1e-9 * scale)  # beyond that, more digits are not worth printing
+    one_bound: dict[str, Any] = {side: bound}
+    try:
+        words, supported = check("as required", evidence, **one_bound).summary, True
+    except ClaimError as error:
+        words, supported = str(error), False
+    parsed = re.search(rf"\[({NUMBER}), ({NUMBER})\], \d draws; required: {side} ({NUMBER})", words)
+    assert parsed, words
+    low, high, required = map(float, parsed.groups())
+    assert (required < low if side == "above" else high < required) == supported
+    assert "-0," not in words
+    assert not re.search(r"-0\.0+\b(?!\d)", words)
+
+
+def test_an_end_close_to_the_bound_is_written_with_the_digits_that_tell_them_apart() -> None:
+    evidence = sampled([-1.0, -2.0, -3.0, -2.0, -2.0])
+    end = evidence.interval[1]
+    just_above, just_below = math.ceil(end * 1e6) / 1e6, math.floor(end * 1e6) / 1e6
+    words = check("close", evidence, below=just_above).summary
+    shown = re.search(rf", ({NUMBER})\], 5 draws; required: below ({NUMBER})$", words)
+    assert shown, words
+    assert float(shown[1]) < float(shown[2]) == just_above
+    with pytest.raises(ClaimError) as error:
+        check("close", evidence, below=just_below)
+    shown = re.search(rf", ({NUMBER})\], .* below ({NUMBER}); falls short by ({NUMBER})$", str(error.value))
+    assert shown, str(error.value)
+    assert float(shown[1]) > float(shown[2]) == just_below
+    assert float(shown[3]) > 0
+
+
+def test_draws_are_called_draws() -> None:
+    assert "5 draws" in check("positive", sampled([1.0, 2.0, 3.0, 2.0, 1.0]), above=0.0).summary
+
+
+def test_the_box_shows_statement_and_evidence_and_escapes_them() -> None:
+    statement = '<script>alert("&")</script> & error < 2 % for $p$'
+    values = [-0.012, -0.014, -0.013, -0.011, -0.015]
+    claim = check(statement, sampled(values, unit='<b>"nats"</b>'), below=0.0)
+    html = claim._repr_html_()
+    box = ElementTree.fromstring(html)  # well-formed
+    assert box.get("class") == "checked-claim"
+    assert {element.tag for element in box.iter()} == {"div", "p", "span"}
+    heading, claimed, evidence = ("".join(line.itertext()) for line in box)
+    assert heading == "✓ Checked claim"
+    assert claimed == statement
+    assert evidence == claim.summary.replace("-", "−")
+    assert "effect −0.0130" in evidence
+    check_mark = box.find(".//span")
+    assert check_mark is not None
+    assert check_mark.get("aria-hidden") == "true"
+    colors = re.findall(r"color\s*:\s*([^;\"]+)|#[0-9a-fA-F]{3,8}|rgba?\(|background", html)
+    assert colors == ["inherit"], "the box takes its colors from the page, light or dark"
+
+
+# Percent units
+
+
+@pytest.mark.parametrize("unit", ["points", "percentage points", "%"])
+def test_percents_given_for_fractions_are_refused(unit: str) -> None:
+    percents = [1.5, 1.6, 1.4, 1.5, 1.7]
+    fractions = [value / 100 for value in percents]
+    with pytest.raises(ValueError, match=r"treatment must hold fractions.*got 1\.7; divide percents by 100"):
+        paired(percents, fractions, unit=unit)
+    with pytest.raises(ValueError, match="control must hold fractions"):
+        paired(fractions, percents, unit=unit)
+    with pytest.raises(ValueError, match=r"below must be a fraction.*got 2\.5"):
+        check("small", sampled(fractions, unit=unit), below=2.5)
+    assert "effect 1.54" in check("small", sampled(fractions, unit=unit), below=0.025).summary
+
+
+# Identities
+
+
+def test_an_identity_passes_up_to_its_tolerance() -> None:
+    claim = check("They agree", exact(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.5]), atol=0.5))
+    assert (claim.effect, claim.interval, claim.n) == (0.5, (0.5, 0.5), 2)
+    assert claim.summary == "largest deviation 0.5, allowed 0.5, 2 values compared"
+    with pytest.raises(ClaimError, match=r"largest deviation 0\.5, allowed 0\.499, .*falls short by 0\.001"):
+        check("They agree", exact([1.0, 2.0], [1.0, 2.5], atol=0.499))
+
+
+def test_the_deviation_is_written_with_two_digits_or_as_many_as_the_verdict_needs() -> None:
+    summary = check("They agree", exact(1.00000012, 1.0, atol=1e-6)).summary
+    assert summary == "largest deviation 1.2e-07, allowed 1e-06, 1 value compared"
+    with pytest.raises(ClaimError, match=r"largest deviation 1\.00004e-06, allowed 1e-06, .*falls short by 4e-11"):
+        check("They agree", exact(1.00004e-6, 0.0, atol=1e-6))
+
+
+@settings(deadline=None)
+@given(st.lists(EXACT_FLOATS, min_size=1, max_size=20), st.integers(0, 19), EXACT_FLOATS)
+def test_one_deviating_value_is_found_wherever_it_is(values: list[float], where: int, deviation: float) -> None:
+    expected = np.array(values)
+    actual = expected.copy()
+    actual[where % len(values)] += deviation
+    assert exact(actual, expected, atol=1.0).effect == abs(deviation)
+    assert exact(expected, actual, atol=1.0).effect == abs(deviation)
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected"),
+    [(math.nan, math.nan), (math.nan, 0.0), ([0.0, math.nan], [0.0, 0.0]), ([1.0, 0.0], [math.nan, 0.0])],
+)
+def test_nan_never_passes(actual: Any, expected: Any) -> None:
+    with pytest.raises(ClaimError, match=r"largest deviation nan.*NaN never agrees"):
+        check("They agree", exact(actual, expected, atol=1e300))
+
+
+def test_infinities_agree_with_themselves_only() -> None:
+    logs = torch.tensor([0.0, -math.inf])
+    assert check("They agree", exact(logs, logs, atol=0.0)).effect == 0
+    for other in (torch.tensor([0.0, math.inf]), torch.tensor([0.0, -1e30])):
+        with pytest.raises(ClaimError, match="largest deviation inf"):
+            check("They agree", exact(logs, other, atol=1e300))
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.bfloat16, torch.float32])
+def test_tensors_of_any_real_type_are_compared(dtype: torch.dtype) -> None:
+    ones, zeros = torch.ones(2, 3, dtype=dtype), torch.zeros(2, 3, dtype=dtype)
+    assert exact(ones, ones, atol=0.0).effect == 0
+    assert exact(zeros, ones, atol=0.0).effect == 1  # an unsigned 0 - 1 must not wrap around
+    assert exact(ones.float().requires_grad_(), ones, atol=0.0).n == 6
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected", "atol", "message"),
+    [
+        (torch.zeros(3), torch.zeros(3, 1), 0.0, r"same shape, got \(3,\) and \(3, 1\)"),
+        (torch.zeros(3), 0.0, 0.0, "same shape"),
+        (torch.zeros(0), torch.zeros(0), 0.0, "at least one value"),
+        (0.0, 0.0, -1.0, "atol must be finite and at least 0, got -1"),
+        (0.0, 0.0, math.nan, "atol"),
+        (0.0, 0.0, math.inf, "atol"),
+        (np.array(2**60), np.array(2**60 + 1), 0.0, "actual holds integers of 2\\^53 or more"),
+        (np.array(1j), np.array(1j), 0.0, "actual must hold real numbers, got complex128"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(actual: Any, expected: Any, atol: float, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        exact(actual, expected, atol=atol)
+
+
+# Wrong input
+
+FIVE = [1.0, 2.0, 3.0, 4.0, 6.0]
+
+
+def test_fewer_than_five_seeds_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"treatment must hold at least 5 seeds, got 4.*run more seeds"):
+        paired(FIVE[:4], FIVE[:4])
+    with pytest.raises(ValueError, match=r"values must hold at least 5 draws, got 4.*run more draws"):
+        sampled(FIVE[:4])
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_value_that_is_not_finite_is_named_by_its_seed(value: float) -> None:
+    broken = [*FIVE[:3], value, *FIVE[3:]]
+    six = [*FIVE, 7.0]
+    with pytest.raises(ValueError, match=rf"treatment must be finite, got {value} for seed 3, counted from 0"):
+        paired(broken, six)
+    with pytest.raises(ValueError, match=rf"control must be finite, got {value} for seed 3"):
+        paired(six, broken)
+    with pytest.raises(ValueError, match=rf"values must be finite, got {value} for draw 3"):
+        sampled(broken)
+
+
+def test_arms_of_different_length_or_with_more_than_one_value_for_a_seed_are_refused() -> None:
+    with pytest.raises(ValueError, match="one value for each shared seed, got 6 and 5"):
+        paired([*FIVE, 7.0], FIVE)
+    with pytest.raises(ValueError, match=r"values must be a sequence.*got shape \(5, 2\)"):
+        sampled(torch.zeros(5, 2))
+
+
+@pytest.mark.parametrize(
+    ("bounds", "message"),
+    [
+        ({}, "exactly one of above, below and within, got none"),
+        ({"above": 0.0, "below": 1.0}, "exactly one .* got above and below"),
+        ({"above": math.nan}, "above must be finite"),
+        ({"below": math.inf}, "below must be finite"),
+        ({"within": (1.0, 0.0)}, "from low to high"),
+        ({"within": (0.0, math.inf)}, "within must be finite"),
+    ],
+)
+def test_exactly_one_sound_bound_is_needed(bounds: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check("as required", sampled(FIVE), **bounds)
+
+
+@pytest.mark.parametrize("bound", [{"above": 0.0}, {"below": 0.0}, {"within": (0.0, 1.0)}])
+def test_an_identity_takes_no_other_bound(bound: Any) -> None:
+    with pytest.raises(ValueError, match="has its own bound, atol"):
+        check("They agree", exact(0.0, 0.0, atol=0.0), **bound)
+
+
+def test_a_claim_says_something() -> None:
+    with pytest.raises(ValueError, match="statement must say what is claimed"):
+        check(" ", sampled(FIVE), above=0.0)
