@@ -90,6 +90,7 @@ def image_rows(rows: Mapping[str, Float[Tensor, "examples pixels"]], image_shape
         image_shape: Height and width in pixels.
 
     Example:
+        >>> import torch
         >>> figure = image_rows({"noise": torch.rand(5, 16)}, (4, 4))
     """
     columns = max(len(images) for images in rows.values())
@@ -116,6 +117,7 @@ def mask_grid(mask: Bool[Tensor, "examples units"]) -> Figure:
     Below each unit stands the number of examples that train it in this step.
 
     Example:
+        >>> import torch
         >>> figure = mask_grid(torch.rand(8, 20) < 0.5)
     """
     examples, units = mask.shape
@@ -155,6 +157,7 @@ def kept_counts(counts: Mapping[str, Float[Tensor, " rows"]], n_units: int, keep
         keep_prob: Probability of keeping a unit.
 
     Example:
+        >>> import torch
         >>> figure = kept_counts({"ours": (torch.rand(100, 50) < 0.8).sum(1).float()}, 50, 0.8)
     """
     figure, axis = plt.subplots(figsize=(5.6, 3.3), layout="constrained")
@@ -270,6 +273,7 @@ def input_distribution(
         label: What the horizontal axis shows.
 
     Example:
+        >>> import torch
         >>> figure = input_distribution({"inverted": torch.randn(500)}, {"inverted": 0.0}, label="input")
     """
     figure, axes = plt.subplots(
