@@ -1,0 +1,90 @@
+"""What every interactive shares: one ES module, shown live by Jupyter and alone in a static page."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+from importlib.resources import files
+from typing import Any, ClassVar
+
+import anywidget
+import numpy as np
+import traitlets
+from numpy.typing import ArrayLike, NDArray
+
+from dropout_lessons.masks import check_keep_prob
+
+
+def source(*names: str) -> str:
+    """Return the text of these files of this folder, one after another."""
+    return "\n".join(files(__package__).joinpath(name).read_text(encoding="utf-8") for name in names)
+
+
+def finite_array(name: str, values: ArrayLike, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
+    """Return ``values`` (array, list or tensor) as float64 numbers of this shape, where None allows any length."""
+    detach = getattr(values, "detach", None)
+    array = np.asarray(detach().cpu() if detach else values, dtype=np.float64)
+    if len(array.shape) != len(shape) or any(
+        length == 0 or wanted not in (None, length) for length, wanted in zip(array.shape, shape, strict=True)
+    ):
+        wanted_shape = tuple("any" if wanted is None else wanted for wanted in shape)
+        raise ValueError(f"{name} must have shape {wanted_shape}, got {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite, got {array[~np.isfinite(array)][0]}")
+    return array
+
+
+class KeepProb(traitlets.Float):  # type: ignore[type-arg]
+    """A trait for keep_prob, in (0, 1]."""
+
+    def validate(self, obj: Any, value: Any) -> float:
+        try:
+            return check_keep_prob(value)
+        except (TypeError, ValueError) as error:
+            raise traitlets.TraitError(str(error)) from error
+
+
+class Interactive(anywidget.AnyWidget):
+    """An interactive figure whose arithmetic runs in the browser, with a kernel or without one.
+
+    A subclass names itself, gives its module, puts what it computed into ``data``, declares what the reader moves as
+    synced traits, and says in a sentence what it shows. The module defines ``render({model, el})``. Jupyter and Colab
+    show the widget. Where there is no kernel (the book, an exported notebook) the output's HTML form holds the same
+    module and runs it on a stand-in for the model, so it needs no widget manager and no network.
+    """
+
+    _name: ClassVar[str]
+    _css = source("base.css")
+    # ipywidgets 7, which Colab has, displays through this method and would never ask for the HTML form.
+    _ipython_display_ = None
+
+    data = traitlets.Dict().tag(sync=True)
+
+    def _sentence(self) -> str:
+        """Return what the interactive shows, for plain text and for pages whose scripts do not run."""
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        bundle, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
+        return {**bundle, "text/plain": self._sentence(), "text/html": self._static_html()}, metadata
+
+    def _state(self) -> dict[str, Any]:
+        """Return what the module reads of the model: the data and the handles."""
+        own = set(self.trait_names(sync=True)) - set(anywidget.AnyWidget.class_trait_names())
+        return {name: getattr(self, name) for name in sorted(own) if not name.startswith("_")}
+
+    def _static_html(self) -> str:
+        # In a script, "</script" or "<!--" within a string would end or swallow the rest of the page.
+        state = json.dumps(self._state(), allow_nan=False).replace("<", "\\u003c")
+        # The key is no id: two outputs with one key have one state, and either script may start both.
+        key = f"{self._name}-{hashlib.sha256(state.encode()).hexdigest()[:16]}"
+        # The module stands in the page as it is: `export` is allowed in an inline module, and `render` is in scope for
+        # the line after it. A blob or data address to import it from would be refused by stricter content policies.
+        return (
+            f'<div data-dropout-lessons-state="{key}">'
+            f'<div class="dropout-lessons-interactive" data-interactive="{self._name}">'
+            f"<p>{html.escape(self._sentence())}</p></div></div>\n"
+            f"<style>\n{self._css}</style>\n"
+            f'<script type="module">\n{self._esm}\nstartStatic("{key}", {state}, render);\n</script>\n'
+        )
