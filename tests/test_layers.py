@@ -54,9 +54,7 @@ def test_mean_and_variance_are_those_of_a_scaled_bernoulli_variable(keep_prob, s
     assert out.unique().tolist() == [0.0, pytest.approx(scale)]
     assert abs(out.mean().item() - mean) < 5 * math.sqrt(variance / n)
     # The variance of a two-valued sample of known scale is fixed by its mean; its error follows by the delta method.
-    slack = (
-        5 * scale**2 * abs(1 - 2 * keep_prob) * math.sqrt(keep_prob * (1 - keep_prob) / n) + 50 * scale**2 / n
-    )
+    slack = 5 * scale**2 * abs(1 - 2 * keep_prob) * math.sqrt(keep_prob * (1 - keep_prob) / n) + 50 * scale**2 / n
     assert abs(out.var().item() - variance) < slack
 
 
@@ -198,9 +196,7 @@ def test_the_data_type_is_kept(layer, dtype):
 @pytest.mark.parametrize("keep_prob", [0.5, 1.0])
 def test_integer_inputs_are_refused(keep_prob):
     for layer in (Dropout(keep_prob), GaussianDropout(keep_prob)):
-        with pytest.raises(
-            TypeError, match=r"floating-point tensor, got torch.int64; convert with x.float\(\)"
-        ):
+        with pytest.raises(TypeError, match=r"floating-point tensor, got torch.int64; convert with x.float\(\)"):
             layer(torch.ones(3, dtype=torch.int64))
 
 
@@ -326,6 +322,33 @@ def test_backward_keeps_one_byte_an_entry_and_no_more_than_torch():
     assert saved_bytes(GaussianDropout(0.5)) <= saved_bytes(nn.Dropout(0.5))
 
 
+def test_on_a_gpu_plain_dropout_is_torchs_own_kernel(monkeypatch):
+    # There may be no GPU here: pretend that the input is on one, and see which layers hand it over.
+    monkeypatch.setattr(torch.Tensor, "is_cuda", property(lambda _: True))
+    calls = []
+    monkeypatch.setattr(nn.functional, "dropout", lambda x, p: calls.append(p) or x)
+    x = torch.ones(IMAGES)
+    Dropout(0.75)(x)
+    assert calls == [0.25]
+    for layer in (
+        Dropout(0.75, generator=seeded()),
+        Dropout(0.75, scaling="standard"),
+        SpatialDropout(0.75),
+        DropBlock(0.75, 3),
+        Dropout(0.75).eval(),
+    ):
+        layer(x)
+    Dropout(0.75)(x, torch.ones(IMAGES, dtype=torch.bool))
+    assert calls == [0.25]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_on_a_gpu_the_share_of_kept_units_is_keep_prob():
+    for scaling in SCALINGS:
+        out = Dropout(0.7, scaling=scaling)(torch.ones(1_000_000, device="cuda"))
+        assert abs((out > 0).double().mean().item() - 0.7) < 5 * math.sqrt(0.7 * 0.3 / 1_000_000)
+
+
 # --- torch.compile --------------------------------------------------------------------------------------------
 
 backends = ["eager", "aot_eager"] + ["inductor"] * any(map(shutil.which, ("g++", "clang++")))
@@ -392,9 +415,7 @@ def test_torch_case_discontiguous_inputs_keep_layout_and_values(cls, memory_form
 @pytest.mark.parametrize("cls", [Dropout, SpatialDropout])
 def test_torch_case_every_permutation_of_strides_is_preserved(cls):
     x = torch.ones(2, 3, 4, 5)
-    for order, shift in itertools.product(
-        itertools.permutations(range(4)), itertools.product((0, 1), repeat=2)
-    ):
+    for order, shift in itertools.product(itertools.permutations(range(4)), itertools.product((0, 1), repeat=2)):
         inverse = tuple(torch.tensor(order).argsort().tolist())
         permuted = x.permute(order).contiguous().permute(inverse)[shift[0] :, shift[1] :]
         for keep_prob in (1 - 1e-10, 0.5):
@@ -416,9 +437,7 @@ def test_torch_case_empty_inputs():
     assert DropBlock(0.5, 3)(torch.empty(0, 3, 4, 4)).shape == (0, 3, 4, 4)
 
 
-@pytest.mark.parametrize(
-    "make", [Dropout, GaussianDropout, SpatialDropout, DropBlock, lambda k: DropConnect(2, 2, k)]
-)
+@pytest.mark.parametrize("make", [Dropout, GaussianDropout, SpatialDropout, DropBlock, lambda k: DropConnect(2, 2, k)])
 def test_torch_case_invalid_probabilities(make):
     for keep_prob in (0, -0.1, 1.1, float("nan")):
         with pytest.raises(ValueError, match="keep_prob must be in"):

@@ -104,9 +104,7 @@ def test_impossible_keep_probs_are_refused(keep_prob):
         lambda: mask_log_prob(enumerate_masks(2), keep_prob),
         lambda: expected_distinct_masks(2, keep_prob, 3),
     ):
-        with pytest.raises(
-            ValueError, match=r"keep_prob must be in \(0, 1\].*PyTorch's p=0.2 is keep_prob=0.8"
-        ):
+        with pytest.raises(ValueError, match=r"keep_prob must be in \(0, 1\].*PyTorch's p=0.2 is keep_prob=0.8"):
             call()
 
 
@@ -141,9 +139,7 @@ def test_mask_probabilities_sum_to_one(keep_prob, n_units):
 @given(keep=st.lists(st.floats(0.01, 1.0), min_size=1, max_size=5))
 def test_mask_probability_is_the_product_over_units(keep):
     masks = enumerate_masks(len(keep))
-    expected = [
-        math.prod(k if kept else 1 - k for k, kept in zip(keep, row, strict=True)) for row in masks.tolist()
-    ]
+    expected = [math.prod(k if kept else 1 - k for k, kept in zip(keep, row, strict=True)) for row in masks.tolist()]
     probs = mask_log_prob(masks, torch.tensor(keep, dtype=torch.float64)).exp()
     np.testing.assert_allclose(probs, expected, rtol=1e-12, atol=1e-300)
 

@@ -38,7 +38,7 @@ __all__ = [
 COLORS = {
     "plain": "#0072B2",
     "L2": "#B07800",
-    "L1": "#8F8A00",
+    "L1": "#6B4A2B",
     "max-norm": "#007A5E",
     "dropout": "#D55E00",
     "ensemble": "#A8588A",
@@ -102,7 +102,7 @@ def image_rows(rows: Mapping[str, Float[Tensor, "examples pixels"]], image_shape
         row[0].set_title(" ")
         row[0].text(0, 1.12, name, transform=row[0].transAxes).set_in_layout(False)
         for axis, image in zip(row, images, strict=False):
-            axis.imshow(image.view(image_shape), cmap="gray_r", vmin=0, vmax=float(images.max()))
+            axis.imshow(image.view(image_shape).cpu().numpy(), cmap="gray_r", vmin=0, vmax=float(images.max()))
         for axis in row:
             axis.set_xticks([])
             axis.set_yticks([])

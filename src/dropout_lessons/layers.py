@@ -96,12 +96,19 @@ class Dropout(nn.Module):
                 return x if self.scaling == "inverted" else x * self.keep_prob
             if self.keep_prob == 1.0:
                 return x
+            if self._has_native_kernel(x):
+                return F.dropout(x, 1 - self.keep_prob)
             mask = self.sample_mask(x)
         scale = _training_scale(self.keep_prob, self.scaling, x.dtype)
         # As bytes, since torch multiplies floats by bytes several times as fast as by bools. Scaling in place saves
         # a tensor: the product's gradient needs the mask, not the product.
         dropped = x * mask.view(torch.uint8)
         return dropped if scale == 1.0 else dropped.mul_(scale)
+
+    def _has_native_kernel(self, x: Tensor) -> bool:
+        # On a GPU PyTorch draws, multiplies and scales in one kernel; it knows neither generators nor other masks.
+        plain = type(self) is Dropout and self.generator is None and self.scaling == "inverted"
+        return plain and x.is_cuda
 
     def extra_repr(self) -> str:
         return f"keep_prob={self.keep_prob}, scaling={self.scaling!r}"

@@ -240,6 +240,7 @@ class _Run:
 
     def __init__(self, network: nn.Module, recipe: Recipe, *, steps_in_epoch: int) -> None:
         self.network, self.recipe, self.steps_in_epoch = network, recipe, steps_in_epoch
+        self.device = _device(network)
         self.epoch = 0
         self.history = History()
         # The order of the examples has a generator of its own, so that networks with and without dropout see the
@@ -304,7 +305,7 @@ class _Run:
             "order": self.order.get_state(),
             "generators": [generator.get_state() for generator in self._generators()],
             "cpu": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+            "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
         }
         aside = path.with_name(f"{path.name}.{os.getpid()}.part")
         try:
@@ -338,8 +339,8 @@ class _Run:
         for generator, saved in zip(self._generators(), state["generators"], strict=True):
             generator.set_state(saved)
         torch.set_rng_state(state["cpu"])
-        if state["cuda"] is not None and torch.cuda.is_available():
-            torch.cuda.set_rng_state(state["cuda"])
+        if state["cuda"] is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda"], self.device)
 
 
 def _bar(epochs: range, description: str, show: bool) -> Iterator[int]:

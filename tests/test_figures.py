@@ -1,0 +1,112 @@
+import itertools
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_rgb
+
+from dropout_lessons import figures
+from dropout_lessons.claims import paired
+from dropout_lessons.training import History
+
+RUN = History([2, 4], [1.0, 0.1], [0.4, 0.2], [1.1, 0.9], [0.4, 0.3])
+ERRORS = {"plain": [0.10, 0.11, 0.09, 0.10, 0.12], "dropout": [0.08, 0.08, 0.08, 0.09, 0.08]}
+FIGURES = {
+    "image_rows": lambda: figures.image_rows({"one": torch.rand(4, 9), "two": torch.rand(4, 9)}, (3, 3)),
+    "mask_grid": lambda: figures.mask_grid(torch.rand(8, 20) < 0.5),
+    "kept_counts": lambda: figures.kept_counts({"ours": torch.full((50,), 40.0)}, n_units=50, keep_prob=0.8),
+    "learning_curves": lambda: figures.learning_curves({"plain": [RUN, RUN], "dropout": [RUN, RUN]}),
+    "paired_scores": lambda: figures.paired_scores(ERRORS, label="error (%)"),
+    "input_distribution": lambda: figures.input_distribution({"a": torch.randn(99)}, {"a": 0.0}, label="input"),
+    "pitfalls": lambda: figures.pitfalls(
+        {"right": [0.3, 0.4], "wrong": [0.6, 0.7]}, {"right": [0.1] * 2, "wrong": [0.2] * 2}
+    ),
+}
+
+
+def texts(figure) -> list[str]:
+    figure.canvas.draw()
+    return [text.get_text() for text in figure.findobj(plt.Text) if text.get_text()]
+
+
+def luminance(color) -> float:
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
+    return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+
+def contrast(a, b) -> float:
+    low, high = sorted([luminance(a), luminance(b)])
+    return (high + 0.05) / (low + 0.05)
+
+
+def as_seen_with_deuteranopia(color) -> np.ndarray:
+    # Machado, Oliveira and Fernandes 2009, severity 1, on linear RGB.
+    matrix = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
+    return np.clip(matrix @ np.array(linear), 0, 1) ** (1 / 2.2)
+
+
+def test_every_public_figure_is_tested():
+    assert {"COLORS", *FIGURES} == set(figures.__all__)
+
+
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
+def test_figures_are_drawn_on_a_light_ground_and_closed(draw):
+    before = {key: plt.rcParams[key] for key in figures._STYLE}
+    figure = draw()
+    texts(figure)
+    assert plt.get_fignums() == []  # else a notebook shows the figure twice
+    assert {key: plt.rcParams[key] for key in figures._STYLE} == before
+    assert luminance(figure.get_facecolor()) > 0.9
+    assert figure.get_figwidth() <= 6  # readable at phone width
+
+
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
+def test_no_label_is_cut_off(draw):
+    figure = draw()
+    figure.canvas.draw()
+    drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert drawn.x0 >= -0.02
+    assert drawn.y0 >= -0.02
+    assert drawn.x1 <= width + 0.02
+    assert drawn.y1 <= height + 0.02
+
+
+def test_colors_stand_out_from_the_ground_and_from_each_other():
+    for color in figures.COLORS.values():
+        assert contrast(color, "#fcfcfa") >= 3  # WCAG's bound for graphics
+    # Also with a color vision deficiency, next to dropout.
+    for arm in ("plain", "max-norm", "ensemble"):
+        seen = as_seen_with_deuteranopia(figures.COLORS[arm]) - as_seen_with_deuteranopia(figures.COLORS["dropout"])
+        assert np.linalg.norm(seen) > 0.15, arm
+    for a, b in itertools.combinations(figures.COLORS.values(), 2):
+        assert np.linalg.norm(np.subtract(to_rgb(a), to_rgb(b))) > 0.15
+
+
+def test_paired_scores_show_the_means_and_the_paired_interval():
+    shown = texts(FIGURES["paired_scores"]())
+    difference = paired(100 * np.array(ERRORS["dropout"]), 100 * np.array(ERRORS["plain"]))
+    low, high = difference.interval
+    assert f"{100 * np.mean(ERRORS['plain']):.2f}" in shown
+    assert f"dropout\n{difference.effect:+.2f}\n[{low:+.2f}, {high:+.2f}]" in shown
+
+
+def test_learning_curves_label_lines_at_their_ends_and_name_units():
+    shown = texts(FIGURES["learning_curves"]())
+    assert {"plain", "dropout", "training loss (nats)", "validation loss (nats)", "epoch"} <= set(shown)
+
+
+def test_kept_counts_draw_the_share_of_rows_at_each_count():
+    figure = FIGURES["kept_counts"]()
+    (line,) = figure.axes[0].get_lines()
+    heights = dict(zip(line.get_xdata(), line.get_ydata(), strict=True))
+    assert heights[40] == 1
+    assert math.isclose(sum(heights.values()), 1)
+
+
+def test_the_mask_grid_counts_the_examples_that_train_a_unit():
+    mask = torch.tensor([[True, False, True], [True, False, False]])
+    bars = figures.mask_grid(mask).axes[1].patches
+    assert [bar.get_height() for bar in bars] == [2, 0, 1]
