@@ -58,7 +58,7 @@ def describe() -> None:
         >>> describe()  # doctest: +ELLIPSIS
         dropout_lessons ..., torch ..., device ..., scale ... (... seeds)
     """
-    where = torch.cuda.get_device_name() if device().type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    where = torch.cuda.get_device_name() if device().type == "cuda" else "CPU"
     print(
         f"dropout_lessons {importlib.metadata.version('dropout-lessons')}, torch {torch.__version__}, "
         f"device {where}, scale {scale()} ({len(seeds())} seeds)"

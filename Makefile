@@ -1,0 +1,62 @@
+# The environment is in .venv. Another Python, or another place: make PYTHON=python3.12 VENV=../venv312 test
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 8000
+# PyTorch is held where it was tested; every other version follows from pyproject.toml.
+TORCH := 2.13.0
+
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+ENVIRONMENT := $(VENV)/.complete
+
+.DEFAULT_GOAL := help
+.PHONY: help setup book serve test bench lock clean
+
+help: ## Show what can be made
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: $(ENVIRONMENT) ## Create the environment
+
+$(ENVIRONMENT): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 10) <= v < (3, 14) or sys.exit(f"Python 3.10 to 3.13 is needed, and $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=python3.12")'
+	@rm -f $@
+	$(PYTHON) -m venv $(VENV) || { $(PYTHON) -m venv --clear --without-pip $(VENV) && \
+	  $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+book: $(ENVIRONMENT) ## Run the chapters and build the book
+	$(BIN)/python book/build.py
+
+serve: book ## Build the book and serve it on this machine
+	@echo "The book is at http://localhost:$(PORT)/ (Ctrl+C stops)"
+	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+# Two workers: with more than a thread each they wait for each other, four times as long as they work.
+test: export OMP_NUM_THREADS = 1
+test: $(ENVIRONMENT) ## Check everything: code, chapters, the book in a browser
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(PYTEST) --doctest-modules src tests --ignore tests/test_book.py -n 2
+	TQDM_DISABLE=1 $(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=120 -n 2 --dist loadscope chapters
+	$(BIN)/python book/build.py
+	$(PYTEST) tests/test_book.py -n 2 --dist loadgroup
+
+bench: $(ENVIRONMENT) ## Run every benchmark
+	@set -e; for file in benchmarks/*.py; do echo "$$file"; $(BIN)/python "$$file"; done
+
+lock: $(ENVIRONMENT) ## Pin requirements.txt anew from pyproject.toml
+	$(BIN)/python -m pip install --quiet uv
+	echo "torch==$(TORCH)" | $(BIN)/uv pip compile pyproject.toml - --extra book --extra test --universal \
+	  --python-version 3.10 --fork-strategy fewest --quiet --no-annotate --no-header > requirements.new
+	@# What PyTorch pins itself differs from build to build, and stays out.
+	{ echo "# Exact versions for the book and the tests on Python 3.10-3.13, resolved from pyproject.toml: make lock"; \
+	  sed -E "/^(nvidia|cuda|triton)/d; s/python_full_version < '3.14' and //; s/ ; python_full_version < '3.14'$$//" \
+	    requirements.new; } > requirements.txt
+	@rm requirements.new
+
+clean: ## Remove the built book and what tools leave behind; the environment stays
+	rm -rf _build build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests book benchmarks chapters -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

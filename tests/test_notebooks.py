@@ -1,0 +1,140 @@
+"""The chapters as files, not executed: each has the shape that the book promises, and the configuration agrees."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parents[1]
+CHAPTERS = sorted(ROOT.glob("chapters/*.ipynb"))
+MOST_LINES = 18
+
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+VERSION = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)[1]
+SET_UP = f"""\
+import importlib.util, os
+if importlib.util.find_spec("dropout_lessons") is None:
+    package = os.environ.get("DROPOUT_LESSONS_PACKAGE", "dropout-lessons @ git+{CONFIG["repository"]["url"]}@v{VERSION}")
+    %pip install -q "{{package}}"
+from dropout_lessons import runtime
+runtime.describe()"""
+
+
+@pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)
+def path(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+@pytest.fixture
+def chapter(path: Path) -> NotebookNode:
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    return notebook
+
+
+def code_cells(chapter: NotebookNode) -> Iterator[tuple[int, NotebookNode]]:
+    return ((number, cell) for number, cell in enumerate(chapter.cells) if cell.cell_type == "code")
+
+
+def text(chapter: NotebookNode) -> str:
+    return "\n\n".join(cell.source for cell in chapter.cells if cell.cell_type == "markdown")
+
+
+def calls(cell: NotebookNode) -> set[str]:
+    """The names of what a cell calls, such as `ax.plot`."""
+    source = re.sub(r"^(\s*)[%!].*", r"\1pass", cell.source, flags=re.MULTILINE)
+    return {ast.unparse(node.func) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)}
+
+
+def test_the_table_of_contents_lists_every_chapter_and_page_once() -> None:
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    listed = [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+    files = [*CHAPTERS, *ROOT.glob("book/*.md")]
+    assert sorted(listed) == sorted(str(file.relative_to(ROOT).with_suffix("")) for file in files)
+    assert CHAPTERS
+
+
+def test_nothing_that_a_run_leaves_is_stored(chapter: NotebookNode) -> None:
+    for number, cell in code_cells(chapter):
+        assert cell.outputs == [], f"cell {number} has stored outputs: clear them"
+        assert cell.execution_count is None, f"cell {number} has an execution count: clear it"
+    # Colab stores widgets without their state, which no viewer can read.
+    assert "widgets" not in chapter.metadata, "the metadata describe widgets of a past run: remove them"
+
+
+def test_the_kernel_is_the_one_that_every_machine_has(chapter: NotebookNode) -> None:
+    assert chapter.metadata.kernelspec.name == "python3"
+
+
+def test_cell_ids_are_unique(chapter: NotebookNode) -> None:
+    ids = [cell.id for cell in chapter.cells]
+    assert len(set(ids)) == len(ids)
+
+
+def test_a_chapter_begins_with_its_question_and_what_it_asks_of_the_reader(chapter: NotebookNode) -> None:
+    opening = chapter.cells[0].source
+    assert re.match(r"# .+\n\n\*\*.+\?\*\*\n", opening), "the title must be followed by the question: **...?**"
+    objectives = re.search(r"After this chapter you can\n\n((?:- .*\n(?:  .*\n)*)+)", opening)
+    assert objectives, "the first cell must list what the reader can do after this chapter"
+    assert 3 <= len(re.findall(r"^- ", objectives[1], re.MULTILINE)) <= 5, "list three to five objectives"
+    assert "\nYou need " in opening, "the first cell must say what the reader needs: You need ..."
+    minutes = r"Reading takes about \d+ minutes, running (about|under) (a|one|\d+)\s+minutes?\b"
+    assert re.search(minutes, opening), "the first cell must say how long reading and running take"
+
+
+def test_the_set_up_cell_is_the_same_everywhere(chapter: NotebookNode) -> None:
+    _, first = next(code_cells(chapter))
+    assert first.source == SET_UP
+
+
+def test_code_cells_are_short(chapter: NotebookNode) -> None:
+    for number, cell in code_cells(chapter):
+        lines = len(cell.source.splitlines())
+        assert lines <= MOST_LINES, f"cell {number} has {lines} lines; {MOST_LINES} is the most, 12 the aim"
+
+
+def test_figures_are_described(chapter: NotebookNode) -> None:
+    """What is drawn is known when the chapter runs: book/build.py compares; this finds most of it at once."""
+    for number, cell in code_cells(chapter):
+        alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+        draws = any(re.match(r"(plt|figures)\.|.*\.(plot|imshow|hist|bar|scatter)$", name) for name in calls(cell))
+        if draws or "mystnb" in cell.metadata:
+            assert len(alt.split()) >= 8, f"cell {number} draws: say what is to be seen in mystnb.image.alt"
+
+
+def test_a_chapter_asks_for_predictions_and_checks_its_claims(chapter: NotebookNode) -> None:
+    assert re.search(r"^:class: .*\bpredict\b", text(chapter), re.MULTILINE), "there is no Predict box"
+    names = set().union(*(calls(cell) for _, cell in code_cells(chapter)))
+    assert names & {"claims.check", "check"}, "no claim is checked"
+
+
+def test_a_chapter_has_an_exercise_with_a_label_of_its_own(chapter: NotebookNode, path: Path) -> None:
+    labels = re.findall(r"^[`:]{3,}\{exercise(?:-start)?\}.*\n(?::.*\n)*?:label: (\S+)", text(chapter), re.MULTILINE)
+    assert labels, "there is no exercise with a label"
+    number = path.stem[:2]
+    assert all(re.fullmatch(rf"ch{number}-q\d+", label) for label in labels), f"labels are ch{number}-q1, ...: {labels}"
+
+
+def test_a_chapter_ends_with_a_summary(chapter: NotebookNode) -> None:
+    summaries = [
+        number
+        for number, cell in enumerate(chapter.cells)
+        if cell.cell_type == "markdown" and re.search(r"^## Summary\b", cell.source, re.MULTILINE)
+    ]
+    assert len(summaries) == 1, "there must be one section: ## Summary"
+    assert all(number < summaries[0] for number, _ in code_cells(chapter)), "code follows after the summary"
+
+
+def test_no_chapter_depends_on_one_machine(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    absolute = re.findall(
+        r"""(?:(?<=["'\s(=])/(?:home|root|tmp|usr|content|mnt|Users|work)/|[A-Z]:\\\\|file://)\S*""", source
+    )
+    assert absolute == []
