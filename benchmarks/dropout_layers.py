@@ -17,9 +17,7 @@ KEEP_PROBS = [0.5, 0.8]
 REPEATS = 21
 
 
-def forward_backward(
-    layer: Callable[[torch.Tensor], torch.Tensor], shape: tuple[int, ...]
-) -> Callable[[], None]:
+def forward_backward(layer: Callable[[torch.Tensor], torch.Tensor], shape: tuple[int, ...]) -> Callable[[], None]:
     x = torch.randn(shape, requires_grad=True)
     gradient = torch.randn(shape)
 
@@ -55,9 +53,7 @@ def main() -> None:
                 runs = {
                     "torch F.dropout": forward_backward(lambda x, q=1 - keep_prob: F.dropout(x, q), shape),
                     "Dropout": forward_backward(Dropout(keep_prob), shape),
-                    "Dropout, standard scaling": forward_backward(
-                        Dropout(keep_prob, scaling="standard"), shape
-                    ),
+                    "Dropout, standard scaling": forward_backward(Dropout(keep_prob, scaling="standard"), shape),
                     "GaussianDropout": forward_backward(GaussianDropout(keep_prob), shape),
                     "SpatialDropout": forward_backward(SpatialDropout(keep_prob), images),
                     "DropBlock, block 3": forward_backward(DropBlock(keep_prob, block_size=3), images),
@@ -68,9 +64,7 @@ def main() -> None:
                 for name, seconds in medians.items():
                     ratio = seconds / medians["torch F.dropout"]
                     copies = seconds / medians["two plain copies"]
-                    print(
-                        f"  {name:27s}{seconds * 1e3:9.3f} ms {ratio:7.2f} of F.dropout {copies:7.1f} x copies"
-                    )
+                    print(f"  {name:27s}{seconds * 1e3:9.3f} ms {ratio:7.2f} of F.dropout {copies:7.1f} x copies")
 
 
 if __name__ == "__main__":
