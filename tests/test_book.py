@@ -24,6 +24,11 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Route, sync_playw
 ROOT = Path(__file__).resolve().parents[1]
 HTML = ROOT / "_build" / "html"
 LAPTOP, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
+NO_BROWSER = f"no browser to open the book in: none of {', '.join(BROWSERS)} is installed"
+if BROWSER is None and not os.environ.get("CI"):
+    pytest.skip(NO_BROWSER, allow_module_level=True)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -75,13 +80,10 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    executable = next(filter(None, map(shutil.which, names)), None)
-    if executable is None:
-        message = f"no browser to open the book in: none of {', '.join(names)} is installed"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    if BROWSER is None:
+        pytest.fail(NO_BROWSER)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
         yield browser
         browser.close()
 

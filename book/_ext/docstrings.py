@@ -1,17 +1,8 @@
-"""Sphinx's reading of the package's docstrings, in two points."""
+"""Sphinx's reading of the package's docstrings, in one point."""
 
 from __future__ import annotations
 
-import re
-
 from sphinx.application import Sphinx
-
-MATH = re.compile(r"(?<![\\$`])\$(?![\s$])([^$`]+?)(?<!\s)\$(?!\d)")
-
-
-def dollar_math(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
-    """Let docstrings write math as the chapters do, between dollar signs."""
-    lines[:] = MATH.sub(r":math:`\1`", "\n".join(lines)).split("\n")
 
 
 def named_tuple_field(app: Sphinx, what: str, name: str, obj: object, skip: bool, options: object) -> bool | None:
@@ -20,6 +11,5 @@ def named_tuple_field(app: Sphinx, what: str, name: str, obj: object, skip: bool
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.connect("autodoc-process-docstring", dollar_math)
     app.connect("autodoc-skip-member", named_tuple_field)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,4 +1,4 @@
-"""Claims that are checked: a statement, its evidence, and an error when the evidence does not bear it.
+"""Claims that are checked: a statement, its evidence, and an error when the evidence does not support it.
 
 Evidence is an effect with its 95% interval over seeds (``paired``), over independent draws (``sampled``), or the
 largest deviation of an identity (``exact``). ``check`` compares it with what the statement requires.
@@ -141,7 +141,8 @@ def sampled(values: Sequence[float] | NDArray[Any] | Tensor, *, unit: str = "") 
     The interval is :math:`\bar x \pm t_{0.975,\,n-1} \, s / \sqrt{n}`, Student's, as in ``paired``.
 
     Args:
-        values: Independent draws. Values that share a trained network or a data set are not independent.
+        values: Independent draws. Values that share a trained network or a data set are independent only for a
+            statement about that network or data set; the statement must say so.
         unit: Unit of the values; percent units hold fractions, as in ``paired``.
 
     Returns:

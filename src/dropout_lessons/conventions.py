@@ -44,7 +44,7 @@ class Convention:
 
 
 CONVENTIONS: tuple[Convention, ...] = (
-    Convention("The paper and the notes", "p", "keep", "p = {value}"),
+    Convention("The paper", "p", "keep", "p = {value}"),
     Convention("dropout_lessons", "keep_prob", "keep", "Dropout(keep_prob={value})"),
     Convention("PyTorch", "p", "drop", "torch.nn.Dropout(p={value})"),
     Convention("TensorFlow / Keras", "rate", "drop", "keras.layers.Dropout(rate={value})"),
