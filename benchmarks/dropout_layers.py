@@ -1,4 +1,4 @@
-"""How fast is Dropout, and how far from the memory limit? Forward plus backward, float32, one thread and all.
+"""How fast is Dropout, and how far from the memory limit? Forward plus backward, float32, one thread.
 
 Everything is timed in one run, interleaved, and reported as the median and as a ratio to F.dropout.
 """
@@ -45,26 +45,26 @@ def median_seconds(runs: dict[str, Callable[[], object]]) -> dict[str, float]:
 
 
 def main() -> None:
-    for threads in sorted({1, torch.get_num_threads()}):
-        torch.set_num_threads(threads)
-        for shape in SHAPES:
-            images = (shape[0], shape[1] // 64, 8, 8)
-            for keep_prob in KEEP_PROBS:
-                runs = {
-                    "torch F.dropout": forward_backward(lambda x, q=1 - keep_prob: F.dropout(x, q), shape),
-                    "Dropout": forward_backward(Dropout(keep_prob), shape),
-                    "Dropout, standard scaling": forward_backward(Dropout(keep_prob, scaling="standard"), shape),
-                    "GaussianDropout": forward_backward(GaussianDropout(keep_prob), shape),
-                    "SpatialDropout": forward_backward(SpatialDropout(keep_prob), images),
-                    "DropBlock, block 3": forward_backward(DropBlock(keep_prob, block_size=3), images),
-                    "two plain copies": clone(shape),
-                }
-                medians = median_seconds(runs)
-                print(f"\n{shape}, keep_prob {keep_prob}, {threads} thread{'s' * (threads > 1)}")
-                for name, seconds in medians.items():
-                    ratio = seconds / medians["torch F.dropout"]
-                    copies = seconds / medians["two plain copies"]
-                    print(f"  {name:27s}{seconds * 1e3:9.3f} ms {ratio:7.2f} of F.dropout {copies:7.1f} x copies")
+    # Drawing is serial, so more threads show how busy the machine is and little else.
+    torch.set_num_threads(1)
+    for shape in SHAPES:
+        images = (shape[0], shape[1] // 64, 8, 8)
+        for keep_prob in KEEP_PROBS:
+            runs = {
+                "torch F.dropout": forward_backward(lambda x, q=1 - keep_prob: F.dropout(x, q), shape),
+                "Dropout": forward_backward(Dropout(keep_prob), shape),
+                "Dropout, standard scaling": forward_backward(Dropout(keep_prob, scaling="standard"), shape),
+                "GaussianDropout": forward_backward(GaussianDropout(keep_prob), shape),
+                "SpatialDropout": forward_backward(SpatialDropout(keep_prob), images),
+                "DropBlock, block 3": forward_backward(DropBlock(keep_prob, block_size=3), images),
+                "two plain copies": clone(shape),
+            }
+            medians = median_seconds(runs)
+            print(f"\n{shape}, keep_prob {keep_prob}")
+            for name, seconds in medians.items():
+                ratio = seconds / medians["torch F.dropout"]
+                copies = seconds / medians["two plain copies"]
+                print(f"  {name:27s}{seconds * 1e3:9.3f} ms {ratio:7.2f} of F.dropout {copies:7.1f} x copies")
 
 
 if __name__ == "__main__":
