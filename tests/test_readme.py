@@ -1,0 +1,50 @@
+"""What the README and its neighbors say is so."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+ADDRESS = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"]
+
+
+def test_the_package_in_ten_lines_runs_and_its_claim_holds(capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len([line for line in code.splitlines() if line.strip()]) == 10
+    exec(compile(code, "README.md", "exec"), {})
+    assert "Checked claim: Dropout lowers the test error." in capsys.readouterr().out
+
+
+def test_every_make_target_that_is_named_exists():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = set(re.findall(r"\bmake ([a-z]+)", README + CONTRIBUTING))
+    assert {"book", "test", "serve", "help", "lock", "bench"} <= named <= targets
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_every_local_link_and_picture_leads_somewhere(page):
+    targets = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8"))
+    missing = [target for target in targets if "://" not in target and not (ROOT / target).exists()]
+    assert missing == []
+
+
+def test_the_layout_names_every_top_level_folder_and_module():
+    layout = README.split("## Layout")[1].split("## Contribute")[0]
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith((".", "_"))}
+    assert folders - {"build", "dist"} <= set(re.findall(r"^([a-z]+)/", layout, re.MULTILINE)) | {"src"}
+    modules = {path.stem for path in (ROOT / "src" / "dropout_lessons").glob("*.py")} - {"__init__"}
+    assert modules <= set(re.findall(r"[a-z]+", layout)), modules
+
+
+def test_the_repository_has_one_address_and_one_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)[1]
+    assert citation["version"] == version
+    assert citation["repository-code"] == ADDRESS
+    for file in [*ROOT.glob("*.md"), *ROOT.glob("book/*.md")]:
+        for address in re.findall(r"https://github\.com/[\w-]+/[\w-]+", file.read_text(encoding="utf-8")):
+            assert address == ADDRESS, f"{file.name} names {address}"
