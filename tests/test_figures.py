@@ -5,6 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 
 from dropout_lessons import figures
@@ -27,7 +28,7 @@ FIGURES = {
 
 
 def texts(figure) -> list[str]:
-    figure.canvas.draw()
+    FigureCanvasAgg(figure).draw()
     return [text.get_text() for text in figure.findobj(plt.Text) if text.get_text()]
 
 
@@ -66,7 +67,7 @@ def test_figures_are_drawn_on_a_light_ground_and_closed(draw):
 @pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
 def test_no_label_is_cut_off(draw):
     figure = draw()
-    figure.canvas.draw()
+    FigureCanvasAgg(figure).draw()
     drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
     assert drawn.x0 >= -0.02
     assert drawn.y0 >= -0.02
@@ -96,6 +97,11 @@ def test_paired_scores_show_the_means_and_the_paired_interval():
 def test_learning_curves_label_lines_at_their_ends_and_name_units():
     shown = texts(FIGURES["learning_curves"]())
     assert {"plain", "dropout", "training loss (nats)", "validation loss (nats)", "epoch"} <= set(shown)
+
+
+def test_learning_curves_need_validation_losses():
+    with pytest.raises(ValueError, match=r"those of \['plain'\] have none; fit a Dataset"):
+        figures.learning_curves({"plain": [History([1], [1.0], [0.5])]})
 
 
 def test_kept_counts_draw_the_share_of_rows_at_each_count():

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 import torch
+import torch.utils.checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -175,6 +176,7 @@ def test_no_keep_prob_makes_a_nan(keep_prob, dtype):
         inputs = x.clone().requires_grad_()
         out = layer(inputs)
         out.backward(torch.ones_like(out))
+        assert out.isfinite().all() or isinstance(layer, DropConnect)
         assert not out.isnan().any()
         assert not inputs.grad.isnan().any()
 
@@ -198,6 +200,8 @@ def test_integer_inputs_are_refused(keep_prob):
     for layer in (Dropout(keep_prob), GaussianDropout(keep_prob)):
         with pytest.raises(TypeError, match=r"floating-point tensor, got torch.int64; convert with x.float\(\)"):
             layer(torch.ones(3, dtype=torch.int64))
+        with pytest.raises(TypeError, match=r"got torch\.complex64"):
+            layer(torch.ones(3, dtype=torch.complex64))
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -269,6 +273,8 @@ def test_functional_call_replaces_the_weights():
     net = nn.Sequential(nn.Linear(4, 3), Dropout(0.5, generator=seeded(1)), DropConnect(3, 2, 0.5))
     zeros = {key: torch.zeros_like(value) for key, value in net.state_dict().items()}
     assert (functional_call(net, zeros, torch.randn(5, 4)) == 0).all()
+    layer = DropConnect(3, 2, 0.5, bias=False)
+    assert (functional_call(layer, {"weight": torch.zeros(2, 3)}, torch.ones(4, 3)) == 0).all()
     assert set(zeros) == {
         "0.weight",
         "0.bias",
@@ -428,6 +434,49 @@ def test_torch_case_channels_are_dropped_whole_or_not_at_all():
     for shape in [(10, 4, 2), (10, 4, 2, 2), (10, 4, 2, 2, 2)]:
         counts = SpatialDropout(0.5, generator=seeded())(torch.ones(shape)).flatten(2).count_nonzero(dim=-1)
         assert set(counts.unique().tolist()) == {0, math.prod(shape[2:])}
+
+
+@pytest.mark.filterwarnings("ignore")  # torch.compile's own
+@pytest.mark.parametrize("backend", backends)
+@pytest.mark.parametrize("layer", LAYERS)
+def test_compiled_layers_take_batches_of_any_size(layer, backend):
+    torch.compiler.reset()
+    compiled = torch.compile(copy.deepcopy(layer), backend=backend)
+    for size in (8, 8, 5, 3):
+        assert len(compiled(torch.ones(size, 6, 5, 7))) == size
+    torch.compiler.reset()
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch.func.jvp's own
+@pytest.mark.parametrize("layer", LAYERS)
+def test_function_transforms_see_the_layers(layer):
+    x = torch.rand(IMAGES)
+    gradient = torch.func.grad(lambda inputs: layer(inputs).sum())(x)
+    assert gradient.shape == x.shape
+    _, tangent = torch.func.jvp(layer, (x,), (x,))
+    assert tangent.isfinite().all()
+    (per_example,) = torch.func.vmap(lambda inputs: (layer(inputs.unsqueeze(0)),), randomness="different")(x)
+    assert len(per_example) == len(x)
+
+
+def test_checkpointed_activations_use_one_mask():
+    # Recomputation in the backward pass replays the global generator; the gradient must belong to the output.
+    x = torch.rand(10_000).add_(0.5).requires_grad_()
+    out = torch.utils.checkpoint.checkpoint(Dropout(0.5), x, use_reentrant=False)
+    out.sum().backward()
+    assert torch.equal(x.grad > 0, out.detach() > 0)
+
+
+def test_layers_do_not_mind_the_default_device():
+    with torch.device("meta"):
+        x = torch.ones(8, device="cpu")
+        assert Dropout(0.3)(x).device.type == "cpu"
+
+
+def test_masks_that_are_not_bool_are_refused():
+    for mask in (torch.tensor([[1.0], [0.0]]), torch.ones(2, 4, dtype=torch.int64)):
+        with pytest.raises(TypeError, match=r"mask must be bool \(True = kept\), got .*; convert with mask.bool\(\)"):
+            Dropout(0.5)(torch.ones(2, 4), mask)
 
 
 def test_torch_case_empty_inputs():

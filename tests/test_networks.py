@@ -1,6 +1,7 @@
 import copy
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -69,6 +70,16 @@ def test_initial_weights_are_he_normal_and_a_function_of_the_generator():
     assert not torch.equal(weight, MLP([500, 400, 10], generator=seeded(4)).hidden1.weight)
 
 
+def test_a_generator_of_ones_own_leaves_the_global_one_alone():
+    state = torch.get_rng_state()
+    MLP([5, 4, 3], generator=seeded(3))
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_sizes_may_come_from_numpy():
+    assert MLP([np.prod((8, 8)), np.int64(4), 3]).sizes == (64, 4, 3)
+
+
 def test_networks_that_differ_only_in_dropout_start_from_the_same_weights():
     plain, dropped = MLP([5, 4, 3], generator=seeded()), MLP([5, 4, 3], keep_prob=0.5, generator=seeded())
     assert plain.state_dict().keys() == dropped.state_dict().keys()
@@ -108,6 +119,9 @@ def test_inputs_and_masks_that_do_not_fit_are_refused():
     network = MLP([4, 3, 2])
     with pytest.raises(ValueError, match=r"x must be \(batch, 4\), got shape \(7, 2, 2\); images need x.flatten\(1\)"):
         network(torch.ones(7, 2, 2))
+    gaussian = MLP([4, 3, 2], keep_prob=0.5, dropout=GaussianDropout)
+    with pytest.raises(ValueError, match="masks names 'hidden1', whose GaussianDropout takes no mask"):
+        gaussian(torch.ones(1, 4), masks={"hidden1": torch.ones(3, dtype=torch.bool)})
     with pytest.raises(ValueError, match=r"masks names \['hidden2'\], but the layers are \['input', 'hidden1'\]"):
         network(torch.ones(1, 4), masks={"hidden2": torch.ones(3, dtype=torch.bool)})
 

@@ -3,7 +3,9 @@ import io
 import math
 import subprocess
 import sys
+import time
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -154,6 +156,30 @@ def test_a_training_set_alone_is_enough():
     assert history.validation_loss == []
 
 
+def test_a_network_in_evaluation_mode_is_trained_in_training_mode():
+    trained, evaluated = small_network(keep_prob=0.5), small_network(keep_prob=0.5).eval()
+    fit(trained, DIGITS, QUICK)
+    fit(evaluated, DIGITS, QUICK)
+    assert torch.equal(parameters(trained), parameters(evaluated))
+    assert not evaluated.training
+
+
+def test_a_fit_leaves_no_gradients_behind_and_tells_its_time():
+    network = small_network()
+    started = time.perf_counter()
+    history = fit(network, DIGITS, QUICK)
+    assert 0 < history.seconds <= time.perf_counter() - started
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_losses_are_summed_in_single_precision_also_for_half_precision_networks():
+    network = small_network()
+    split = Split(DIGITS.test.x.repeat(20, 1), DIGITS.test.y.repeat(20))
+    expected = evaluate(network, split).loss
+    low = evaluate(copy.deepcopy(network).bfloat16(), Split(split.x.bfloat16(), split.y)).loss
+    assert low == pytest.approx(expected, rel=0.02)  # bfloat16 has 8 bits; its own sum would stall at 256
+
+
 def test_any_module_can_be_trained():
     network = nn.Sequential(nn.Linear(64, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 10))
     assert fit(network, DIGITS, Recipe(epochs=10, batch_size=50)).train_error[-1] < 0.2
@@ -185,6 +211,7 @@ def test_a_resumed_fit_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, o
     def network(stop: int) -> nn.Module:
         return nn.Sequential(
             small_network(keep_prob=0.7),
+            nn.BatchNorm1d(10),
             Interrupting(stop),
             Dropout(0.9, generator=seeded(4) if own_generator else None),
         )
@@ -195,7 +222,8 @@ def test_a_resumed_fit_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, o
     with pytest.raises(KeyboardInterrupt):  # in the fourth epoch of four steps each
         fit(stopped, DIGITS, recipe, checkpoint=file)
     history = fit(resumed, DIGITS, recipe, checkpoint=file)
-    assert torch.equal(parameters(resumed), parameters(whole))
+    for name, value in whole.state_dict().items():  # BatchNorm's buffers included
+        assert torch.equal(resumed.state_dict()[name], value), name
     assert history.validation_loss == expected.validation_loss
     assert [path.name for path in tmp_path.iterdir()] == ["run.pt"]
     again = network(10**6)
@@ -208,8 +236,31 @@ def test_a_checkpoint_of_another_fit_is_refused(tmp_path):
     fit(small_network(), DIGITS, QUICK, checkpoint=file)
     with pytest.raises(ValueError, match=r"written with learning_rate=0.1, this recipe has 0.2; use another file"):
         fit(small_network(), DIGITS, Recipe(epochs=6, batch_size=50, learning_rate=0.2), checkpoint=file)
-    with pytest.raises(ValueError, match="another network or training set"):
-        fit(MLP([64, 8, 10]), DIGITS, QUICK, checkpoint=file)
+    other_digits = datasets.load("digits", train=200, seed=7)
+    for network, data in (
+        (MLP([64, 8, 10]), DIGITS),
+        (small_network(keep_prob=0.5), DIGITS),
+        (small_network().double(), changed(x=DIGITS.train.x.double())),
+        (small_network(), other_digits),
+        (small_network(), DIGITS.train),
+    ):
+        before = parameters(network)
+        with pytest.raises(ValueError, match=r"belongs to another network or other data; use another file"):
+            fit(network, data, QUICK, checkpoint=file)
+        assert torch.equal(parameters(network), before)
+    for content in (b"", b"no checkpoint"):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match="cannot be read; use another file, or delete it"):
+            fit(small_network(), DIGITS, QUICK, checkpoint=file)
+    torch.save({"epoch": 3}, file)
+    with pytest.raises(ValueError, match="cannot be read"):
+        fit(small_network(), DIGITS, QUICK, checkpoint=file)
+
+
+def test_recipes_may_hold_numpy_numbers(tmp_path):
+    recipe = Recipe(epochs=np.int64(2), learning_rate=np.geomspace(0.01, 0.1, 3)[1])
+    first = fit(small_network(), DIGITS, recipe, checkpoint=tmp_path / "run.pt")
+    assert fit(small_network(), DIGITS, recipe, checkpoint=tmp_path / "run.pt").train_loss == first.train_loss
 
 
 def test_a_save_that_fails_leaves_the_old_checkpoint(tmp_path, monkeypatch):
@@ -259,6 +310,30 @@ def test_data_that_do_not_fit_are_refused_before_training(split, message):
 def test_networks_without_logits_for_each_example_are_refused():
     with pytest.raises(ValueError, match=r"logits \(batch, classes\), got shape \(640,\)"):
         fit(nn.Sequential(nn.Linear(64, 640), nn.Flatten(0)), DIGITS, QUICK)
+
+
+def test_what_cannot_work_is_refused_before_training(tmp_path):
+    with pytest.raises(TypeError, match=r"data must be a Dataset or a Split, got tuple; Split\(x, y\) makes one"):
+        fit(small_network(), tuple(DIGITS.train), QUICK)
+    with pytest.raises(ValueError, match="folder that does not exist"):
+        fit(small_network(), DIGITS, QUICK, checkpoint=tmp_path / "nowhere" / "run.pt")
+    network = nn.Sequential(nn.Linear(64, 10), nn.BatchNorm1d(10))
+    with pytest.raises(ValueError, match="batch_size=199 leaves a last batch of one of the 200 examples"):
+        fit(network, DIGITS, Recipe(epochs=1, batch_size=199))
+
+
+def test_a_fit_that_diverges_in_its_last_step_says_so(tmp_path):
+    with pytest.raises(FloatingPointError, match="training diverged"):
+        fit(small_network(), DIGITS, Recipe(epochs=1, batch_size=200, learning_rate=1e30), checkpoint=tmp_path / "a.pt")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fit_on_the_cpu_seeds_no_other_device(monkeypatch):
+    seeded_devices = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded_devices.append)
+    monkeypatch.setattr(torch.cuda, "manual_seed", seeded_devices.append)
+    fit(small_network(), DIGITS, QUICK)
+    assert seeded_devices == []
 
 
 def test_a_diverging_fit_says_so():

@@ -29,7 +29,6 @@ import pooch
 import requests
 import torch
 from jaxtyping import Bool, Float, Int
-from sklearn.datasets import load_digits
 from torch import Tensor
 
 __all__ = ["Dataset", "Split", "load"]
@@ -252,6 +251,8 @@ def _read_mnist_10k(folder: Path | None) -> _Raw:
 
 
 def _read_digits(folder: Path | None) -> _Raw:
+    from sklearn.datasets import load_digits  # half a second, which only this data set needs
+
     digits = load_digits()
     order = np.random.default_rng(2014).permutation(len(digits.target))  # the file is ordered by writer
     images, labels = digits.images[order].astype(np.uint8), digits.target[order].astype(np.uint8)

@@ -186,6 +186,9 @@ def learning_curves(histories: Mapping[str, Sequence[History]]) -> Figure:
         >>> run = History([1, 2], [1.0, 0.5], [0.4, 0.2], [1.1, 0.9], [0.4, 0.3])
         >>> figure = learning_curves({"plain": [run, run]})
     """
+    without = [arm for arm, runs in histories.items() if not all(run.validation_loss for run in runs)]
+    if without:
+        raise ValueError(f"histories must have validation losses, and those of {without} have none; fit a Dataset")
     figure, panels = plt.subplots(1, 2, figsize=(5.8, 3.3), sharex=True, layout="constrained")
     for axis, kind in zip(panels, ("train", "validation"), strict=True):
         ends = {}

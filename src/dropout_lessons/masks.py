@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,13 +36,13 @@ def sample_mask(
     *,
     generator: torch.Generator | None = None,
     device: torch.device | str | None = None,
-) -> Bool[Tensor, ...]:
+) -> Bool[Tensor, " ..."]:
     r"""Draw a mask of independent Bernoulli variables, :math:`m_j \sim \mathrm{Bernoulli}(p)`.
 
     On the CPU the draw costs one random byte an entry instead of one random number: a byte below :math:`256p` keeps the
     unit, and the one byte value in 256 on which that is undecided is refined by a further draw, so that the
     probability is exactly ``keep_prob`` (to the :math:`2^{-53}` of a double). Elsewhere, and inside ``torch.compile`` or
-    ``torch.vmap``, uniform floats are compared with ``keep_prob`` (to :math:`2^{-24}`, as in PyTorch's own kernels).
+    ``torch.func``, uniform floats are compared with ``keep_prob`` (to :math:`2^{-24}`, as in PyTorch's own kernels).
 
     Args:
         shape: Shape of the mask.
@@ -71,14 +72,17 @@ def sample_mask(
     if keep_prob == 1.0:
         return torch.ones(shape, dtype=torch.bool, device=device)
     if device.type == "cpu" and not torch.compiler.is_compiling():
-        words = torch.empty(-(-shape.numel() // 8), dtype=torch.int64)
+        words = torch.empty(-(-shape.numel() // 8), dtype=torch.int64, device=device)
         try:
+            words.numpy()  # torch.func's transforms and fake tensors have no memory to look at
             words.random_(-(2**63), None, generator=generator)
-        except RuntimeError:
-            pass  # torch.vmap(randomness="different") allows no in-place draw; fall through to one it allows
+        except (RuntimeError, TypeError):
+            pass  # nor does torch.vmap(randomness="different") allow a draw in place: fall through to what it allows
         else:
             return _threshold_bytes(words.view(torch.uint8)[: shape.numel()], keep_prob, generator).view(shape)
-    return torch.rand(shape, generator=generator, device=device) < keep_prob
+    # Without the keyword where there is no generator: with it, torch.compile cannot make the shape dynamic.
+    source: dict[str, Any] = {} if generator is None else {"generator": generator}
+    return torch.rand(shape, device=device, **source) < keep_prob
 
 
 def _threshold_bytes(random_bytes: Tensor, keep_prob: float, generator: torch.Generator | None) -> Tensor:
@@ -91,7 +95,7 @@ def _threshold_bytes(random_bytes: Tensor, keep_prob: float, generator: torch.Ge
     mask = values < whole
     if rest:
         ties = np.flatnonzero(values == whole)
-        mask[ties] = (torch.rand(len(ties), dtype=torch.float64, generator=generator) < rest).numpy()
+        mask[ties] = (torch.rand(len(ties), dtype=torch.float64, generator=generator, device="cpu") < rest).numpy()
     return torch.from_numpy(mask)
 
 
@@ -141,7 +145,7 @@ def enumerate_masks(
             f"ask for at most {fitting:,} a call with start and stop"
         )
     indices = torch.arange(start, stop, device=device).unsqueeze(1)
-    return (indices >> torch.arange(n_units, device=device)) & 1 != 0
+    return (indices >> torch.arange(n_units, device=device)).bitwise_and_(1).bool()
 
 
 def mask_log_prob(

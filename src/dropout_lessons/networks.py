@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -55,7 +56,8 @@ class HiddenLayer(nn.Linear):
     """
 
     def __init__(self, in_features: int, out_features: int, *, generator: torch.Generator | None = None) -> None:
-        super().__init__(in_features, out_features)
+        with torch.random.fork_rng(devices=[]):  # nn.Linear draws weights of its own, which are not used
+            super().__init__(in_features, out_features)
         _initialize(self, generator)
 
     def forward(self, x: Float[Tensor, "*batch in_features"]) -> Float[Tensor, "*batch out_features"]:
@@ -110,7 +112,7 @@ class MLP(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        sizes = list(sizes)
+        sizes = [size if isinstance(size, float) else operator.index(size) for size in sizes]
         if len(sizes) < 2 or not all(isinstance(size, int) and size > 0 for size in sizes):
             raise ValueError(f"sizes must be two or more positive integers, such as [784, 256, 10], got {sizes}")
         n_hidden = len(sizes) - 2
@@ -128,11 +130,11 @@ class MLP(nn.Module):
             check_keep_prob(keep_probs[i])
             self.add_module(name, HiddenLayer(sizes[i], sizes[i + 1], generator=generator))
             self.add_module(f"{name}_dropout", dropout(keep_probs[i]))
-        self.output = nn.Linear(sizes[-2], sizes[-1])
+        self.output = nn.utils.skip_init(nn.Linear, sizes[-2], sizes[-1])
         _initialize(self.output, generator)
 
     def forward(
-        self, x: Float[Tensor, "batch inputs"], masks: Mapping[str, Bool[Tensor, ...]] | None = None
+        self, x: Float[Tensor, "batch inputs"], masks: Mapping[str, Bool[Tensor, " ..."]] | None = None
     ) -> Float[Tensor, "batch outputs"]:
         """Compute logits; ``masks``, by ``"input"`` or hidden layer's name, run one named subnetwork in either mode."""
         if x.dim() != 2 or x.shape[1] != self.sizes[0]:
@@ -151,5 +153,7 @@ class MLP(nn.Module):
 
     def _drop(self, name: str, h: Tensor, masks: Mapping[str, Tensor]) -> Tensor:
         layer = self.get_submodule(f"{name}_dropout")
+        if name in masks and not isinstance(layer, Dropout):
+            raise ValueError(f"masks names {name!r}, whose {type(layer).__name__} takes no mask; leave it out")
         dropped: Tensor = layer(h, masks[name]) if name in masks else layer(h)
         return dropped

@@ -15,13 +15,22 @@ __all__ = ["l1_penalty", "l2_penalty", "max_norm_", "weights"]
 
 
 def weights(network: nn.Module) -> Iterator[nn.Parameter]:
-    """Iterate over the parameters that penalties act on: those with two or more axes, output units first.
+    """Iterate over the parameters that penalties act on: trained ones with two or more axes, output units first.
+
+    Transposed convolutions have their input channels first, and are not supported.
 
     Example:
         >>> [tuple(weight.shape) for weight in weights(nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)))]
         [(2, 3)]
     """
-    return (parameter for parameter in network.parameters() if parameter.dim() >= 2)
+    found: dict[int, nn.Parameter] = {}  # by identity: a shared weight counts once
+    for module in network.modules():
+        if isinstance(module, nn.LayerNorm):
+            continue
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter.dim() >= 2 and parameter.requires_grad and "bias" not in name:
+                found[id(parameter)] = parameter
+    return iter(found.values())
 
 
 def l1_penalty(network: nn.Module) -> Float[Tensor, ""]:
@@ -35,7 +44,7 @@ def l1_penalty(network: nn.Module) -> Float[Tensor, ""]:
 
     Source: Srivastava et al. 2014, Table 9.
     """
-    return torch.stack([weight.abs().sum() for weight in weights(network)]).sum()
+    return sum((weight.abs().sum() for weight in weights(network)), torch.zeros(()))
 
 
 def l2_penalty(network: nn.Module) -> Float[Tensor, ""]:
@@ -49,7 +58,7 @@ def l2_penalty(network: nn.Module) -> Float[Tensor, ""]:
 
     Source: Srivastava et al. 2014, Table 9.
     """
-    return 0.5 * torch.stack([weight.square().sum() for weight in weights(network)]).sum()
+    return 0.5 * sum((weight.square().sum() for weight in weights(network)), torch.zeros(()))
 
 
 @torch.no_grad()

@@ -1,12 +1,14 @@
 """Train one network: a recipe in, a history out.
 
 The data live on the network's device and batches are taken by indexing, which for tensors in memory is faster than a
-``DataLoader``. A fit depends on nothing but the network's initial weights, the data and the recipe: it draws from
-PyTorch's generators inside a fork of their state, seeded by the recipe, and leaves them as they were.
+``DataLoader``. A fit depends on nothing but the network's initial weights, the data and the recipe: on the CPU and
+on CUDA it draws from PyTorch's generators inside a fork of their state, seeded by the recipe, and leaves them as they
+were.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import time
@@ -15,11 +17,13 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 import tqdm.auto
 import tqdm.notebook
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.networks import evaluating
@@ -72,6 +76,10 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, np.generic):  # such as one of np.geomspace: a checkpoint holds plain numbers
+                object.__setattr__(self, item.name, value.item())
         for name, allowed, holds in (
             ("epochs", "a positive integer", isinstance(self.epochs, int) and self.epochs > 0),
             ("batch_size", "a positive integer", isinstance(self.batch_size, int) and self.batch_size > 0),
@@ -148,12 +156,15 @@ def evaluate(network: nn.Module, split: Split, *, batch_size: int = 10_000) -> S
         >>> 0 <= score.error <= 1
         True
     """
-    device = _device(network)
     _check_examples(network, split, "split")
-    loss, wrong = 0.0, 0
+    return _score(network, split, batch_size)
+
+
+def _score(network: nn.Module, split: Split, batch_size: int = 10_000) -> Score:
+    device, loss, wrong = _device(network), 0.0, 0
     with evaluating(network), torch.no_grad():
         for x, y in zip(split.x.split(batch_size), split.y.split(batch_size), strict=True):
-            logits, y = network(x.to(device)), y.to(device)
+            logits, y = network(x.to(device)).float(), y.to(device)  # half precision cannot hold the sum
             loss += F.cross_entropy(logits, y, reduction="sum").item()
             wrong += int((logits.argmax(1) != y).sum())
     return Score(loss / len(split.y), wrong / len(split.y))
@@ -203,18 +214,34 @@ def fit(
     recipe = Recipe() if recipe is None else recipe
     if evaluate_every < 1:
         raise ValueError(f"evaluate_every must be at least 1, got {evaluate_every}")
+    if not isinstance(data, (Dataset, Split)):
+        raise TypeError(f"data must be a Dataset or a Split, got {type(data).__name__}; Split(x, y) makes one")
+    if checkpoint is not None and not Path(checkpoint).absolute().parent.is_dir():
+        raise ValueError(f"checkpoint is in a folder that does not exist, {Path(checkpoint).parent}; create it first")
     device = _device(network)
     parts = {"train": data} if isinstance(data, Split) else {"train": data.train, "validation": data.validation}
     for name, split in parts.items():
         _check_examples(network, split, f"data.{name}")
+    lonely = len(parts["train"].y) % recipe.batch_size == 1
+    if lonely and any(isinstance(module, _BatchNorm) for module in network.modules()):
+        raise ValueError(
+            f"batch_size={recipe.batch_size} leaves a last batch of one of the {len(parts['train'].y)} examples, "
+            "which BatchNorm cannot train on; choose another batch_size"
+        )
     parts = {name: Split(split.x.to(device), split.y.to(device)) for name, split in parts.items()}
 
     run = _Run(network, recipe, steps_in_epoch=math.ceil(len(parts["train"].y) / recipe.batch_size))
     modes = [(module, module.training) for module in network.modules()]
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(recipe.seed)
-        if checkpoint is not None and Path(checkpoint).exists():
-            run.load(Path(checkpoint))
+        # Not torch.manual_seed, which seeds every device, also those that are not forked.
+        torch.default_generator.manual_seed(recipe.seed)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(recipe.seed)
+        if checkpoint is not None:
+            run.fingerprint = _fingerprint(network, parts)
+            if Path(checkpoint).exists():
+                run.load(Path(checkpoint))
         started = time.perf_counter() - run.history.seconds
         try:
             for epoch in _bar(range(run.epoch + 1, recipe.epochs + 1), "training", progress):
@@ -223,13 +250,16 @@ def fit(
                 if epoch % evaluate_every == 0 or epoch == recipe.epochs:
                     run.history.epoch.append(epoch)
                     for name, split in parts.items():
-                        score = evaluate(network, split)
+                        score = _score(network, split)
+                        if not math.isfinite(score.loss):
+                            raise run.diverged(f"the {name} loss", score.loss)
                         getattr(run.history, f"{name}_loss").append(score.loss)
                         getattr(run.history, f"{name}_error").append(score.error)
                 run.history.seconds = time.perf_counter() - started
                 if checkpoint is not None:
                     run.save(Path(checkpoint))
         finally:
+            run.optimizer.zero_grad()
             for module, training in modes:
                 module.training = training
     return run.history
@@ -243,6 +273,7 @@ class _Run:
         self.device = _device(network)
         self.epoch = 0
         self.history = History()
+        self.fingerprint = ""
         # The order of the examples has a generator of its own, so that networks with and without dropout see the
         # same batches.
         self.order = torch.Generator().manual_seed(recipe.seed)
@@ -274,10 +305,13 @@ class _Run:
                 max_norm_(self.network, recipe.max_norm)
         self.epoch += 1
         if not math.isfinite(total.item()):
-            raise FloatingPointError(
-                f"the training loss is {total.item()} in epoch {self.epoch}: training diverged; "
-                f"try a learning_rate below {recipe.learning_rate:g}, or a max_norm"
-            )
+            raise self.diverged("the training loss", total.item())
+
+    def diverged(self, what: str, value: float) -> FloatingPointError:
+        return FloatingPointError(
+            f"{what} is {value} in epoch {self.epoch}: training diverged; "
+            f"try a learning_rate below {self.recipe.learning_rate:g}, or a max_norm"
+        )
 
     def _learning_rate(self, step: int) -> float:
         recipe = self.recipe
@@ -287,18 +321,16 @@ class _Run:
         return recipe.learning_rate * (1.0 if isinstance(recipe.decay, str) else recipe.decay**self.epoch)
 
     def _generators(self) -> list[torch.Generator]:
-        """The generators of layers that have their own, each once."""
-        found = {
-            id(g): g for m in self.network.modules() if isinstance(g := getattr(m, "generator", None), torch.Generator)
-        }
-        return list(found.values())
+        """The generators that layers have of their own, each once."""
+        attributes = (value for module in self.network.modules() for value in vars(module).values())
+        return list({id(value): value for value in attributes if isinstance(value, torch.Generator)}.values())
 
     def save(self, path: Path) -> None:
         """Write the state beside the file, then rename, so that the file is whole at every moment."""
         state = {
             "recipe": asdict(self.recipe),
+            "fingerprint": self.fingerprint,
             "epoch": self.epoch,
-            "steps_in_epoch": self.steps_in_epoch,
             "history": asdict(self.history),
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -316,20 +348,23 @@ class _Run:
 
     def load(self, path: Path) -> None:
         """Go back to a saved state, or say why it does not belong to this fit."""
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            recipe, fingerprint = state["recipe"], state["fingerprint"]
+        except Exception as error:  # torch.load has many ways to say that a file is none of its own
+            raise ValueError(
+                f"checkpoint {path} cannot be read; use another file, or delete it to start again"
+            ) from error
         for item in fields(Recipe):
-            then, now = state["recipe"][item.name], getattr(self.recipe, item.name)
+            then, now = recipe[item.name], getattr(self.recipe, item.name)
             if then != now:
                 raise ValueError(
                     f"checkpoint {path} was written with {item.name}={then!r}, this recipe has {now!r}; "
                     "use another file, or delete it to start again"
                 )
-        shapes = {key: tuple(value.shape) for key, value in self.network.state_dict().items()}
-        if state["steps_in_epoch"] != self.steps_in_epoch or shapes != {
-            k: tuple(v.shape) for k, v in state["network"].items()
-        }:
+        if fingerprint != self.fingerprint or len(state["generators"]) != len(self._generators()):
             raise ValueError(
-                f"checkpoint {path} belongs to another network or training set; "
+                f"checkpoint {path} belongs to another network or other data; "
                 "use another file, or delete it to start again"
             )
         self.network.load_state_dict(state["network"])
@@ -341,6 +376,18 @@ class _Run:
         torch.set_rng_state(state["cpu"])
         if state["cuda"] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["cuda"], self.device)
+
+
+def _fingerprint(network: nn.Module, parts: dict[str, Split]) -> str:
+    """A hash of what a checkpoint belongs to: the network's layers, shapes and types, and the data."""
+    total = hashlib.sha256(repr(network).encode())  # keep probabilities, scaling and sizes are in it
+    for name, value in network.state_dict().items():
+        total.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+    for name, split in parts.items():
+        total.update(name.encode())
+        for tensor in split:
+            total.update(tensor.cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
 
 
 def _bar(epochs: range, description: str, show: bool) -> Iterator[int]:
