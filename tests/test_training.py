@@ -16,6 +16,7 @@ from dropout_lessons.datasets import Split
 from dropout_lessons.layers import Dropout
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import Recipe, evaluate, fit
+from dropout_lessons.training.run import Run
 
 DIGITS = datasets.load("digits", train=200)
 QUICK = Recipe(epochs=6, batch_size=50)
@@ -273,7 +274,7 @@ def test_a_save_that_fails_leaves_the_old_checkpoint(tmp_path, monkeypatch):
         raise OSError("no space left on device")
 
     monkeypatch.setattr(torch, "save", broken)
-    run = __import__("dropout_lessons.training").training._Run(small_network(), QUICK, steps_in_epoch=4)
+    run = Run(small_network(), QUICK, steps_in_epoch=4)
     with pytest.raises(OSError, match="no space"):
         run.save(file)
     assert file.read_bytes() == before

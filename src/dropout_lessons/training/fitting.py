@@ -1,0 +1,184 @@
+"""Fit a network, and evaluate it."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+import tqdm.auto
+import tqdm.notebook
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from dropout_lessons.datasets import Dataset, Split
+from dropout_lessons.networks import evaluating
+from dropout_lessons.training.recipe import History, Recipe, Score
+from dropout_lessons.training.run import Run, device_of, fingerprint
+
+
+def evaluate(network: nn.Module, split: Split, *, batch_size: int = 10_000) -> Score:
+    """Mean cross-entropy and error of a network on a set of examples, in evaluation mode.
+
+    Args:
+        network: Any module from inputs to logits ``(batch, classes)``; its modes are as before after the call.
+        split: Inputs and labels.
+        batch_size: Examples in a forward pass.
+
+    Returns:
+        The loss in nats and the error as a fraction.
+
+    Raises:
+        ValueError: If the examples and labels do not fit each other or the network.
+
+    Example:
+        >>> from dropout_lessons import MLP, datasets
+        >>> digits = datasets.load("digits")
+        >>> score = evaluate(MLP([64, 32, 10]), digits.test)
+        >>> 0 <= score.error <= 1
+        True
+    """
+    _check_examples(network, split, "split")
+    return _score(network, split, batch_size)
+
+
+def _score(network: nn.Module, split: Split, batch_size: int = 10_000) -> Score:
+    device, loss, wrong = device_of(network), 0.0, 0
+    with evaluating(network), torch.no_grad():
+        for x, y in zip(split.x.split(batch_size), split.y.split(batch_size), strict=True):
+            logits, y = network(x.to(device)).float(), y.to(device)  # half precision cannot hold the sum
+            loss += F.cross_entropy(logits, y, reduction="sum").item()
+            wrong += int((logits.argmax(1) != y).sum())
+    return Score(loss / len(split.y), wrong / len(split.y))
+
+
+def fit(
+    network: nn.Module,
+    data: Dataset | Split,
+    recipe: Recipe | None = None,
+    *,
+    evaluate_every: int = 1,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+) -> History:
+    """Train a network in place by minimizing the cross-entropy of its logits.
+
+    Args:
+        network: Any module from inputs to logits ``(batch, classes)``. Trained on the device of its parameters, and
+            left in the modes that it came in.
+        data: A data set, whose test part is not touched, or a training set alone.
+        recipe: How to train; the course's default when None.
+        evaluate_every: Epochs between two entries of the history; the last epoch always has one. Evaluation takes
+            about as long as an epoch.
+        checkpoint: A file that is written after every epoch. If it exists, training goes on from there, and ends
+            with the same weights as a fit that was never interrupted.
+        progress: Whether to show a bar. It is silent where the output is neither a terminal nor a notebook, and where
+            the environment sets ``TQDM_DISABLE=1``.
+
+    Returns:
+        The history of the fit.
+
+    Raises:
+        ValueError: If the data do not fit the network, labels are out of range, a set is empty, or the checkpoint
+            belongs to another fit.
+        FloatingPointError: If the loss is no longer finite.
+
+    Example:
+        >>> from dropout_lessons import MLP, datasets
+        >>> digits = datasets.load("digits", train=200)
+        >>> network = MLP([64, 32, 10], generator=torch.Generator().manual_seed(0))
+        >>> history = fit(network, digits, Recipe(epochs=20, batch_size=50))
+        >>> history.train_error[-1] < history.train_error[0]
+        True
+
+    Source: Srivastava et al. 2014, Section 5 and Appendix A.
+    """
+    recipe = Recipe() if recipe is None else recipe
+    if evaluate_every < 1:
+        raise ValueError(f"evaluate_every must be at least 1, got {evaluate_every}")
+    if not isinstance(data, (Dataset, Split)):
+        raise TypeError(f"data must be a Dataset or a Split, got {type(data).__name__}; Split(x, y) makes one")
+    if checkpoint is not None and not Path(checkpoint).absolute().parent.is_dir():
+        raise ValueError(f"checkpoint is in a folder that does not exist, {Path(checkpoint).parent}; create it first")
+    device = device_of(network)
+    parts = {"train": data} if isinstance(data, Split) else {"train": data.train, "validation": data.validation}
+    for name, split in parts.items():
+        _check_examples(network, split, f"data.{name}")
+    lonely = len(parts["train"].y) % recipe.batch_size == 1
+    if lonely and any(isinstance(module, _BatchNorm) for module in network.modules()):
+        raise ValueError(
+            f"batch_size={recipe.batch_size} leaves a last batch of one of the {len(parts['train'].y)} examples, "
+            "which BatchNorm cannot train on; choose another batch_size"
+        )
+    parts = {name: Split(split.x.to(device), split.y.to(device)) for name, split in parts.items()}
+
+    run = Run(network, recipe, steps_in_epoch=math.ceil(len(parts["train"].y) / recipe.batch_size))
+    modes = [(module, module.training) for module in network.modules()]
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        # Not torch.manual_seed, which seeds every device, also those that are not forked.
+        torch.default_generator.manual_seed(recipe.seed)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(recipe.seed)
+        if checkpoint is not None:
+            run.fingerprint = fingerprint(network, parts)
+            if Path(checkpoint).exists():
+                run.load(Path(checkpoint))
+        started = time.perf_counter() - run.history.seconds
+        try:
+            for epoch in _bar(range(run.epoch + 1, recipe.epochs + 1), "training", progress):
+                network.train()
+                run.train_one_epoch(parts["train"])
+                if epoch % evaluate_every == 0 or epoch == recipe.epochs:
+                    run.history.epoch.append(epoch)
+                    for name, split in parts.items():
+                        score = _score(network, split)
+                        if not math.isfinite(score.loss):
+                            raise run.diverged(f"the {name} loss", score.loss)
+                        getattr(run.history, f"{name}_loss").append(score.loss)
+                        getattr(run.history, f"{name}_error").append(score.error)
+                run.history.seconds = time.perf_counter() - started
+                if checkpoint is not None:
+                    run.save(Path(checkpoint))
+        finally:
+            run.optimizer.zero_grad()
+            for module, training in modes:
+                module.training = training
+    return run.history
+
+
+def _bar(epochs: range, description: str, show: bool) -> Iterator[int]:
+    """Iterate with a bar in a notebook or terminal, and without elsewhere."""
+    in_notebook = issubclass(tqdm.auto.tqdm, tqdm.notebook.tqdm_notebook)
+    show = show and os.environ.get("TQDM_DISABLE", "0") in ("", "0")
+    # None lets tqdm find out whether the output is a terminal; in a notebook it never is, and the bar shows all the same.
+    disable = (False if in_notebook else None) if show else True
+    yield from tqdm.auto.tqdm(epochs, desc=description, unit="epoch", leave=False, delay=0.5, disable=disable)
+
+
+def _check_examples(network: nn.Module, split: Split, name: str) -> None:
+    x, y = split
+    if len(x) == 0:
+        raise ValueError(f"{name} is empty; give at least one example")
+    if y.shape != (len(x),):
+        raise ValueError(f"{name}.y must have shape ({len(x)},), one label for each row of x, got {tuple(y.shape)}")
+    if y.dtype != torch.int64:
+        raise ValueError(f"{name}.y must hold int64 class indices, got {y.dtype}; convert with y.long()")
+    if not bool(x.isfinite().all()):
+        row = int((~x.flatten(1).isfinite().all(1)).nonzero()[0])
+        raise ValueError(f"{name}.x must be finite, but row {row} is not")
+    with evaluating(network), torch.no_grad():
+        logits: Tensor = network(x[:1].to(device_of(network)))
+    if logits.dim() != 2 or len(logits) != 1:
+        raise ValueError(
+            f"network must return logits (batch, classes), got shape {tuple(logits.shape)} for one example"
+        )
+    if int(y.min()) < 0 or int(y.max()) >= logits.shape[1]:
+        raise ValueError(
+            f"{name}.y must be in 0..{logits.shape[1] - 1}, the network's outputs, "
+            f"got labels from {int(y.min())} to {int(y.max())}"
+        )

@@ -1,0 +1,149 @@
+"""A fit on its way: its steps, and its state as a checkpoint holds it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from dropout_lessons.datasets import Split
+from dropout_lessons.penalties import l1_penalty, max_norm_, weights
+from dropout_lessons.training.recipe import History, Recipe
+
+
+def device_of(network: nn.Module) -> torch.device:
+    parameter = next(network.parameters(), None)
+    return torch.device("cpu") if parameter is None else parameter.device
+
+
+class Run:
+    """The state of a fit: what a checkpoint holds."""
+
+    def __init__(self, network: nn.Module, recipe: Recipe, *, steps_in_epoch: int) -> None:
+        self.network, self.recipe, self.steps_in_epoch = network, recipe, steps_in_epoch
+        self.device = device_of(network)
+        self.epoch = 0
+        self.history = History()
+        self.fingerprint = ""
+        # The order of the examples has a generator of its own, so that networks with and without dropout see the
+        # same batches.
+        self.order = torch.Generator().manual_seed(recipe.seed)
+        decayed = list(weights(network))
+        known = {id(weight) for weight in decayed}
+        others = [parameter for parameter in network.parameters() if id(parameter) not in known]
+        groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        self.optimizer: torch.optim.Optimizer
+        if recipe.optimizer == "sgd":
+            self.optimizer = torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum)
+        else:
+            self.optimizer = torch.optim.Adam(groups, lr=recipe.learning_rate)
+
+    def train_one_epoch(self, train: Split) -> None:
+        """Take one step for each batch of a random order of the examples."""
+        recipe, total = self.recipe, torch.zeros((), device=train.x.device)
+        order = torch.randperm(len(train.y), generator=self.order).to(train.x.device)
+        for step, batch in enumerate(order.split(recipe.batch_size)):
+            for group in self.optimizer.param_groups:
+                group["lr"] = self._learning_rate(step)
+            loss = F.cross_entropy(self.network(train.x[batch]), train.y[batch])
+            total += loss.detach()
+            if recipe.l1:
+                loss = loss + recipe.l1 * l1_penalty(self.network)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            if recipe.max_norm is not None:
+                max_norm_(self.network, recipe.max_norm)
+        self.epoch += 1
+        if not math.isfinite(total.item()):
+            raise self.diverged("the training loss", total.item())
+
+    def diverged(self, what: str, value: float) -> FloatingPointError:
+        return FloatingPointError(
+            f"{what} is {value} in epoch {self.epoch}: training diverged; "
+            f"try a learning_rate below {self.recipe.learning_rate:g}, or a max_norm"
+        )
+
+    def _learning_rate(self, step: int) -> float:
+        recipe = self.recipe
+        if recipe.decay == "linear":
+            done = (self.epoch * self.steps_in_epoch + step) / (recipe.epochs * self.steps_in_epoch)
+            return recipe.learning_rate * (1 - done)
+        return recipe.learning_rate * (1.0 if isinstance(recipe.decay, str) else recipe.decay**self.epoch)
+
+    def _generators(self) -> list[torch.Generator]:
+        """The generators that layers have of their own, each once."""
+        attributes = (value for module in self.network.modules() for value in vars(module).values())
+        return list({id(value): value for value in attributes if isinstance(value, torch.Generator)}.values())
+
+    def save(self, path: Path) -> None:
+        """Write the state beside the file, then rename, so that the file is whole at every moment."""
+        state = {
+            "recipe": asdict(self.recipe),
+            "fingerprint": self.fingerprint,
+            "epoch": self.epoch,
+            "history": asdict(self.history),
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "order": self.order.get_state(),
+            "generators": [generator.get_state() for generator in self._generators()],
+            "cpu": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+        }
+        aside = path.with_name(f"{path.name}.{os.getpid()}.part")
+        try:
+            torch.save(state, aside)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def load(self, path: Path) -> None:
+        """Go back to a saved state, or say why it does not belong to this fit."""
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            recipe, fingerprint = state["recipe"], state["fingerprint"]
+        except Exception as error:  # torch.load has many ways to say that a file is none of its own
+            raise ValueError(
+                f"checkpoint {path} cannot be read; use another file, or delete it to start again"
+            ) from error
+        for item in fields(Recipe):
+            then, now = recipe[item.name], getattr(self.recipe, item.name)
+            if then != now:
+                raise ValueError(
+                    f"checkpoint {path} was written with {item.name}={then!r}, this recipe has {now!r}; "
+                    "use another file, or delete it to start again"
+                )
+        if fingerprint != self.fingerprint or len(state["generators"]) != len(self._generators()):
+            raise ValueError(
+                f"checkpoint {path} belongs to another network or other data; "
+                "use another file, or delete it to start again"
+            )
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch, self.history = state["epoch"], History(**state["history"])
+        self.order.set_state(state["order"])
+        for generator, saved in zip(self._generators(), state["generators"], strict=True):
+            generator.set_state(saved)
+        torch.set_rng_state(state["cpu"])
+        if state["cuda"] is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda"], self.device)
+
+
+def fingerprint(network: nn.Module, parts: Mapping[str, Split]) -> str:
+    """A hash of what a checkpoint belongs to: the network's layers, shapes and types, and the data."""
+    total = hashlib.sha256(repr(network).encode())  # keep probabilities, scaling and sizes are in it
+    for name, value in network.state_dict().items():
+        total.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+    for name, split in parts.items():
+        total.update(name.encode())
+        for tensor in split:
+            total.update(tensor.cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
