@@ -215,7 +215,7 @@ def _label_ends(axis: Axes, ends: Mapping[str, float], x: float) -> None:
         axis.annotate(
             arm,
             (x, y),
-            xytext=(0, 7 if above else -7),
+            xytext=(0, 14 if above else -7),
             textcoords="offset points",
             ha="right",
             va="bottom" if above else "top",
