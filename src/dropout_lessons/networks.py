@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from dropout_lessons.layers import Dropout
 from dropout_lessons.masks import check_keep_prob
 
-__all__ = ["MLP", "HiddenLayer", "evaluating"]
+__all__ = ["MLP", "HiddenLayer", "evaluating", "modes_restored"]
 
 
 @contextmanager
@@ -28,10 +28,24 @@ def evaluating(network: nn.Module) -> Iterator[nn.Module]:
         >>> network.training
         True
     """
+    with modes_restored(network):
+        yield network.eval()
+
+
+@contextmanager
+def modes_restored(network: nn.Module) -> Iterator[None]:
+    """Restore each layer's own mode, training or evaluation, after a block that may change it.
+
+    Example:
+        >>> network = nn.Dropout(0.5)
+        >>> with modes_restored(network):
+        ...     _ = network.eval()
+        >>> network.training
+        True
+    """
     modes = [(module, module.training) for module in network.modules()]
-    network.eval()
     try:
-        yield network
+        yield
     finally:
         for module, training in modes:
             module.training = training

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from dropout_lessons.datasets import Dataset, Split
-from dropout_lessons.networks import evaluating
+from dropout_lessons.networks import evaluating, modes_restored
 from dropout_lessons.training.recipe import History, Recipe, Score
 from dropout_lessons.training.run import Run, device_of, fingerprint
 
@@ -117,8 +117,7 @@ def fit(
     parts = {name: Split(split.x.to(device), split.y.to(device)) for name, split in parts.items()}
 
     run = Run(network, recipe, steps_in_epoch=math.ceil(len(parts["train"].y) / recipe.batch_size))
-    modes = [(module, module.training) for module in network.modules()]
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with modes_restored(network), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         # Not torch.manual_seed, which seeds every device, also those that are not forked.
         torch.default_generator.manual_seed(recipe.seed)
         if device.type == "cuda":
@@ -146,8 +145,6 @@ def fit(
                     run.save(Path(checkpoint))
         finally:
             run.optimizer.zero_grad()
-            for module, training in modes:
-                module.training = training
     return run.history
 
 
