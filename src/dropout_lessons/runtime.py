@@ -1,13 +1,19 @@
-"""Where a notebook runs, and at which scale."""
+"""Where a notebook runs, at which scale, and how it shows that it is at work."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import os
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import torch
+import tqdm.auto
+import tqdm.notebook
 
-__all__ = ["SEEDS", "describe", "device", "scale", "seeds"]
+Item = TypeVar("Item")
+
+__all__ = ["SEEDS", "describe", "device", "progress_bar", "scale", "seeds"]
 
 #: Number of seeds behind a comparison at each scale.
 SEEDS = {"lecture": 5, "workstation": 20}
@@ -63,3 +69,26 @@ def describe() -> None:
         f"dropout_lessons {importlib.metadata.version('dropout-lessons')}, torch {torch.__version__}, "
         f"device {where}, scale {scale()} ({len(seeds())} seeds)"
     )
+
+
+def progress_bar(items: Sequence[Item], description: str, *, unit: str, show: bool = True) -> Iterator[Item]:
+    """Iterate with a bar and the time left in a notebook or terminal, and without one elsewhere.
+
+    The bar appears after half a second and goes when the work is done. It is never shown where the environment sets
+    ``TQDM_DISABLE=1``.
+
+    Args:
+        items: What to iterate over.
+        description: What is being done, in a word or two.
+        unit: What one item is.
+        show: Whether to show a bar at all.
+
+    Example:
+        >>> sum(progress_bar(range(4), "adding", unit="number"))
+        6
+    """
+    in_notebook = issubclass(tqdm.auto.tqdm, tqdm.notebook.tqdm_notebook)
+    show = show and os.environ.get("TQDM_DISABLE", "0") in ("", "0")
+    # None lets tqdm find out whether the output is a terminal; in a notebook it never is, and the bar shows all the same.
+    disable = (False if in_notebook else None) if show else True
+    yield from tqdm.auto.tqdm(items, desc=description, unit=unit, leave=False, delay=0.5, disable=disable)

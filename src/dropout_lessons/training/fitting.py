@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-import tqdm.auto
-import tqdm.notebook
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.networks import evaluating, modes_restored
+from dropout_lessons.runtime import progress_bar
 from dropout_lessons.training.recipe import History, Recipe, Score
 from dropout_lessons.training.run import Run, device_of, fingerprint
 
@@ -129,7 +127,7 @@ def fit(
                 run.load(Path(checkpoint))
         started = time.perf_counter() - run.history.seconds
         try:
-            for epoch in _bar(range(run.epoch + 1, recipe.epochs + 1), "training", progress):
+            for epoch in progress_bar(range(run.epoch + 1, recipe.epochs + 1), "training", unit="epoch", show=progress):
                 network.train()
                 run.train_one_epoch(parts["train"])
                 if epoch % evaluate_every == 0 or epoch == recipe.epochs:
@@ -146,15 +144,6 @@ def fit(
         finally:
             run.optimizer.zero_grad()
     return run.history
-
-
-def _bar(epochs: range, description: str, show: bool) -> Iterator[int]:
-    """Iterate with a bar in a notebook or terminal, and without elsewhere."""
-    in_notebook = issubclass(tqdm.auto.tqdm, tqdm.notebook.tqdm_notebook)
-    show = show and os.environ.get("TQDM_DISABLE", "0") in ("", "0")
-    # None lets tqdm find out whether the output is a terminal; in a notebook it never is, and the bar shows all the same.
-    disable = (False if in_notebook else None) if show else True
-    yield from tqdm.auto.tqdm(epochs, desc=description, unit="epoch", leave=False, delay=0.5, disable=disable)
 
 
 def _check_examples(network: nn.Module, split: Split, name: str) -> None:
