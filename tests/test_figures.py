@@ -10,6 +10,7 @@ from matplotlib.colors import to_rgb
 
 from dropout_lessons import figures
 from dropout_lessons.claims import paired
+from dropout_lessons.figures.style import STYLE
 from dropout_lessons.training import History
 
 RUN = History([2, 4], [1.0, 0.1], [0.4, 0.2], [1.1, 0.9], [0.4, 0.3])
@@ -55,11 +56,11 @@ def test_every_public_figure_is_tested():
 
 @pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
 def test_figures_are_drawn_on_a_light_ground_and_closed(draw):
-    before = {key: plt.rcParams[key] for key in figures._STYLE}
+    before = {key: plt.rcParams[key] for key in STYLE}
     figure = draw()
     texts(figure)
     assert plt.get_fignums() == []  # else a notebook shows the figure twice
-    assert {key: plt.rcParams[key] for key in figures._STYLE} == before
+    assert {key: plt.rcParams[key] for key in STYLE} == before
     assert luminance(figure.get_facecolor()) > 0.9
     assert figure.get_figwidth() <= 6  # readable at phone width
 

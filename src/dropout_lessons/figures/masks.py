@@ -1,0 +1,110 @@
+"""Figures of masks, and of what they are applied to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from jaxtyping import Bool, Float
+from matplotlib.figure import Figure
+from scipy.stats import binom
+from torch import Tensor
+
+from dropout_lessons.figures.style import COLORS, styled
+
+
+@styled
+def image_rows(rows: Mapping[str, Float[Tensor, "examples pixels"]], image_shape: tuple[int, int]) -> Figure:
+    """Draw rows of images, each with its name above it.
+
+    Args:
+        rows: For each row its name and its images, flattened, with values from 0 to their largest.
+        image_shape: Height and width in pixels.
+
+    Example:
+        >>> import torch
+        >>> figure = image_rows({"noise": torch.rand(5, 16)}, (4, 4))
+    """
+    columns = max(len(images) for images in rows.values())
+    figure, axes = plt.subplots(
+        len(rows), columns, squeeze=False, figsize=(5.6, (5.6 / columns + 0.32) * len(rows)), layout="constrained"
+    )
+    for row, (name, images) in zip(axes, rows.items(), strict=True):
+        # The name is wider than its image: kept out of the layout of columns, with an empty title to make room for it.
+        row[0].set_title(" ")
+        row[0].text(0, 1.12, name, transform=row[0].transAxes).set_in_layout(False)
+        for axis, image in zip(row, images, strict=False):
+            axis.imshow(image.view(image_shape).cpu().numpy(), cmap="gray_r", vmin=0, vmax=float(images.max()))
+        for axis in row:
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.spines[:].set_visible(False)
+    return figure
+
+
+@styled
+def mask_grid(mask: Bool[Tensor, "examples units"]) -> Figure:
+    """Draw the masks of a batch: a row for each example, a column for each unit, filled where the unit is kept.
+
+    Below each unit stands the number of examples that train it in this step.
+
+    Example:
+        >>> import torch
+        >>> figure = mask_grid(torch.rand(8, 20) < 0.5)
+    """
+    examples, units = mask.shape
+    figure, (top, bottom) = plt.subplots(
+        2, 1, sharex=True, figsize=(5.6, 3.6), height_ratios=[max(examples / 8, 1), 0.55], layout="constrained"
+    )
+    kept = mask.cpu().numpy()
+    top.pcolormesh(np.where(kept, 1.0, 0.0), cmap=_two_colors(), edgecolors="#fcfcfa", linewidth=1.5)
+    top.invert_yaxis()
+    top.set_yticks(np.arange(examples) + 0.5, [str(i + 1) for i in range(examples)])
+    top.set_ylabel("example")
+    top.tick_params(length=0)
+    top.set_title(f"kept units, {kept.mean():.0%} of all", color=COLORS["dropout"])
+    bottom.bar(np.arange(units) + 0.5, kept.sum(0), color=COLORS["reference"], width=0.7)
+    bottom.set_ylabel("examples")
+    bottom.set_yticks([0, examples // 2, examples])
+    bottom.set_xticks(np.arange(0, units, 4) + 0.5, [str(i + 1) for i in range(0, units, 4)])
+    bottom.set_xlabel("unit")
+    for axis in (top, bottom):
+        axis.spines[:].set_visible(False)
+    return figure
+
+
+def _two_colors() -> Any:
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(["#e9e6df", COLORS["dropout"]])
+
+
+@styled
+def kept_counts(counts: Mapping[str, Float[Tensor, " rows"]], n_units: int, keep_prob: float) -> Figure:
+    """Draw how many of ``n_units`` units each implementation kept, beside the binomial distribution.
+
+    Args:
+        counts: For each implementation its name and the number of kept units in each row.
+        n_units: Number of units in a row.
+        keep_prob: Probability of keeping a unit.
+
+    Example:
+        >>> import torch
+        >>> figure = kept_counts({"ours": (torch.rand(100, 50) < 0.8).sum(1).float()}, 50, 0.8)
+    """
+    figure, axis = plt.subplots(figsize=(5.6, 3.3), layout="constrained")
+    spread = 4.5 * math.sqrt(n_units * keep_prob * (1 - keep_prob))
+    low, high = max(0, math.floor(n_units * keep_prob - spread)), min(n_units, math.ceil(n_units * keep_prob + spread))
+    values = np.arange(low, high + 1)
+    axis.bar(values, binom.pmf(values, n_units, keep_prob), color="#d9d6cf", width=0.9, label="Binomial(n, p)")
+    markers, colors = ["o", "x", "_", "+"], [COLORS["dropout"], COLORS["plain"], COLORS["max-norm"], COLORS["ensemble"]]
+    for (name, observed), marker, color in zip(counts.items(), markers, colors, strict=False):
+        share = np.bincount(observed.long().cpu().numpy(), minlength=n_units + 1)[low : high + 1] / len(observed)
+        axis.plot(values, share, marker, color=color, label=name, fillstyle="none", markersize=7, markeredgewidth=1.6)
+    axis.set_xlabel(f"kept units of {n_units}")
+    axis.set_ylabel("share of rows")
+    axis.legend(fontsize=10, handlelength=1.2)
+    return figure

@@ -1,0 +1,95 @@
+"""Figures of what scaling does at test time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dropout_lessons.figures.style import COLORS, styled
+
+
+@styled
+def input_distribution(
+    draws: Mapping[str, Float[Tensor, " masks"]], at_test: Mapping[str, float], *, label: str
+) -> Figure:
+    """Draw, for each way of scaling, a unit's input over training masks, its mean, and its value at test time.
+
+    Args:
+        draws: For each way of scaling its name and the input of the unit for many masks.
+        at_test: The unit's input at test time, for each way.
+        label: What the horizontal axis shows.
+
+    Example:
+        >>> import torch
+        >>> figure = input_distribution({"inverted": torch.randn(500)}, {"inverted": 0.0}, label="input")
+    """
+    figure, axes = plt.subplots(
+        len(draws), 1, sharex=True, squeeze=False, figsize=(5.6, 1.25 * len(draws) + 0.7), layout="constrained"
+    )
+    everything = np.concatenate([values.cpu().numpy() for values in draws.values()])
+    bins = np.histogram_bin_edges(np.append(everything, list(at_test.values())), bins=70)
+    for axis, (name, values) in zip(axes[:, 0], draws.items(), strict=True):
+        sample: NDArray[Any] = values.cpu().numpy()
+        axis.hist(sample, bins=bins, color=COLORS["dropout"], alpha=0.45, density=True)
+        axis.axvline(sample.mean(), color=COLORS["dropout"])
+        axis.axvline(at_test[name], color=COLORS["plain"], linestyle="--")
+        axis.set_title(name)
+        axis.set_yticks([])
+        axis.spines["left"].set_visible(False)
+        right = at_test[name] >= sample.mean()
+        top = axis.get_ylim()[1]
+        gap = (bins[-1] - bins[0]) / 100
+        axis.text(
+            sample.mean() + (-gap if right else gap),
+            top,
+            "mean in training",
+            color=COLORS["dropout"],
+            ha="right" if right else "left",
+            va="top",
+        )
+        axis.text(
+            at_test[name] + (gap if right else -gap),
+            top,
+            "at test time",
+            color=COLORS["plain"],
+            ha="left" if right else "right",
+            va="top",
+        )
+    axes[-1, 0].set_xlabel(label)
+    return figure
+
+
+@styled
+def pitfalls(losses: Mapping[str, Sequence[float]], errors: Mapping[str, Sequence[float]]) -> Figure:
+    """Draw test loss and test error of several ways to use the same networks, a dot for each seed.
+
+    Args:
+        losses: For each way its name and a mean cross-entropy in nats for each seed; the right way first.
+        errors: For each way its name and an error, as a fraction, for each seed.
+
+    Example:
+        >>> figure = pitfalls({"right": [0.3, 0.4], "wrong": [0.6, 0.7]}, {"right": [0.08] * 2, "wrong": [0.12] * 2})
+    """
+    names = list(losses)
+    figure, (left, right) = plt.subplots(1, 2, sharey=True, figsize=(5.8, 0.5 * len(names) + 1.1), layout="constrained")
+    for axis, scores, scale in ((left, losses, 1.0), (right, errors, 100.0)):
+        for row, name in enumerate(names):
+            values = scale * np.array(scores[name])
+            color = COLORS["dropout"] if row == 0 else COLORS["reference"]
+            axis.plot([0, values.mean()], [row, row], color=color, linewidth=6, alpha=0.35, solid_capstyle="butt")
+            axis.scatter(values, np.full(len(values), row), color=color, s=18, zorder=2)
+        axis.axvline(scale * np.mean(scores[names[0]]), color=COLORS["dropout"], linewidth=1, linestyle=":")
+        axis.set_xlim(left=0)
+        axis.tick_params(axis="y", length=0)
+    left.set_yticks(range(len(names)), names)
+    left.invert_yaxis()
+    left.set_xlabel("test loss (nats)")
+    right.set_xlabel("test error (%)")
+    return figure
