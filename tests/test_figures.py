@@ -18,13 +18,18 @@ ERRORS = {"plain": [0.10, 0.11, 0.09, 0.10, 0.12], "dropout": [0.08, 0.08, 0.08,
 FIGURES = {
     "image_rows": lambda: figures.image_rows({"one": torch.rand(4, 9), "two": torch.rand(4, 9)}, (3, 3)),
     "mask_grid": lambda: figures.mask_grid(torch.rand(8, 20) < 0.5),
+    "thinned_networks": lambda: figures.thinned_networks([[torch.arange(5) > 1, torch.arange(4) > 2]] * 3, n_outputs=2),
+    "distinct_masks": lambda: figures.distinct_masks([1, 10], {"2 units": [1.0, 3.8]}, {"2 units": 4}),
+    "member_scores": lambda: figures.member_scores({"a": torch.rand(50), "b": torch.rand(9)}, {"c": 0.1}, label="x"),
     "kept_counts": lambda: figures.kept_counts({"ours": torch.full((50,), 40.0)}, n_units=50, keep_prob=0.8),
     "learning_curves": lambda: figures.learning_curves({"plain": [RUN, RUN], "dropout": [RUN, RUN]}),
     "paired_scores": lambda: figures.paired_scores(ERRORS, label="error (%)"),
     "input_distribution": lambda: figures.input_distribution({"a": torch.randn(99)}, {"a": 0.0}, label="input"),
-    "pitfalls": lambda: figures.pitfalls(
-        {"right": [0.3, 0.4], "wrong": [0.6, 0.7]}, {"right": [0.1] * 2, "wrong": [0.2] * 2}
+    "score_panels": lambda: figures.score_panels(
+        {"loss (nats)": {"a": [0.3], "b": [0.4]}, "error (%)": {"a": [0.1], "b": [0.2]}}
     ),
+    "agreement": lambda: figures.agreement([0.1, 0.2], {"a": [0.1, 0.3]}, label="exact", axis="loss"),
+    "monte_carlo_curves": lambda: figures.monte_carlo_curves([1, 10], {"x": np.ones((3, 2))}, {"x": [1.0, 2.0]}),
 }
 
 

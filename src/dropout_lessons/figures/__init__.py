@@ -4,18 +4,24 @@ One color stands for one idea in the whole book (``COLORS``, from Okabe and Ito'
 drawn on an opaque light ground, so that they read the same on a light page, on a dark one and in a notebook.
 """
 
-from dropout_lessons.figures.masks import image_rows, kept_counts, mask_grid
-from dropout_lessons.figures.scaling import input_distribution, pitfalls
+from dropout_lessons.figures.averaging import agreement, member_scores, monte_carlo_curves, score_panels
+from dropout_lessons.figures.masks import distinct_masks, image_rows, kept_counts, mask_grid, thinned_networks
+from dropout_lessons.figures.scaling import input_distribution
 from dropout_lessons.figures.style import COLORS
 from dropout_lessons.figures.training import learning_curves, paired_scores
 
 __all__ = [
     "COLORS",
+    "agreement",
+    "distinct_masks",
     "image_rows",
     "input_distribution",
     "kept_counts",
     "learning_curves",
     "mask_grid",
+    "member_scores",
+    "monte_carlo_curves",
     "paired_scores",
-    "pitfalls",
+    "score_panels",
+    "thinned_networks",
 ]

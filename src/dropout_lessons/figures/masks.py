@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from scipy.stats import binom
 from torch import Tensor
 
@@ -107,4 +111,91 @@ def kept_counts(counts: Mapping[str, Float[Tensor, " rows"]], n_units: int, keep
     axis.set_xlabel(f"kept units of {n_units}")
     axis.set_ylabel("share of rows")
     axis.legend(fontsize=10, handlelength=1.2)
+    return figure
+
+
+@styled
+def thinned_networks(masks: Sequence[Sequence[Bool[Tensor, " units"]]], n_outputs: int) -> Figure:
+    """Draw a whole network and, beside it, what is left of it under each draw of masks.
+
+    Args:
+        masks: For each thinned network its masks, the input's first, then one for each hidden layer.
+        n_outputs: Number of outputs, which are never dropped.
+
+    Example:
+        >>> import torch
+        >>> draw = [torch.tensor([True, True, False]), torch.tensor([True, False])]
+        >>> figure = thinned_networks([draw, draw, draw], n_outputs=2)
+    """
+    whole = [np.ones(len(mask), dtype=bool) for mask in masks[0]]
+    networks = [whole, *([mask.cpu().numpy() for mask in draw] for draw in masks)]
+    rows = math.ceil(len(networks) / 2)
+    figure, axes = plt.subplots(rows, 2, squeeze=False, figsize=(5.8, 2.5 * rows), layout="constrained")
+    for axis, layers in zip(axes.flat, networks, strict=False):
+        _draw_network(axis, [*layers, np.ones(n_outputs, dtype=bool)])
+        kept, units = sum(int(layer.sum()) for layer in layers), sum(len(layer) for layer in layers)
+        axis.set_title("whole network" if layers is whole else f"{kept} of {units} units kept")
+    for axis in axes.flat:
+        axis.axis("off")
+    return figure
+
+
+def _draw_network(axis: Axes, layers: Sequence[NDArray[np.bool_]]) -> None:
+    """Draw layers from left to right; what is dropped is a pale ring without lines."""
+    places = [
+        np.column_stack([np.full(len(kept), float(layer)), np.arange(len(kept)) - (len(kept) - 1) / 2])
+        for layer, kept in enumerate(layers)
+    ]
+    for layer, (left, right) in enumerate(pairwise(places)):
+        lines = [(a, b) for a in left[layers[layer]] for b in right[layers[layer + 1]]]
+        axis.add_collection(LineCollection(lines, colors=COLORS["reference"], linewidths=0.7, alpha=0.6, zorder=1))
+    for place, kept in zip(places, layers, strict=True):
+        axis.scatter(place[kept, 0], place[kept, 1], s=60, color=COLORS["dropout"], zorder=2)
+        axis.scatter(
+            place[~kept, 0], place[~kept, 1], s=60, facecolors="none", edgecolors="#b3afa6", linestyles=":", zorder=2
+        )
+    axis.margins(0.12)
+
+
+@styled
+def distinct_masks(draws: Sequence[int], seen: Mapping[str, Sequence[float]], whole: Mapping[str, float]) -> Figure:
+    """Draw how many different subnetworks a number of draws has shown, for several layers.
+
+    Args:
+        draws: Numbers of draws.
+        seen: For each layer its name and the number of different masks among that many draws.
+        whole: For each layer the number of all its masks.
+
+    Example:
+        >>> figure = distinct_masks([1, 10, 100], {"4 units": [1, 8, 16]}, {"4 units": 16})
+    """
+    figure, axis = plt.subplots(figsize=(5.6, 3.6), layout="constrained")
+    middle = draws[len(draws) // 2]
+    axis.plot(draws, draws, color="#d9d6cf", linewidth=6, solid_capstyle="butt", zorder=0)
+    axis.annotate(
+        "every draw is new",
+        (middle, middle),
+        xytext=(-10, 4),
+        textcoords="offset points",
+        ha="right",
+        color=COLORS["reference"],
+    )
+    for name, values in seen.items():
+        axis.plot(draws, values, color=COLORS["dropout"])
+        if whole[name] < draws[-1]:
+            axis.plot(draws, np.full(len(draws), whole[name]), color=COLORS["reference"], linewidth=1, linestyle=":")
+        axis.annotate(
+            name,
+            (draws[-1], values[-1]),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            color=COLORS["dropout"],
+            fontweight="bold",
+            annotation_clip=False,
+        )
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    axis.set_xlabel("masks drawn")
+    axis.set_ylabel("different masks among them")
     return figure

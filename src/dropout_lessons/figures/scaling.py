@@ -1,8 +1,8 @@
-"""Figures of what scaling does at test time."""
+"""Figures of what scaling does to a unit's input."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -63,33 +63,4 @@ def input_distribution(
             va="top",
         )
     axes[-1, 0].set_xlabel(label)
-    return figure
-
-
-@styled
-def pitfalls(losses: Mapping[str, Sequence[float]], errors: Mapping[str, Sequence[float]]) -> Figure:
-    """Draw test loss and test error of several ways to use the same networks, a dot for each seed.
-
-    Args:
-        losses: For each way its name and a mean cross-entropy in nats for each seed; the right way first.
-        errors: For each way its name and an error, as a fraction, for each seed.
-
-    Example:
-        >>> figure = pitfalls({"right": [0.3, 0.4], "wrong": [0.6, 0.7]}, {"right": [0.08] * 2, "wrong": [0.12] * 2})
-    """
-    names = list(losses)
-    figure, (left, right) = plt.subplots(1, 2, sharey=True, figsize=(5.8, 0.5 * len(names) + 1.1), layout="constrained")
-    for axis, scores, scale in ((left, losses, 1.0), (right, errors, 100.0)):
-        for row, name in enumerate(names):
-            values = scale * np.array(scores[name])
-            color = COLORS["dropout"] if row == 0 else COLORS["reference"]
-            axis.plot([0, values.mean()], [row, row], color=color, linewidth=6, alpha=0.35, solid_capstyle="butt")
-            axis.scatter(values, np.full(len(values), row), color=color, s=18, zorder=2)
-        axis.axvline(scale * np.mean(scores[names[0]]), color=COLORS["dropout"], linewidth=1, linestyle=":")
-        axis.set_xlim(left=0)
-        axis.tick_params(axis="y", length=0)
-    left.set_yticks(range(len(names)), names)
-    left.invert_yaxis()
-    left.set_xlabel("test loss (nats)")
-    right.set_xlabel("test error (%)")
     return figure
