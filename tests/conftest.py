@@ -1,5 +1,71 @@
+"""What several test files share: hypothesis's settings, and a page in a browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
+from playwright.sync_api import Browser, Error, Page, Route, sync_playwright
 
 # Timings on a shared machine say nothing about the code, so a slow example is no failure.
 settings.register_profile("course", deadline=None, print_blob=True)
 settings.load_profile("course")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    installed = next(filter(None, map(shutil.which, names)), None)  # else the one that Playwright may have downloaded
+    with sync_playwright() as playwright:
+        try:
+            launched = playwright.chromium.launch(executable_path=installed)
+        except Error as error:
+            if os.environ.get("CI"):
+                pytest.fail(f"no Chromium to test the interactives in: {error}")
+            pytest.skip("no Chromium: install one, or run `playwright install chromium`")
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]:
+    """Open a static page with these outputs, offline; whatever it asks for or complains of fails the test."""
+    complaints: list[str] = []
+    contexts = []
+
+    def follow(route: Route, page_address: str) -> None:
+        if route.request.url != page_address:
+            complaints.append(route.request.url)
+        route.continue_()
+
+    def open_page(*outputs: str, dark: bool = False, width: int = 1000, scripts: bool = True) -> Page:
+        context = browser.new_context(
+            offline=True, java_script_enabled=scripts, viewport={"width": width, "height": 800}
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        colors = "#ced6dd; background: #14181e" if dark else "#222832; background: #fff"
+        path = tmp_path / "page.html"
+        path.write_text(
+            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A page</title>'
+            '<meta name="viewport" content="width=device-width">'
+            f"<style>html {{color-scheme: {'dark' if dark else 'light'}}} body {{font: 16px sans-serif; color: {colors}}}"
+            f"</style></head><body><main><h1>A page</h1>{''.join(outputs)}</main></body></html>",
+            encoding="utf-8",
+        )
+        page.route(re.compile("^(?!blob:)"), lambda route: follow(route, path.as_uri()))
+        page.goto(path.as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
-import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets
@@ -16,46 +13,33 @@ import pytest
 import torch
 import traitlets
 from axe_playwright_python.sync_playwright import Axe
+from interactives import (
+    HANDLES,
+    Open,
+    every_interactive,
+    keep_drop_converter,
+    move,
+    move_slider,
+    network_arrays,
+    number,
+    output,
+    scaling_explorer,
+    text,
+    thinned_network,
+    unit_inputs,
+)
 from IPython.core.formatters import DisplayFormatter
-from playwright.sync_api import Browser, Error, Locator, Page, Route, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
+from dropout_lessons import figures
 from dropout_lessons.conventions import CONVENTIONS, Convention
 from dropout_lessons.widgets import KeepDropConverter, ScalingExplorer, ThinnedNetwork
-from dropout_lessons.widgets.base import Interactive
+from dropout_lessons.widgets.base import Interactive, source
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-
-
-def network_arrays() -> dict[str, Any]:
-    generator = np.random.default_rng(5)
-    return {
-        "w1": generator.normal(size=(6, 4)),
-        "b1": generator.normal(size=6),
-        "w2": generator.normal(size=(3, 6)),
-        "b2": generator.normal(size=3),
-        "x": generator.normal(size=4),
-        "target": 1,
-    }
-
-
-def thinned_network(**changes: Any) -> ThinnedNetwork:
-    return ThinnedNetwork(**{**network_arrays(), **changes})
-
-
-def unit_inputs() -> tuple[np.ndarray, np.ndarray]:
-    generator = np.random.default_rng(7)
-    return np.maximum(generator.normal(0.5, 1, size=10), 0), generator.normal(0.4, 0.5, size=10)
-
-
-def scaling_explorer(**changes: Any) -> ScalingExplorer:
-    return ScalingExplorer(*unit_inputs(), **changes)
-
-
-def keep_drop_converter(**changes: Any) -> KeepDropConverter:
-    return KeepDropConverter(CONVENTIONS, **changes)
-
-
-every_interactive = pytest.mark.parametrize("build", [thinned_network, scaling_explorer, keep_drop_converter])
+with_keep_prob = pytest.mark.parametrize(
+    "build", [build for build, handle in HANDLES.items() if handle.trait == "keep_prob"]
+)
 
 
 # What Python hands out
@@ -69,7 +53,8 @@ def test_an_output_has_a_widget_form_an_html_form_and_a_sentence(build: Callable
     assert f'data-interactive="{widget._name}"' in bundle["text/html"]
     assert bundle["text/plain"].startswith("Interactive: ")
     assert bundle["text/plain"].endswith(".")
-    assert "keep_prob" in bundle["text/plain"]
+    assert HANDLES[build].trait in bundle["text/plain"]
+    assert f"{getattr(widget, HANDLES[build].trait):g}" in bundle["text/plain"]
 
 
 @every_interactive
@@ -93,10 +78,11 @@ def test_the_html_form_asks_for_nothing_from_elsewhere(build: Callable[[], Inter
 @every_interactive
 def test_the_html_form_is_the_same_for_the_same_state_and_follows_it(build: Callable[[], Interactive]) -> None:
     one, other = build(), build()
-    assert one._repr_mimebundle_()[0]["text/html"] == other._repr_mimebundle_()[0]["text/html"]
-    other.keep_prob = 0.35
-    assert one._repr_mimebundle_()[0]["text/html"] != other._repr_mimebundle_()[0]["text/html"]
-    assert '"keep_prob": 0.35' in other._repr_mimebundle_()[0]["text/html"]
+    assert output(one) == output(other)
+    handle = HANDLES[build]
+    setattr(other, handle.trait, handle.elsewhere)
+    assert output(one) != output(other)
+    assert f'"{handle.trait}": {handle.elsewhere}' in output(other)
 
 
 @every_interactive
@@ -116,7 +102,7 @@ def test_a_state_that_looks_like_html_stays_text() -> None:
     assert "<b>" not in html
 
 
-@every_interactive
+@with_keep_prob
 @pytest.mark.parametrize("keep_prob", [0, -0.1, 1.3, float("nan"), "0.5", None])
 def test_a_keep_prob_out_of_bounds_is_refused_and_changes_nothing(build: Callable[..., Any], keep_prob: Any) -> None:
     with pytest.raises(traitlets.TraitError, match=r"keep_prob must be .*in \(0, 1\], got"):
@@ -129,11 +115,11 @@ def test_a_keep_prob_out_of_bounds_is_refused_and_changes_nothing(build: Callabl
 
 @every_interactive
 def test_a_move_in_the_browser_reaches_an_observer_in_the_kernel(build: Callable[[], Any]) -> None:
-    widget, seen = build(), []
-    widget.observe(lambda change: seen.append(change["new"]), "keep_prob")
-    widget.set_state({"keep_prob": 0.35})  # what a message from the browser calls
-    assert seen == [0.35]
-    assert widget.get_state()["keep_prob"] == 0.35
+    widget, seen, handle = build(), [], HANDLES[build]
+    widget.observe(lambda change: seen.append(change["new"]), handle.trait)
+    widget.set_state({handle.trait: handle.elsewhere})  # what a message from the browser calls
+    assert seen == [handle.elsewhere]
+    assert widget.get_state()[handle.trait] == handle.elsewhere
 
 
 def test_a_mask_must_fit_the_network() -> None:
@@ -190,84 +176,12 @@ def test_parameters_of_a_module_are_taken_as_they_are() -> None:
     assert network.data["b2"] == second.bias.tolist()
 
 
+def test_the_colors_are_those_of_the_figures() -> None:
+    declared = dict(re.findall(r"--dl-(\w+): (#\w{6});", source("base.css")))
+    assert declared == {idea: figures.COLORS[idea].lower() for idea in ("dropout", "plain", "ensemble")}
+
+
 # What a reader sees
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    installed = next(filter(None, map(shutil.which, names)), None)  # else the one that Playwright may have downloaded
-    with sync_playwright() as playwright:
-        try:
-            launched = playwright.chromium.launch(executable_path=installed)
-        except Error as error:
-            if os.environ.get("CI"):
-                pytest.fail(f"no Chromium to test the interactives in: {error}")
-            pytest.skip("no Chromium: install one, or run `playwright install chromium`")
-        yield launched
-        launched.close()
-
-
-Open = Callable[..., Page]
-
-
-@pytest.fixture
-def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
-    """Open a static page with these outputs, offline; whatever it asks for or complains of fails the test."""
-    complaints: list[str] = []
-    contexts = []
-
-    def follow(route: Route, page_address: str) -> None:
-        if route.request.url != page_address:
-            complaints.append(route.request.url)
-        route.continue_()
-
-    def open_page(*outputs: str, dark: bool = False, width: int = 1000, scripts: bool = True) -> Page:
-        context = browser.new_context(
-            offline=True, java_script_enabled=scripts, viewport={"width": width, "height": 800}
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        colors = "#ced6dd; background: #14181e" if dark else "#222832; background: #fff"
-        path = tmp_path / "page.html"
-        path.write_text(
-            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A page</title>'
-            '<meta name="viewport" content="width=device-width">'
-            f"<style>html {{color-scheme: {'dark' if dark else 'light'}}} body {{font: 16px sans-serif; color: {colors}}}"
-            f"</style></head><body><main><h1>A page</h1>{''.join(outputs)}</main></body></html>",
-            encoding="utf-8",
-        )
-        page.route(re.compile("^(?!blob:)"), lambda route: follow(route, path.as_uri()))
-        page.goto(path.as_uri())
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-def output(widget: Interactive) -> str:
-    html = widget._repr_mimebundle_()[0]["text/html"]
-    assert isinstance(html, str)
-    return html
-
-
-def text(page: Page | Locator, name: str) -> str:
-    return page.locator(f'[data-value="{name}"]').inner_text().replace("−", "-")
-
-
-def number(page: Page | Locator, name: str) -> float:
-    return float(text(page, name))
-
-
-def move_slider(page: Page, keep_prob: float) -> None:
-    slider = page.get_by_role("slider", name="Keep probability p")
-    slider.fill(str(keep_prob))
-    assert float(slider.input_value()) == keep_prob
 
 
 def toggle_to(page: Page, mask: tuple[bool, ...]) -> None:
@@ -463,16 +377,23 @@ def test_a_library_named_like_html_is_shown_as_text(open_page: Open) -> None:
 
 @every_interactive
 def test_the_arrow_keys_move_the_slider_and_go_no_further(open_page: Open, build: Callable[..., Interactive]) -> None:
-    page = open_page(output(build(keep_prob=0.5)))
+    handle = HANDLES[build]
+    page = open_page(output(build(**{handle.trait: 0.5})))
     page.evaluate("window.heard = []; document.addEventListener('keydown', (event) => heard.push(event.key))")
-    before = page.locator("[data-value]").all_inner_texts()
-    page.keyboard.press("Tab")
-    expect(page.get_by_role("slider", name="Keep probability p")).to_be_focused()
+    shows = page.locator("[data-interactive] :is([data-value], svg)")
+    before = shows.evaluate_all("elements => elements.map(element => element.outerHTML)")
+    slider = page.get_by_role("slider", name=handle.name)
+    for _ in range(10):
+        page.keyboard.press("Tab")
+        if slider.evaluate("slider => slider === document.activeElement"):
+            break
+    expect(slider).to_be_focused()
+    page.evaluate("heard.length = 0")
     page.keyboard.press("ArrowRight")
-    assert number(page, "keep_prob") == pytest.approx(0.51 if build is keep_drop_converter else 0.55)
-    after = page.locator("[data-value]").all_inner_texts()
-    assert sum(old != new for old, new in zip(before, after, strict=True)) > 2
-    assert page.evaluate("heard") == ["Tab"]  # before the focus came in
+    assert text(page, handle.trait) == handle.after_arrow
+    after = shows.evaluate_all("elements => elements.map(element => element.outerHTML)")
+    assert sum(old != new for old, new in zip(before, after, strict=True)) >= 2  # more than the slider's own number
+    assert page.evaluate("heard") == []
 
 
 def test_units_and_buttons_are_worked_by_keyboard(open_page: Open) -> None:
@@ -498,10 +419,31 @@ def test_an_output_shown_twice_makes_two_that_move_alone(open_page: Open, build:
     assert len(ids) == len(set(ids)) > 2
     names = page.locator("input[type=radio]").evaluate_all("inputs => inputs.map(input => input.name)")
     assert len(set(names)) in (0, 2)  # a group of buttons in each, where there are any
-    untouched = text(first, "keep_prob")
-    second.get_by_role("slider", name="Keep probability p").fill("0.35")
-    assert text(second, "keep_prob") == "0.35"
-    assert text(first, "keep_prob") == untouched
+    handle = HANDLES[build]
+    untouched = text(first, handle.trait)
+    second.get_by_role("slider", name=handle.name).fill(str(handle.elsewhere))
+    assert text(second, handle.trait) == handle.shown
+    assert text(first, handle.trait) == untouched != handle.shown
+
+
+LOOKS = """element => [...element.querySelectorAll("*")].map((each) => {
+    const {width, height} = each.getBoundingClientRect();
+    const style = getComputedStyle(each);
+    const properties = ["display", "color", "fill", "fillOpacity", "stroke", "strokeWidth", "strokeDasharray",
+        "strokeOpacity", "opacity", "margin", "padding", "border", "background", "fontSize", "fontWeight", "textAlign"];
+    const size = each.ownerSVGElement ? [] : [width, height]; // within a drawing, rounded with its place on the page
+    return [each.tagName, each.getAttribute("class"), ...size, ...properties.map((name) => style[name])].join(" ");
+})"""
+
+
+@every_interactive
+def test_an_interactive_looks_the_same_beside_all_the_others(open_page: Open, build: Callable[[], Interactive]) -> None:
+    alone = open_page(output(build())).locator("[data-interactive]").evaluate(LOOKS)
+    others = [output(other()) for other in HANDLES if other is not build]
+    page = open_page(*others, output(build()), *others)
+    beside = page.locator(f'[data-interactive="{build()._name}"]').evaluate(LOOKS)
+    assert len(alone) > 10
+    assert beside == alone
 
 
 @every_interactive
@@ -518,7 +460,7 @@ def test_the_state_is_told_in_words_to_who_cannot_see_it(open_page: Open, build:
     expect(live).to_have_count(1)
     before = live.inner_text()
     assert len(before.split()) > 8
-    move_slider(page, 0.35)
+    move(page, HANDLES[build])
     assert live.inner_text() != before
 
 
@@ -537,7 +479,7 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(
 
 
 LIVE_HOST = """
-async ([source, state]) => {
+async ([source, state, trait]) => {
     const address = URL.createObjectURL(new Blob([source], {type: "text/javascript"}));
     const {default: widget} = await import(address);
     const listeners = [];
@@ -550,7 +492,7 @@ async ([source, state]) => {
         },
         on: (event, listener) => listeners.push([event, listener]),
         off: (event, listener) => listeners.splice(listeners.findIndex(([e, l]) => e === event && l === listener), 1),
-        save_changes: () => window.saved.push(state.keep_prob),
+        save_changes: () => window.saved.push(state[trait]),
     };
     const el = document.querySelector("main").appendChild(document.createElement("div"));
     const close = widget.render({model: window.model, el});
@@ -563,11 +505,12 @@ async ([source, state]) => {
 def test_jupyters_model_and_the_view_follow_each_other(open_page: Open, build: Callable[[], Any]) -> None:
     widget = build()
     page = open_page()
-    page.evaluate(LIVE_HOST, [widget._esm, widget._state()])
-    page.evaluate("model.set('keep_prob', 0.35)")  # a kernel's change
-    assert text(page, "keep_prob") == "0.35"
+    handle = HANDLES[build]
+    page.evaluate(LIVE_HOST, [widget._esm, widget._state(), handle.trait])
+    page.evaluate("([trait, value]) => model.set(trait, value)", [handle.trait, handle.elsewhere])  # a kernel's change
+    assert text(page, handle.trait) == handle.shown
     assert page.evaluate("saved") == []  # no echo
-    move_slider(page, 0.6)
-    assert page.evaluate("model.get('keep_prob')") == 0.6
+    move_slider(page, 0.6, handle.name)
+    assert page.evaluate("trait => model.get(trait)", handle.trait) == 0.6
     assert page.evaluate("saved") == [0.6]
     assert page.evaluate("close_view()") == 0

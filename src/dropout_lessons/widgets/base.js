@@ -25,33 +25,71 @@ function fixed(number, digits) {
   return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "−");
 }
 
+/** 4096 -> "4,096" */
+const grouped = (integer) => integer.toLocaleString("en-US");
+
+/** "units 1, 4 and 5" from ("unit", [1, 4, 5]). */
+function listed(noun, items) {
+  const all = items.length > 1 ? `${items.slice(0, -1).join(", ")} and ${items.at(-1)}` : items.join();
+  return `${noun}${items.length > 1 ? "s" : ""} ${all}`;
+}
+
 const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
 const dot = (a, b) => sum(a.map((number, i) => number * b[i]));
+
+/** The smallest of 1, 2 or 5 times a power of ten that is at least `atLeast`. */
+function niceStep(atLeast) {
+  const power = 10 ** Math.floor(Math.log10(atLeast));
+  return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= atLeast * (1 - 1e-9));
+}
+
+/**
+ * The stream of uniform numbers in [0, 1) that belongs to a seed; its i-th number is a hash of both, so that a draw is
+ * the same on every visit and needs none of those before it. The mixing is that of MurmurHash3's last step.
+ */
+function uniformStream(seed) {
+  const mix = (x) => {
+    x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
+    x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
+    return (x ^ (x >>> 16)) >>> 0;
+  };
+  const start = mix(seed + 0x9e3779b9);
+  return (i) => mix((start + Math.imul(i, 0x9e3779b9)) | 0) / 2 ** 32;
+}
 
 /** A place for a live result. Tests and style sheets find it as [data-value="name"]. */
 function valueOf(name, tag = "span") {
   return h(tag, { "data-value": name });
 }
 
-/** The slider for keep_prob, kept equal to the model in both directions. */
-function keepProbSlider(model, { min = 0.05, step = 0.05 } = {}) {
+/** A slider for one numeric trait, kept equal to the model in both directions; `show` words its value. */
+function slider(model, trait, label, { min, max, step, show }) {
   const id = uniqueId();
   const input = h("input", {
-    id, type: "range", min, max: 1, step,
-    oninput: () => assign(model, { keep_prob: Number(input.value) }),
+    id, type: "range", min, max, step,
+    oninput: () => assign(model, { [trait]: Number(input.value) }),
   });
-  const shown = valueOf("keep_prob");
-  const label = h("label", { for: id }, "Keep probability ", h("i", {}, "p"), " ");
+  const shown = valueOf(trait);
   return {
-    element: h("div", { class: "dl-slider" }, label, input, shown),
+    element: h("div", { class: "dl-slider" }, h("label", { for: id }, ...label), input, shown),
     update() {
-      input.value = model.get("keep_prob");
-      shown.textContent = fixed(model.get("keep_prob"), 2);
+      input.value = model.get(trait);
+      shown.textContent = show(model.get(trait));
+      input.setAttribute("aria-valuetext", shown.textContent);
     },
   };
 }
 
-/** A group of radio buttons for one trait; choices are [value, label] pairs. */
+function keepProbSlider(model, { min = 0.05, step = 0.05 } = {}) {
+  const label = ["Keep probability ", h("i", {}, "p"), " "];
+  return slider(model, "keep_prob", label, { min, max: 1, step, show: (value) => fixed(value, 2) });
+}
+
+function button(label, onclick) {
+  return h("button", { type: "button", onclick }, label);
+}
+
+/** A group of radio buttons for one trait; choices are [value, label] pairs, a label text or an element. */
 function choice(model, trait, legend, choices) {
   const group = uniqueId();
   const inputs = choices.map(([value]) =>
@@ -60,7 +98,7 @@ function choice(model, trait, legend, choices) {
   return {
     element: h("fieldset", {}, h("legend", {}, legend), ...labels),
     update() {
-      for (const input of inputs) input.checked = input.value === model.get(trait);
+      inputs.forEach((input, i) => (input.checked = choices[i][0] === model.get(trait)));
     },
   };
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 import json
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, ClassVar
 
@@ -33,6 +34,33 @@ def finite_array(name: str, values: ArrayLike, shape: tuple[int | None, ...]) ->
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite, got {array[~np.isfinite(array)][0]}")
     return array
+
+
+def hex_images(name: str, images: ArrayLike, shape: tuple[int | None, ...]) -> dict[str, Any]:
+    """Return images in [0, 1], pixels on the last two axes, as text with a hexadecimal digit (16 grays) for each pixel."""
+    array = finite_array(name, images, shape)
+    if array.min() < 0 or array.max() > 1:
+        raise ValueError(f"{name} must be in [0, 1], got {array.min():g} to {array.max():g}; divide bytes by 255")
+    *leading, height, width = array.shape
+    rows = np.rint(array * 15).astype(int).reshape(-1, height * width)
+    text = np.array(["".join(map("0123456789abcdef".__getitem__, row)) for row in rows])
+    return {"height": height, "width": width, "pixels": text.reshape(leading).tolist()}
+
+
+def class_labels(labels: ArrayLike, examples: int, classes: int) -> list[int]:
+    """Return one class, from 0 to classes - 1, for each example."""
+    array = finite_array("labels", labels, (examples,))
+    wrong = array[(array % 1 != 0) | (array < 0) | (array >= classes)]
+    if wrong.size:
+        raise ValueError(f"labels must be classes from 0 to {classes - 1}, got {wrong[0]:g}")
+    return [int(label) for label in array]
+
+
+def names_of(argument: str, names: Sequence[str] | None, count: int) -> list[str]:
+    """Return these names as text, or "0", "1", ... if None."""
+    if names is not None and len(names) != count:
+        raise ValueError(f"{argument} must be {count} names, got {len(names)}")
+    return [str(name) for name in (range(count) if names is None else names)]
 
 
 class KeepProb(traitlets.Float):  # type: ignore[type-arg]

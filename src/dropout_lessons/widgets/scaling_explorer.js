@@ -28,30 +28,14 @@ function math(text) {
   }));
 }
 
-/** Uniform numbers in [0, 1) by Marsaglia's 32-bit xorshift: the same masks on every visit and for every p. */
-function uniforms(count, seed) {
-  let state = seed;
-  return Float64Array.from({ length: count }, () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  });
-}
-
-/** The smallest of 1, 2 or 5 times a power of ten that is at least `atLeast`. */
-function niceStep(atLeast) {
-  const power = 10 ** Math.floor(Math.log10(atLeast));
-  return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= atLeast * (1 - 1e-9));
-}
-
 function render({ model, el }) {
   const { activations, weights, masks, seed } = model.get("data");
   const terms = weights.map((weight, i) => weight * activations[i]);
   const fullSum = sum(terms);
   const squares = dot(terms, terms);
-  const noise = uniforms(masks * terms.length, seed);
-  const maskCount = masks.toLocaleString("en-US");
+  const uniform = uniformStream(seed);
+  const noise = Float64Array.from({ length: masks * terms.length }, (_, i) => uniform(i)); // the same for every p
+  const maskCount = grouped(masks);
 
   const keepProb = keepProbSlider(model);
   const scaling = choice(model, "scaling", "Scaling:", Object.entries(SCALINGS).map(([key, { label }]) => [key, label]));

@@ -47,17 +47,12 @@ function render({ model, el }) {
   // Controls
   const keepProb = keepProbSlider(model);
   const show = choice(model, "show", "Line width:", [["gradients", "|gradient|"], ["weights", "|weight|"]]);
-  const draw = h("button", {
-    type: "button",
-    onclick: () => {
-      draws += 1;
-      assign(model, { mask: mask().map(() => Math.random() < model.get("keep_prob")) });
-      update(); // the same mask may come up again: the count shows that it was drawn
-    },
-  }, "Draw a new mask");
-  const keepAll = h("button", {
-    type: "button", onclick: () => assign(model, { mask: mask().map(() => true) }),
-  }, "Keep all units");
+  const draw = button("Draw a new mask", () => {
+    draws += 1;
+    assign(model, { mask: mask().map(() => Math.random() < model.get("keep_prob")) });
+    update(); // the same mask may come up again: the count shows that it was drawn
+  });
+  const keepAll = button("Keep all units", () => assign(model, { mask: mask().map(() => true) }));
 
   // Picture: a line for each weight, from rim to rim, then the units
   const lines = [];
@@ -130,7 +125,7 @@ function render({ model, el }) {
   const numbers = h("table", {}, header("", "This mask", "No mask (test)"),
     h("tbody", {}, ...[...probRows, lossRow, keptRow, receivingRow].map(({ tr }) => tr)));
   const [networks, maskProb, drawn] = [valueOf("subnetworks"), valueOf("mask-prob"), valueOf("draws")];
-  networks.textContent = (2 ** hiddenUnits).toLocaleString("en-US");
+  networks.textContent = grouped(2 ** hiddenUnits);
   const unitRows = mask().map((_, unit) => {
     const cells = Array.from({ length: 5 }, () => h("td", { class: "dl-number" }));
     return { cells, tr: h("tr", {}, h("th", { scope: "row" }, `${unit + 1}`), ...cells) };
@@ -185,10 +180,9 @@ function render({ model, el }) {
         .forEach((text, i) => (cells[i].textContent = text));
     });
     const dropped = kept.flatMap((isKept, unit) => (isKept ? [] : [unit + 1]));
-    const names = dropped.length > 1 ? `${dropped.slice(0, -1).join(", ")} and ${dropped.at(-1)}` : dropped.join();
     summary.textContent = (dropped.length === 0
       ? "No hidden unit is dropped. "
-      : `Hidden unit${dropped.length > 1 ? "s" : ""} ${names} of ${hiddenUnits} ${dropped.length > 1 ? "are" : "is"} ` +
+      : `${listed("Hidden unit", dropped)} of ${hiddenUnits} ${dropped.length > 1 ? "are" : "is"} ` +
         "dropped: the weights into and out of them get a gradient of exactly 0. ") +
       `The loss is ${fixed(pass.loss, 3)} nats, and ${receivingCount} of ${weightCount} weights receive a gradient.`;
     keepProb.update();
