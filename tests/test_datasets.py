@@ -39,11 +39,48 @@ def same(a: datasets.Split, b: datasets.Split) -> bool:
 # What is in the data sets
 
 
-def test_mnist_10k_holds_each_embedded_image_once_and_ends_with_the_test_set():
-    with (importlib.resources.files("dropout_lessons") / "data" / "mnist_10k.npz").open("rb") as stream:
-        arrays = np.load(stream)
-        images, labels = arrays["images"].reshape(10_000, 784), arrays["labels"]
-    data = load("mnist_10k", seed=5)
+def embedded(name: str) -> tuple[np.ndarray, np.ndarray]:
+    with (importlib.resources.files("dropout_lessons") / "data" / f"{name}.npz").open("rb") as stream:
+        arrays = np.load(stream, allow_pickle=False)
+        return arrays["images"], arrays["labels"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sha256", "class_sizes"),
+    [
+        (
+            "mnist_10k",
+            "8286fd496b49029178daa94f8d0ab36ee35c3fdd23ee9433ed97ccfa24129fa0",
+            [1001, 1127, 991, 1032, 980, 863, 1014, 1070, 944, 978],
+        ),
+        (
+            "fashion_10k",
+            "e811e5a95e6d3243583426d06aee8bfe2400ea8a99984a9a96d73dff54a6abe1",
+            [942, 1027, 1016, 1019, 974, 989, 1021, 1022, 990, 1000],
+        ),
+    ],
+)
+def test_the_embedded_arrays_never_change(name, sha256, class_sizes):
+    images, labels = embedded(name)
+    assert (images.shape, images.dtype, labels.dtype) == ((10_000, 28, 28), np.uint8, np.uint8)
+    assert np.bincount(labels).tolist() == class_sizes
+    assert hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest() == sha256
+
+
+@pytest.mark.skipif(not FASHION.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed")
+def test_fashion_10k_is_the_shuffled_beginning_of_fashion_mnists_training_set():
+    raw = datasets._read_idx_files(FASHION, name="fashion_mnist")
+    order = np.random.default_rng(2014).permutation(10_000)
+    images, labels = embedded("fashion_10k")
+    np.testing.assert_array_equal(images, raw.pool_images[order])
+    np.testing.assert_array_equal(labels, raw.pool_labels[order])
+
+
+@pytest.mark.parametrize("name", ["mnist_10k", "fashion_10k"])
+def test_an_embedded_set_holds_each_of_its_images_once_and_ends_with_the_test_set(name):
+    images, labels = embedded(name)
+    images = images.reshape(10_000, 784)
+    data = load(name, seed=5)
     assert torch.equal(data.test.x, torch.from_numpy(images[6000:] / np.float32(255)))
     assert torch.equal(data.test.y, torch.from_numpy(labels[6000:].astype(np.int64)))
     pixels = torch.cat([data.train.x, data.validation.x]).mul(255).round().numpy().astype(np.uint8)
@@ -73,7 +110,11 @@ def test_digits_test_set_mixes_the_writers():
 
 @pytest.mark.parametrize(
     ("name", "sizes", "image_shape"),
-    [("mnist_10k", (5000, 1000, 4000), (28, 28)), ("digits", (1000, 200, 597), (8, 8))],
+    [
+        ("mnist_10k", (5000, 1000, 4000), (28, 28)),
+        ("fashion_10k", (5000, 1000, 4000), (28, 28)),
+        ("digits", (1000, 200, 597), (8, 8)),
+    ],
 )
 def test_default_sizes_types_and_ranges(name, sizes, image_shape):
     data = load(name)
@@ -90,10 +131,17 @@ def test_the_default_data_set_is_mnist_10k():
     assert same(load(train=10).train, load("mnist_10k", train=10).train)
 
 
-def test_the_license_of_mnist_is_shipped_beside_it():
-    notice = (importlib.resources.files("dropout_lessons") / "data" / "NOTICE.txt").read_text()
+def test_the_licenses_of_the_embedded_data_are_shipped_beside_them():
+    notice = (importlib.resources.files("dropout_lessons") / "data" / "NOTICE.txt").read_text(encoding="utf-8")
+    mnist, fashion = notice.split("fashion_10k.npz: ")
     for credit in ("LeCun", "Cortes", "CC BY-SA 3.0", "https://creativecommons.org/licenses/by-sa/3.0/"):
-        assert credit in notice
+        assert credit in mnist
+    for credit in (
+        "Copyright © 2017 Zalando SE",
+        "MIT License",
+        "The above copyright notice and this permission notice",
+    ):
+        assert credit in fashion
 
 
 @pytest.mark.skipif(not FASHION.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed")
@@ -316,7 +364,7 @@ def test_to_moves_every_tensor_and_leaves_the_original():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "cifar"}, r"name must be one of 'mnist_10k', 'digits', 'mnist', .*, got 'cifar'"),
+        ({"name": "cifar"}, r"name must be one of 'mnist_10k', 'fashion_10k', 'digits', .*, got 'cifar'"),
         ({"train": 5001}, r"train must be between 1 and 5000, got 5001; 'mnist_10k' has 6000 .* 1000 of them"),
         ({"train": 0}, "train must be between 1 and 5000, got 0"),
         ({"train": -1}, "train must be between 1 and 5000, got -1"),

@@ -121,6 +121,7 @@ def load(
     name           test     training + validation  default validation   where it comes from
     ============== ======== ====================== ==================== ==============================
     mnist_10k      4,000    6,000                  1,000                in the package
+    fashion_10k    4,000    6,000                  1,000                in the package
     digits         597      1,200                  200                  in scikit-learn
     mnist          10,000   60,000                 10,000               ``folder``, or a download
     fashion_mnist  10,000   60,000                 10,000               ``folder``, or a download
@@ -165,8 +166,9 @@ def load(
         300
 
     Source:
-        MNIST: LeCun, Bottou, Bengio and Haffner (1998); mnist_10k is the first 10,000 of its training
-        examples. Fashion-MNIST: Xiao, Rasul and Vollgraf (2017). digits: Alpaydin and Kaynak (1998), UCI.
+        MNIST: LeCun, Bottou, Bengio and Haffner (1998). Fashion-MNIST: Xiao, Rasul and Vollgraf (2017).
+        mnist_10k and fashion_10k are the first 10,000 of their training examples. digits: Alpaydin and Kaynak
+        (1998), UCI.
     """
     if name not in _SOURCES:
         raise ValueError(f"name must be one of {', '.join(map(repr, _SOURCES))}, got {name!r}")
@@ -243,8 +245,8 @@ class _Source(NamedTuple):
     white: int  # the largest pixel value
 
 
-def _read_mnist_10k(folder: Path | None) -> _Raw:
-    archive = importlib.resources.files("dropout_lessons") / "data" / "mnist_10k.npz"
+def _read_embedded(folder: Path | None, *, name: str) -> _Raw:
+    archive = importlib.resources.files("dropout_lessons") / "data" / f"{name}.npz"
     with archive.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
         images, labels = arrays["images"], arrays["labels"]
     return _Raw(images[:-4000], labels[:-4000], images[-4000:], labels[-4000:])
@@ -264,7 +266,8 @@ def _read_idx_files(folder: Path | None, *, name: str) -> _Raw:
 
 
 _SOURCES = {
-    "mnist_10k": _Source(_read_mnist_10k, validation=1_000, white=255),
+    "mnist_10k": _Source(partial(_read_embedded, name="mnist_10k"), validation=1_000, white=255),
+    "fashion_10k": _Source(partial(_read_embedded, name="fashion_10k"), validation=1_000, white=255),
     "digits": _Source(_read_digits, validation=200, white=16),
     "mnist": _Source(partial(_read_idx_files, name="mnist"), validation=10_000, white=255),
     "fashion_mnist": _Source(partial(_read_idx_files, name="fashion_mnist"), validation=10_000, white=255),
@@ -368,7 +371,7 @@ def _download(name: str, file: str, sha256: str, cache: Path) -> bytes:
             return content
     raise ConnectionError(
         f"could not download {file}.gz of {name!r}:{''.join(failures)}\n"
-        f'load("mnist_10k") needs no network; load("{name}", folder=...) reads files that you have.'
+        f'load("{name.removesuffix("_mnist")}_10k") needs no network; load("{name}", folder=...) reads files that you have.'
     )
 
 
