@@ -13,7 +13,7 @@ import tqdm.notebook
 
 Item = TypeVar("Item")
 
-__all__ = ["SEEDS", "describe", "device", "progress_bar", "scale", "seeds"]
+__all__ = ["SEEDS", "describe", "device", "scale", "seeds"]
 
 #: Number of seeds behind a comparison at each scale.
 SEEDS = {"lecture": 5, "workstation": 20}

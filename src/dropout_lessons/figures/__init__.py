@@ -9,10 +9,12 @@ from dropout_lessons.figures.masks import distinct_masks, image_rows, kept_count
 from dropout_lessons.figures.scaling import input_distribution
 from dropout_lessons.figures.style import COLORS
 from dropout_lessons.figures.training import learning_curves, paired_scores
+from dropout_lessons.figures.uncertainty import captioned_images, reliability_diagram, way_curves
 
 __all__ = [
     "COLORS",
     "agreement",
+    "captioned_images",
     "distinct_masks",
     "image_rows",
     "input_distribution",
@@ -22,6 +24,8 @@ __all__ = [
     "member_scores",
     "monte_carlo_curves",
     "paired_scores",
+    "reliability_diagram",
     "score_panels",
     "thinned_networks",
+    "way_curves",
 ]

@@ -55,7 +55,7 @@ def member_scores(
 
 @styled
 def agreement(reference: Sequence[float], others: Mapping[str, Sequence[float]], *, label: str, axis: str) -> Figure:
-    """Draw what other ways of averaging score against a reference, a marker for each task, with the diagonal.
+    """Draw what other ways of averaging score against a reference, a marker for each task, with the diagonal; logarithmic.
 
     Args:
         reference: The reference's score on each task.
@@ -68,13 +68,15 @@ def agreement(reference: Sequence[float], others: Mapping[str, Sequence[float]],
     """
     figure, plot = plt.subplots(figsize=(4.8, 4.4), layout="constrained")
     everything = np.concatenate([np.asarray(reference), *(np.asarray(values) for values in others.values())])
-    low, high = 0.92 * everything.min(), 1.05 * everything.max()
+    low, high = 0.8 * everything.min(), 1.25 * everything.max()
     plot.plot([low, high], [low, high], color="#d9d6cf", linewidth=4, zorder=0)
     styles = [("o", COLORS["plain"]), ("x", COLORS["dropout"]), ("s", COLORS["ensemble"])]
     for (name, values), (marker, color) in zip(others.items(), styles, strict=False):
         plot.plot(
             reference, values, marker, color=color, label=name, fillstyle="none", markersize=8, markeredgewidth=1.8
         )
+    plot.set_xscale("log")
+    plot.set_yscale("log")
     plot.set_xlim(low, high)
     plot.set_ylim(low, high)
     plot.set_aspect("equal")
@@ -96,24 +98,28 @@ def monte_carlo_curves(
 
     Args:
         samples: Numbers of samples.
-        panels: For each panel what is measured, with its unit, and the scores, shape (seeds, samples).
+        panels: For each panel what is measured, with its unit, and the scores, shape (seeds, samples). Fractions are shown
+            in percent where the unit is ``(%)``.
         weight_scaling: For each panel the score of weight scaling at each seed.
 
     Example:
         >>> scores = np.array([[0.3, 0.2, 0.1], [0.4, 0.2, 0.2]])
         >>> figure = monte_carlo_curves([1, 10, 100], {"test loss (nats)": scores}, {"test loss (nats)": [0.2, 0.2]})
     """
-    figure, axes = plt.subplots(
-        1, len(panels), squeeze=False, figsize=(2.95 * len(panels), 3.3), sharex=True, layout="constrained"
-    )
-    for axis, (label, scores) in zip(axes[0], panels.items(), strict=True):
-        still = np.asarray(weight_scaling[label])
+    rows = -(-len(panels) // 2)
+    figure, axes = plt.subplots(rows, 2, squeeze=False, figsize=(5.9, 2.6 * rows), sharex=True, layout="constrained")
+    for axis in axes.flat[len(panels) :]:
+        axis.axis("off")
+    for axis, (label, scores) in zip(axes.flat, panels.items(), strict=False):
+        scale = 100.0 if label.endswith("(%)") else 1.0
+        scores, still = scale * scores, scale * np.asarray(weight_scaling[label])
         axis.axhspan(still.min(), still.max(), color=COLORS["plain"], alpha=0.12, linewidth=0)
         axis.axhline(still.mean(), color=COLORS["plain"], linestyle="--", label="weight scaling")
         axis.plot(samples, scores.T, color=COLORS["dropout"], linewidth=0.8, alpha=0.45)
         axis.plot(samples, scores.mean(0), color=COLORS["dropout"], label="Monte Carlo")
         axis.set_xscale("log")
         axis.set_title(label)
+    for axis in axes[-1]:
         axis.set_xlabel("samples")
     axes[0, 0].legend(fontsize=10, handlelength=1.6)
     return figure
@@ -121,7 +127,10 @@ def monte_carlo_curves(
 
 @styled
 def score_panels(
-    panels: Mapping[str, Mapping[str, Sequence[float]]], colors: Mapping[str, str] | None = None
+    panels: Mapping[str, Mapping[str, Sequence[float]]],
+    colors: Mapping[str, str] | None = None,
+    *,
+    start: float = 0.0,
 ) -> Figure:
     """Draw several scores of several arms: a panel for each score, a row for each arm, a dot for each seed.
 
@@ -131,6 +140,7 @@ def score_panels(
         panels: For each score what is measured, with its unit, and the values of each arm, the same arms in the same
             order. Fractions are shown in percent where the unit is ``(%)``.
         colors: For each arm a key of ``COLORS``; by default the first is ``"dropout"`` and the others ``"reference"``.
+        start: Where the bars start: the score of no skill, such as 0.5 for an area under a curve.
 
     Example:
         >>> errors = {"right": [0.08, 0.09], "wrong": [0.12, 0.13]}
@@ -150,11 +160,11 @@ def score_panels(
         scale = 100.0 if label.endswith("(%)") else 1.0
         for row, arm in enumerate(arms):
             values, color = scale * np.asarray(scores[arm]), COLORS[colors[arm]]
-            axis.plot([0, values.mean()], [row, row], color=color, linewidth=6, alpha=0.35, solid_capstyle="butt")
+            axis.plot([start, values.mean()], [row, row], color=color, linewidth=6, alpha=0.35, solid_capstyle="butt")
             axis.scatter(values, np.full(len(values), row), color=color, s=18, zorder=2)
         first = scale * np.mean(scores[arms[0]])
         axis.axvline(first, color=COLORS[colors[arms[0]]], linewidth=1, linestyle=":")
-        axis.set_xlim(left=0)
+        axis.set_xlim(left=start)
         axis.tick_params(axis="y", length=0)
         axis.set_xlabel(label)
     axes[0, 0].set_yticks(range(len(arms)), arms)

@@ -115,7 +115,7 @@ def kept_counts(counts: Mapping[str, Float[Tensor, " rows"]], n_units: int, keep
 
 
 @styled
-def thinned_networks(masks: Sequence[Sequence[Bool[Tensor, " units"]]], n_outputs: int) -> Figure:
+def thinned_networks(masks: Sequence[Sequence[Bool[Tensor, " ..."]]], n_outputs: int) -> Figure:
     """Draw a whole network and, beside it, what is left of it under each draw of masks.
 
     Args:

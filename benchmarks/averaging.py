@@ -1,0 +1,161 @@
+"""How fast are averages over subnetworks, and how far from the arithmetic limit? Seconds of one thread's CPU time.
+
+The ways that are compared are timed in one run, interleaved, and reported as the median and as ratios.
+"""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+
+from dropout_lessons.averaging import exact_average, monte_carlo_average
+from dropout_lessons.masks import enumerate_masks
+
+
+def median_seconds(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for repeat in range(repeats + 1):
+        for name, run in runs.items():
+            start = time.process_time()
+            run()
+            if repeat >= 1:  # the first one warms up
+                seconds[name].append(time.process_time() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def gemm_rate(rows: int, inner: int, columns: int, dtype: torch.dtype) -> float:
+    """Floating-point operations a second of a matrix product of this shape."""
+    a, b = torch.randn(rows, inner, dtype=dtype), torch.randn(inner, columns, dtype=dtype)
+    return 2 * rows * inner * columns / median_seconds({"": lambda: a @ b}, repeats=15)[""]
+
+
+def copy_rate() -> float:
+    """Bytes a second that a copy in memory reads and writes."""
+    source = torch.randn(2**24)
+    target = torch.empty_like(source)
+    return 2 * source.nbytes / median_seconds({"": lambda: target.copy_(source)}, repeats=9)[""]
+
+
+def report(seconds: dict[str, float], fast: str) -> None:
+    for name, value in seconds.items():
+        print(f"  {name:44s}{value * 1e3:11.1f} ms {value / seconds[fast]:8.1f} x {fast}")
+
+
+def softmax_layer(n_units: int = 16, examples: int = 20, classes: int = 10) -> None:
+    """All 2^n subnetworks of a softmax layer."""
+    layer = nn.Linear(n_units, classes)
+    network = nn.Sequential(nn.Dropout(0.5), layer)
+    x = torch.randn(examples, n_units)
+    masks = enumerate_masks(n_units)
+
+    @torch.no_grad()
+    def loop(count: int = 2048) -> torch.Tensor:
+        total = torch.zeros(examples, classes)
+        for mask in masks[:count]:
+            total += layer(x * mask * 2).softmax(dim=1)
+        return total / len(masks)
+
+    @torch.no_grad()
+    def batched() -> torch.Tensor:
+        # A column for each example and class: all logits of all masks in one matrix product.
+        columns = (x[:, :, None] * layer.weight.T * 2).permute(1, 0, 2).reshape(n_units, -1)
+        logits = (masks.float() @ columns).view(len(masks), examples, classes) + layer.bias
+        return logits.softmax(dim=2).mean(dim=0)
+
+    def factorized() -> torch.Tensor:
+        return exact_average(network, x, progress=False).probs
+
+    torch.testing.assert_close(factorized(), batched().double(), atol=1e-6, rtol=1e-4)
+    runs: dict[str, Callable[[], object]] = {
+        "loop over subnetworks": loop,  # over a part of them, scaled up below
+        "one batched matrix product": batched,
+        "exact_average": factorized,
+    }
+    seconds = median_seconds(runs, repeats=15)
+    seconds["loop over subnetworks"] *= len(masks) / 2048
+    print(f"\nall 2^{n_units} subnetworks of a softmax layer, {examples} examples, {classes} classes")
+    report(seconds, "exact_average")
+    half = 2 ** (n_units // 2)
+    limit = 2 * 2 * examples * len(masks) * classes / gemm_rate(half, classes, half, torch.float32)
+    z = torch.rand(half, half) + 0.5
+    logs = median_seconds({"": lambda: np.log(z.numpy())}, repeats=15)[""] * examples
+    print(
+        f"  its two products take {limit * 1e3:.1f} ms at the rate of such products, its logarithms {logs * 1e3:.1f} ms"
+    )
+
+
+def large(n_units: int = 20, examples: int = 20) -> None:
+    """2^20 subnetworks, in a process of its own, so that its peak of memory is its own."""
+    for sizes in ([10, n_units, 10], [10, n_units // 2, n_units // 2, 10]):
+        program = f"""
+import resource, time, torch
+from dropout_lessons.averaging import exact_average
+from dropout_lessons.networks import MLP
+torch.set_num_threads(1)
+network = MLP({sizes}, keep_prob=0.5)
+x = torch.randn({examples}, 10)
+exact_average(MLP([10, 4, 10], keep_prob=0.5), x, progress=False)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+start = time.process_time()
+members = exact_average(network, x, progress=False).members
+seconds = time.process_time() - start
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(f"{{members:,}} subnetworks: {{seconds:.2f}} s, peak {{peak / 2**10:.0f}} MiB, {{before / 2**10:.0f}} MiB before")
+"""
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        print(f"\nall masks of the hidden layers of {sizes}, {examples} examples\n  {done.stdout.strip()}")
+
+
+def monte_carlo(samples: int = 1000, examples: int = 100) -> None:
+    """k = 1000 against k calls of the network in training mode."""
+    x = torch.randn(examples, 784)
+    for drops in ((0.5, 0.5), (0.0, 0.5)):
+        network = nn.Sequential(
+            nn.Linear(784, 512),
+            nn.ReLU(),
+            nn.Dropout(drops[0]),
+            nn.Linear(512, 512),
+            nn.ReLU(),
+            nn.Dropout(drops[1]),
+            nn.Linear(512, 10),
+        )
+        if not drops[0]:
+            del network[2]
+
+        @torch.no_grad()
+        def calls(network: nn.Module = network) -> torch.Tensor:
+            total = torch.zeros(examples, 10, dtype=torch.float64)
+            for _ in range(samples):
+                total += network(x).softmax(dim=1)
+            return total / samples
+
+        def ours(network: nn.Module = network) -> torch.Tensor:
+            return monte_carlo_average(network, x, samples=samples, progress=False).probs
+
+        seconds = median_seconds({"calls of the network": calls, "monte_carlo_average": ours}, repeats=3)
+        where = "each hidden layer" if drops[0] else "the last hidden layer"
+        print(f"\nMonte Carlo, k = {samples}, 784-512-512-10, {examples} examples, masks on {where}")
+        report(seconds, "monte_carlo_average")
+        widths = [(512, 512), (512, 10)] if drops[0] else [(512, 10)]
+        rows = 8 * examples
+        products = sum(samples * examples * 2 * a * b / gemm_rate(rows, a, b, torch.float32) for a, b in widths)
+        # Each masked activation is written and read once, and so is its byte of mask.
+        moved = samples * examples * sum(a for a, _ in widths) * 2 * (4 + 1) / copy_rate()
+        print(f"  its products take {products * 1e3:.0f} ms at the rate of such products,", end=" ")
+        print(f"moving its masked activations {moved * 1e3:.0f} ms")
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    softmax_layer()
+    large()
+    monte_carlo()
+
+
+if __name__ == "__main__":
+    main()
