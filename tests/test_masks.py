@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from dropout_lessons.masks import enumerate_masks, expected_distinct_masks, mask_log_prob, sample_mask
+from dropout_lessons import masks
+from dropout_lessons.masks import enumerate_masks, expected_distinct_masks, mask_log_prob, sample_mask, sample_masks
 
 keep_probs = st.floats(0.0, 1.0, exclude_min=True)
 
@@ -180,3 +181,38 @@ def test_expected_distinct_masks_refuses_negative_counts():
         expected_distinct_masks(-1, 0.5, 3)
     with pytest.raises(ValueError, match="draws must be at least 0, got -1"):
         expected_distinct_masks(3, 0.5, -1)
+
+
+# --- stacks of masks ------------------------------------------------------------------------------------------
+
+
+# 1/512, 0.3 and 0.999 have ties, 0.5 has none, and 1 draws nothing.
+@given(
+    st.lists(st.one_of(keep_probs, st.sampled_from([1 / 512, 0.3, 0.5, 0.999, 1.0])), min_size=1, max_size=5),
+    st.lists(st.integers(0, 60), max_size=2),
+)
+def test_each_slice_of_a_stack_is_the_mask_of_its_stream_and_leaves_it_where_that_does(keeps, shape):
+    stacked, alone = ([seeded(k) for k in range(len(keeps))] for _ in range(2))
+    for _ in range(2):
+        drawn = sample_masks(shape, keeps, generators=stacked)
+        expected = [sample_mask(shape, keep, generator=source) for keep, source in zip(keeps, alone, strict=True)]
+        assert torch.equal(drawn, torch.stack(expected))
+    for one, other in zip(stacked, alone, strict=True):
+        assert torch.equal(one.get_state(), other.get_state())
+
+
+@pytest.mark.parametrize("entries", [masks._MAX_STACKED_MASK, masks._MAX_STACKED_MASK + 1])
+def test_small_and_large_masks_are_stacked_alike(entries):
+    keeps = [0.8, 1.0, 0.5, 1 / 512]
+    drawn = sample_masks((entries,), keeps, generators=[seeded(k) for k in range(4)])
+    for k, keep in enumerate(keeps):
+        assert torch.equal(drawn[k], sample_mask((entries,), keep, generator=seeded(k)))
+
+
+def test_a_stack_needs_a_keep_prob_and_a_generator_for_each_mask():
+    with pytest.raises(ValueError, match="must be one for each mask, got 2 and 1"):
+        sample_masks((3,), [0.5, 0.5], generators=[seeded()])
+    with pytest.raises(ValueError, match="must be one for each mask, got 0 and 0"):
+        sample_masks((3,), [], generators=[])
+    with pytest.raises(ValueError, match=r"keep_probs must be in \(0, 1\], got 1.3"):
+        sample_masks((3,), [1.3], generators=[seeded()])

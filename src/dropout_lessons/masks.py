@@ -15,9 +15,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-__all__ = ["enumerate_masks", "expected_distinct_masks", "mask_log_prob", "sample_mask"]
+__all__ = ["enumerate_masks", "expected_distinct_masks", "mask_log_prob", "sample_mask", "sample_masks"]
 
 _MAX_ENUMERATION_BYTES = 2**30
+_MAX_STACKED_MASK = 2**13  # entries; above, one call for each mask costs less than what stacking adds
 
 
 def check_keep_prob(keep_prob: float, *, name: str = "keep_prob") -> float:
@@ -97,6 +98,67 @@ def _threshold_bytes(random_bytes: Tensor, keep_prob: float, generator: torch.Ge
         ties = np.flatnonzero(values == whole)
         mask[ties] = (torch.rand(len(ties), dtype=torch.float64, generator=generator, device="cpu") < rest).numpy()
     return torch.from_numpy(mask)
+
+
+def sample_masks(
+    shape: Sequence[int],
+    keep_probs: Sequence[float],
+    *,
+    generators: Sequence[torch.Generator],
+    device: torch.device | str | None = None,
+) -> Bool[Tensor, " stack *shape"]:
+    r"""Draw a stack of masks from streams of their own, :math:`m_{kj} \sim \mathrm{Bernoulli}(p_k)`.
+
+    Slice :math:`k` is what :func:`sample_mask` draws with the same ``keep_prob`` and generator. On the CPU the slices are
+    compared with their :math:`p_k` together, which for many small masks is several times as fast as one by one.
+
+    Args:
+        shape: Shape of each mask.
+        keep_probs: :math:`p_k \in (0, 1]` of each mask; 1 draws nothing.
+        generators: Source of randomness of each mask.
+        device: Where the masks live; by default the generators' device.
+
+    Returns:
+        Bool tensor of shape ``(len(keep_probs), *shape)``, True = kept.
+
+    Raises:
+        ValueError: If a keep probability is outside (0, 1], there are none, or not as many as generators.
+
+    Example:
+        >>> generators = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
+        >>> sample_masks((1000,), [0.5, 0.8], generators=generators).float().mean(1).round(decimals=1).tolist()
+        [0.5, 0.800000011920929]
+
+    Source: Srivastava et al. 2014, Section 4.
+    """
+    keep_probs = [check_keep_prob(keep_prob, name="keep_probs") for keep_prob in keep_probs]
+    if not keep_probs or len(keep_probs) != len(generators):
+        raise ValueError(
+            f"keep_probs and generators must be one for each mask, got {len(keep_probs)} and {len(generators)}"
+        )
+    device = generators[0].device if device is None else torch.device(device)
+    shape = torch.Size(shape)
+    if device.type != "cpu" or shape.numel() > _MAX_STACKED_MASK:
+        each = zip(keep_probs, generators, strict=True)
+        return torch.stack([sample_mask(shape, keep, generator=source, device=device) for keep, source in each])
+    words = torch.zeros(len(keep_probs), -(-shape.numel() // 8), dtype=torch.int64)
+    for row, keep_prob, generator in zip(words.unbind(), keep_probs, generators, strict=True):
+        if keep_prob < 1.0:
+            row.random_(-(2**63), None, generator=generator)
+    values = words.view(torch.uint8)[:, : shape.numel()].numpy()
+    # As in _threshold_bytes, with a threshold for each row.
+    scaled = 256 * np.array(keep_probs)[:, np.newaxis]
+    whole = np.minimum(np.floor(scaled), 255).astype(np.uint8)  # rows with keep_prob 1 are zeros, so they are kept
+    rest = scaled - np.floor(scaled)
+    masks = values < whole
+    if rest.any():
+        rows, columns = np.divmod(np.flatnonzero((values == whole) & (rest > 0)), values.shape[1])
+        draws = torch.empty(len(rows), dtype=torch.float64)
+        counts = np.bincount(rows, minlength=len(values)).tolist()
+        for part, generator in zip(draws.split(counts), generators, strict=True):
+            part.uniform_(generator=generator)
+        masks[rows, columns] = draws.numpy() < rest[rows, 0]
+    return torch.from_numpy(masks).view(len(keep_probs), *shape)
 
 
 def enumerate_masks(

@@ -16,7 +16,7 @@ from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.networks import evaluating, modes_restored
 from dropout_lessons.runtime import progress_bar
 from dropout_lessons.training.recipe import History, Recipe, Score
-from dropout_lessons.training.run import Run, device_of, fingerprint
+from dropout_lessons.training.run import Run, device_of, diverged, fingerprint
 
 
 def evaluate(network: nn.Module, split: Split, *, batch_size: int = 10_000) -> Score:
@@ -98,20 +98,9 @@ def fit(
     recipe = Recipe() if recipe is None else recipe
     if evaluate_every < 1:
         raise ValueError(f"evaluate_every must be at least 1, got {evaluate_every}")
-    if not isinstance(data, (Dataset, Split)):
-        raise TypeError(f"data must be a Dataset or a Split, got {type(data).__name__}; Split(x, y) makes one")
     if checkpoint is not None and not Path(checkpoint).absolute().parent.is_dir():
         raise ValueError(f"checkpoint is in a folder that does not exist, {Path(checkpoint).parent}; create it first")
-    device = device_of(network)
-    parts = {"train": data} if isinstance(data, Split) else {"train": data.train, "validation": data.validation}
-    for name, split in parts.items():
-        _check_examples(network, split, f"data.{name}")
-    lonely = len(parts["train"].y) % recipe.batch_size == 1
-    if lonely and any(isinstance(module, _BatchNorm) for module in network.modules()):
-        raise ValueError(
-            f"batch_size={recipe.batch_size} leaves a last batch of one of the {len(parts['train'].y)} examples, "
-            "which BatchNorm cannot train on; choose another batch_size"
-        )
+    device, parts = device_of(network), checked_parts(network, data, recipe)
     parts = {name: Split(split.x.to(device), split.y.to(device)) for name, split in parts.items()}
 
     run = Run(network, recipe, steps_in_epoch=math.ceil(len(parts["train"].y) / recipe.batch_size))
@@ -135,7 +124,7 @@ def fit(
                     for name, split in parts.items():
                         score = _score(network, split)
                         if not math.isfinite(score.loss):
-                            raise run.diverged(f"the {name} loss", score.loss)
+                            raise diverged(f"the {name} loss", score.loss, epoch=epoch, recipe=recipe)
                         getattr(run.history, f"{name}_loss").append(score.loss)
                         getattr(run.history, f"{name}_error").append(score.error)
                 run.history.seconds = time.perf_counter() - started
@@ -144,6 +133,22 @@ def fit(
         finally:
             run.optimizer.zero_grad()
     return run.history
+
+
+def checked_parts(network: nn.Module, data: Dataset | Split, recipe: Recipe) -> dict[str, Split]:
+    """Return the parts of the data that a fit sees, by name, or say why it would fail."""
+    if not isinstance(data, (Dataset, Split)):
+        raise TypeError(f"data must be a Dataset or a Split, got {type(data).__name__}; Split(x, y) makes one")
+    parts = {"train": data} if isinstance(data, Split) else {"train": data.train, "validation": data.validation}
+    for name, split in parts.items():
+        _check_examples(network, split, f"data.{name}")
+    lonely = len(parts["train"].y) % recipe.batch_size == 1
+    if lonely and any(isinstance(module, _BatchNorm) for module in network.modules()):
+        raise ValueError(
+            f"batch_size={recipe.batch_size} leaves a last batch of one of the {len(parts['train'].y)} examples, "
+            "which BatchNorm cannot train on; choose another batch_size"
+        )
+    return parts
 
 
 def _check_examples(network: nn.Module, split: Split, name: str) -> None:

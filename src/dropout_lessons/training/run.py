@@ -24,6 +24,26 @@ def device_of(network: nn.Module) -> torch.device:
     return torch.device("cpu") if parameter is None else parameter.device
 
 
+def own_generators(network: nn.Module) -> list[torch.Generator]:
+    """The generators that layers have of their own, each once."""
+    attributes = (value for module in network.modules() for value in vars(module).values())
+    return list({id(value): value for value in attributes if isinstance(value, torch.Generator)}.values())
+
+
+def decay_factor(recipe: Recipe, *, epoch: int, step: int, steps_in_epoch: int) -> float:
+    """What the learning rate of a step is multiplied by; epochs and steps are counted from 0."""
+    if recipe.decay == "linear":
+        return 1 - (epoch * steps_in_epoch + step) / (recipe.epochs * steps_in_epoch)
+    return 1.0 if isinstance(recipe.decay, str) else recipe.decay**epoch
+
+
+def diverged(what: str, value: float, *, epoch: int, recipe: Recipe) -> FloatingPointError:
+    return FloatingPointError(
+        f"{what} is {value} in epoch {epoch}: training diverged; "
+        f"try a learning_rate below {recipe.learning_rate:g}, or a max_norm"
+    )
+
+
 class Run:
     """The state of a fit: what a checkpoint holds."""
 
@@ -51,8 +71,9 @@ class Run:
         recipe, total = self.recipe, torch.zeros((), device=train.x.device)
         order = torch.randperm(len(train.y), generator=self.order).to(train.x.device)
         for step, batch in enumerate(order.split(recipe.batch_size)):
+            factor = decay_factor(recipe, epoch=self.epoch, step=step, steps_in_epoch=self.steps_in_epoch)
             for group in self.optimizer.param_groups:
-                group["lr"] = self._learning_rate(step)
+                group["lr"] = recipe.learning_rate * factor
             loss = F.cross_entropy(self.network(train.x[batch]), train.y[batch])
             total += loss.detach()
             if recipe.l1:
@@ -64,25 +85,7 @@ class Run:
                 max_norm_(self.network, recipe.max_norm)
         self.epoch += 1
         if not math.isfinite(total.item()):
-            raise self.diverged("the training loss", total.item())
-
-    def diverged(self, what: str, value: float) -> FloatingPointError:
-        return FloatingPointError(
-            f"{what} is {value} in epoch {self.epoch}: training diverged; "
-            f"try a learning_rate below {self.recipe.learning_rate:g}, or a max_norm"
-        )
-
-    def _learning_rate(self, step: int) -> float:
-        recipe = self.recipe
-        if recipe.decay == "linear":
-            done = (self.epoch * self.steps_in_epoch + step) / (recipe.epochs * self.steps_in_epoch)
-            return recipe.learning_rate * (1 - done)
-        return recipe.learning_rate * (1.0 if isinstance(recipe.decay, str) else recipe.decay**self.epoch)
-
-    def _generators(self) -> list[torch.Generator]:
-        """The generators that layers have of their own, each once."""
-        attributes = (value for module in self.network.modules() for value in vars(module).values())
-        return list({id(value): value for value in attributes if isinstance(value, torch.Generator)}.values())
+            raise diverged("the training loss", total.item(), epoch=self.epoch, recipe=recipe)
 
     def save(self, path: Path) -> None:
         """Write the state beside the file, then rename, so that the file is whole at every moment."""
@@ -94,7 +97,7 @@ class Run:
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "order": self.order.get_state(),
-            "generators": [generator.get_state() for generator in self._generators()],
+            "generators": [generator.get_state() for generator in own_generators(self.network)],
             "cpu": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
         }
@@ -121,7 +124,7 @@ class Run:
                     f"checkpoint {path} was written with {item.name}={then!r}, this recipe has {now!r}; "
                     "use another file, or delete it to start again"
                 )
-        if fingerprint != self.fingerprint or len(state["generators"]) != len(self._generators()):
+        if fingerprint != self.fingerprint or len(state["generators"]) != len(own_generators(self.network)):
             raise ValueError(
                 f"checkpoint {path} belongs to another network or other data; "
                 "use another file, or delete it to start again"
@@ -130,7 +133,7 @@ class Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch, self.history = state["epoch"], History(**state["history"])
         self.order.set_state(state["order"])
-        for generator, saved in zip(self._generators(), state["generators"], strict=True):
+        for generator, saved in zip(own_generators(self.network), state["generators"], strict=True):
             generator.set_state(saved)
         torch.set_rng_state(state["cpu"])
         if state["cuda"] is not None and self.device.type == "cuda":

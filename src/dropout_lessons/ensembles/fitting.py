@@ -1,0 +1,221 @@
+"""Fit an ensemble: what is stacked, and what is trained alone."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections import defaultdict
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from typing import Any, Literal, get_args
+
+import torch
+from torch import nn
+
+from dropout_lessons.datasets import Dataset, Split
+from dropout_lessons.ensembles.stack import Member, Stack
+from dropout_lessons.layers import Dropout
+from dropout_lessons.networks import MLP, HiddenLayer
+from dropout_lessons.runtime import progress_bar
+from dropout_lessons.training import History, Recipe, fit
+from dropout_lessons.training.fitting import checked_parts
+from dropout_lessons.training.run import device_of, own_generators
+
+Method = Literal["auto", "stacked", "loop"]
+
+# Weights in a stack. On a CPU they should fit its cache; a GPU needs large stacks to be busy.
+STACK_VALUES = {"cpu": 2**20, "gpu": 2**25}
+
+
+def fit_ensemble(
+    networks: Sequence[nn.Module],
+    data: Dataset | Split | Sequence[Dataset | Split],
+    recipes: Recipe | Sequence[Recipe] | None = None,
+    *,
+    evaluate_every: int = 1,
+    method: Method = "auto",
+    progress: bool = True,
+) -> list[History]:
+    r"""Train networks in place, each as :func:`~dropout_lessons.training.fit` would train it alone.
+
+    A step of network :math:`k`, on its own batch, with its own masks and rates, is one slice of
+
+    .. math:: h^{(l)}_k = \max(0, \tilde h^{(l-1)}_k W^{(l)\top}_k + b^{(l)}_k), \qquad
+              \tilde h^{(l)}_k = m^{(l)}_k \odot h^{(l)}_k / p_{kl}
+
+    Each network draws its masks and the order of its examples from streams of its own, those of ``fit``. On the CPU it
+    ends with the weights that ``fit`` gives it, to floating-point accuracy. On a GPU the masks are others, since ``fit``
+    leaves drawing to PyTorch's kernel there. After an error or an interruption the networks have the weights of
+    their last step.
+
+    Args:
+        networks: Modules from inputs to logits, none twice. Those that are :class:`~dropout_lessons.networks.MLP` with
+            :class:`~dropout_lessons.layers.Dropout` can be stacked, whatever their keep probabilities and scalings.
+        data: One data set for all, or one for each.
+        recipes: One for all, its seed included, or one for each; the course's default when None. Networks in one
+            stack agree in shape, number of examples, ``epochs``, ``batch_size``, ``optimizer`` and ``decay``; others
+            are put in other stacks.
+        evaluate_every: As in ``fit``.
+        method: ``"stacked"`` or ``"loop"`` over ``fit``; ``"auto"`` stacks the networks for which it is faster.
+        progress: Whether to show a bar.
+
+    Returns:
+        The history of each network. ``seconds`` is its share of the time, so that the sum is the time of the call.
+
+    Raises:
+        ValueError: As in ``fit``; if the arguments are not as many as the networks; if a network is given twice; if
+            ``method="stacked"`` and a network cannot be stacked.
+        FloatingPointError: If a network's loss is no longer finite; it names the network.
+
+    Example:
+        >>> from dropout_lessons import datasets
+        >>> digits = datasets.load("digits", train=200)
+        >>> networks = [MLP([64, 32, 10], keep_prob=0.5, generator=torch.Generator().manual_seed(k)) for k in range(10)]
+        >>> histories = fit_ensemble(networks, digits, [Recipe(epochs=5, seed=k) for k in range(10)])
+        >>> all(history.train_error[-1] < history.train_error[0] for history in histories)
+        True
+
+    Source: Srivastava et al. 2014, Section 1, compares dropout with such ensembles.
+    """
+    if evaluate_every < 1:
+        raise ValueError(f"evaluate_every must be at least 1, got {evaluate_every}")
+    if method not in get_args(Method):
+        raise ValueError(f'method must be "auto", "stacked" or "loop", got {method!r}')
+    members = _members(list(networks), data, recipes)
+    stacks, alone = _plan(members, method)
+    total = sum(member.recipe.epochs for member in members)
+    with closing(_epochs(stacks, alone, evaluate_every)) as epochs:
+        for _ in progress_bar(range(total), "training", unit="epoch", show=progress):
+            next(epochs)
+    return [member.history for member in members]
+
+
+def _members(
+    networks: Sequence[nn.Module],
+    data: Dataset | Split | Sequence[Dataset | Split],
+    recipes: Recipe | Sequence[Recipe] | None,
+) -> list[Member]:
+    def one_each(values: Any, single: type | tuple[type, ...], name: str, what: str) -> list[Any]:
+        if isinstance(values, single):
+            return [values] * len(networks)
+        if not isinstance(values, Sequence):
+            raise TypeError(
+                f"{name} must be {what}, or a sequence with one for each network, got {type(values).__name__}"
+            )
+        if len(values) != len(networks):
+            raise ValueError(
+                f"{name} must be one for all or one for each of {len(networks)} networks, got {len(values)}"
+            )
+        for k, value in enumerate(values):
+            if not isinstance(value, single):
+                raise TypeError(f"{name}[{k}] must be {what}, got {type(value).__name__}")
+        return list(values)
+
+    owner: dict[int, int] = {}
+    for k, network in enumerate(networks):
+        for part in (network, *network.parameters()):
+            first = owner.setdefault(id(part), k)
+            if first != k:
+                raise ValueError(f"networks must share no parameters, but {first} and {k} do; make one for each seed")
+    data = one_each(data, (Dataset, Split), "data", "a Dataset or a Split")
+    recipes = one_each(Recipe() if recipes is None else recipes, Recipe, "recipes", "a Recipe")
+    members = []
+    for k, (network, examples, recipe) in enumerate(zip(networks, data, recipes, strict=True)):
+        try:
+            parts = checked_parts(network, examples, recipe)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"networks[{k}]: {error}") from error
+        members.append(Member(k, network, examples, parts, recipe, History()))
+    return members
+
+
+def _plan(members: Sequence[Member], method: Method) -> tuple[list[list[Member]], list[Member]]:
+    """Divide the networks into stacks and those that are trained alone."""
+    if method == "loop":
+        return [], list(members)
+    owners: dict[torch.Generator, set[int]] = defaultdict(set)
+    for member in members:
+        for generator in own_generators(member.network):
+            if generator is not torch.default_generator:  # which fit seeds for each network
+                owners[generator].add(member.index)
+    groups: dict[tuple[Any, ...], list[Member]] = defaultdict(list)
+    alone = []
+    for member in members:
+        network, recipe = member.network, member.recipe
+        others = [sharing - {member.index} for sharing in owners.values() if member.index in sharing]
+        reason = _obstacle(network)
+        if reason is None and any(others):
+            reason = f"it shares a generator with networks {sorted(set().union(*others))}, which draw from it in turn"
+        if reason is None:
+            assert isinstance(network, MLP)
+            shape = (network.sizes, network.output.weight.dtype, device_of(network))
+            examples = tuple(len(part.y) for part in member.parts.values())
+            groups[shape, examples, recipe.epochs, recipe.batch_size, recipe.optimizer, recipe.decay].append(member)
+        elif method == "stacked":
+            raise ValueError(f'networks[{member.index}] cannot be stacked: {reason}; use method="auto"')
+        else:
+            alone.append(member)
+    stacks = []
+    for group in groups.values():
+        values = sum(parameter.numel() for parameter in group[0].network.parameters())
+        limit = STACK_VALUES["cpu" if device_of(group[0].network).type == "cpu" else "gpu"]
+        n_stacks = min(math.ceil(len(group) * values / limit), len(group))
+        ends = [len(group) * i // n_stacks for i in range(n_stacks + 1)]
+        stacks += [group[start:end] for start, end in itertools.pairwise(ends)]
+    return stacks, alone
+
+
+def _obstacle(network: nn.Module) -> str | None:
+    """Why a network cannot be stacked, or None."""
+    if type(network) is not MLP:
+        return f"it is a {type(network).__name__}, not an MLP"
+    types = {"input_dropout": Dropout, "output": nn.Linear}
+    for name in network.hidden_names:
+        types |= {name: HiddenLayer, f"{name}_dropout": Dropout}
+    shapes = []
+    for inputs, outputs in itertools.pairwise(network.sizes):
+        shapes += [(outputs, inputs), (outputs,)]
+    modules = dict(network.named_modules())
+    del modules[""]
+    for name, module in modules.items():
+        if type(module) is not types.get(name):
+            return f"its {name} is a {type(module).__name__}"
+    if [tuple(parameter.shape) for parameter in network.parameters()] != shapes or len(modules) != len(types):
+        return f"its layers were changed, and are no longer those of an MLP of sizes {list(network.sizes)}"
+    if any(not parameter.requires_grad for parameter in network.parameters()):
+        return "some of its parameters are frozen"
+    kinds = {(parameter.dtype, parameter.device) for parameter in network.parameters()}
+    if len(kinds) > 1 or network.output.weight.dtype not in (torch.float32, torch.float64):
+        return "its parameters are not all float32, or all float64, on one device"
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    if any(getattr(module, kind) for module in network.modules() for kind in hooks):
+        return "it has hooks"
+    return None
+
+
+def _epochs(
+    stacks: Sequence[Sequence[Member]], alone: Sequence[Member], evaluate_every: int
+) -> Generator[None, None, None]:
+    """Train everything, and yield once for each epoch of each network."""
+    for members in stacks:
+        stack, recipe = Stack(members), members[0].recipe
+        started = time.perf_counter()
+        try:
+            for epoch in range(1, recipe.epochs + 1):
+                stack.train_one_epoch()
+                if epoch % evaluate_every == 0 or epoch == recipe.epochs:
+                    stack.evaluate()
+                for member in members:
+                    member.history.seconds = (time.perf_counter() - started) / len(members)
+                yield from itertools.repeat(None, len(members))
+        finally:
+            stack.write_back()
+    for member in alone:
+        try:
+            member.history = fit(
+                member.network, member.data, member.recipe, evaluate_every=evaluate_every, progress=False
+            )
+        except FloatingPointError as error:
+            raise FloatingPointError(f"networks[{member.index}]: {error}") from error
+        yield from itertools.repeat(None, member.recipe.epochs)

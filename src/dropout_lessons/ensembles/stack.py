@@ -1,0 +1,252 @@
+"""Multilayer perceptrons side by side, and their training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from dropout_lessons.datasets import Dataset, Split
+from dropout_lessons.layers import Dropout, _training_scale
+from dropout_lessons.masks import sample_masks
+from dropout_lessons.networks import MLP
+from dropout_lessons.training import History, Recipe
+from dropout_lessons.training.run import decay_factor, device_of, diverged
+
+# Activations that an evaluation works on at a time should fit the processor's cache.
+EVALUATION_VALUES = 2**19
+
+
+@dataclass(eq=False)
+class Member:
+    """A network of an ensemble, and what it is trained on and by."""
+
+    index: int
+    network: nn.Module
+    data: Dataset | Split
+    parts: dict[str, Split]
+    recipe: Recipe
+    history: History
+
+
+def _shared(values: Sequence[float], like: Tensor) -> float | Tensor:
+    """One number where all networks have the same, else a tensor (K, 1, 1)."""
+    if len(set(values)) == 1:
+        return values[0]
+    return torch.tensor(values, dtype=like.dtype, device=like.device).view(-1, 1, 1)
+
+
+def _differs(number: float | Tensor, neutral: float) -> bool:
+    return isinstance(number, Tensor) or number != neutral
+
+
+def _add_(target: Tensor, values: Tensor, scale: float | Tensor) -> None:
+    if isinstance(scale, Tensor):
+        target.addcmul_(values, scale)
+    elif scale:
+        target.add_(values, alpha=scale)
+
+
+class _Parameter:
+    """A parameter of every network side by side, with the steps of torch's SGD or Adam."""
+
+    def __init__(self, parameters: Sequence[Tensor], recipes: Sequence[Recipe]) -> None:
+        self.values = torch.stack([parameter.detach().reshape(-1, parameter.shape[-1]) for parameter in parameters])
+        self.gradient = torch.zeros_like(self.values)  # of SGD, the velocity
+        self.is_sgd = recipes[0].optimizer == "sgd"
+        if not self.is_sgd:
+            self.mean, self.square = torch.zeros_like(self.values), torch.zeros_like(self.values)
+        self.steps = 0
+        is_weight = parameters[0].dim() > 1
+        self.rate = self._of(recipes, lambda recipe: recipe.learning_rate)
+        self.momentum = self._of(recipes, lambda recipe: recipe.momentum)
+        self.weight_decay = self._of(recipes, lambda recipe: recipe.weight_decay * is_weight)
+        self.l1 = self._of(recipes, lambda recipe: recipe.l1 * is_weight)
+        self.max_norm = self._of(recipes, lambda recipe: (recipe.max_norm if is_weight else None) or math.inf)
+
+    def _of(self, recipes: Sequence[Recipe], number: Callable[[Recipe], float]) -> float | Tensor:
+        return _shared([number(recipe) for recipe in recipes], self.values)
+
+    def to_accumulate_in(self) -> Tensor:
+        """What the gradient is to be added to."""
+        return self.gradient.mul_(self.momentum) if self.is_sgd else self.gradient.zero_()
+
+    def step(self, factor: float) -> None:
+        """Take a step with the learning rates times a factor."""
+        self.steps += 1
+        _add_(self.gradient, self.values, self.weight_decay)
+        if _differs(self.l1, 0.0):
+            _add_(self.gradient, self.values.sign(), self.l1)
+        if self.is_sgd:
+            _add_(self.values, self.gradient, -factor * self.rate)
+        else:
+            beta1, beta2, epsilon = 0.9, 0.999, 1e-8
+            self.mean.lerp_(self.gradient, 1 - beta1)
+            self.square.mul_(beta2).addcmul_(self.gradient, self.gradient, value=1 - beta2)
+            scale = self.square.sqrt().div_(math.sqrt(1 - beta2**self.steps)).add_(epsilon)
+            _add_(self.values, self.mean / scale, -factor / (1 - beta1**self.steps) * self.rate)
+        if _differs(self.max_norm, math.inf):
+            self.values.mul_((self.max_norm / self.values.norm(dim=2, keepdim=True)).clamp_(max=1.0))
+
+
+class _Dropout:
+    """A dropout layer of every network."""
+
+    def __init__(self, layers: Sequence[Dropout], streams: Sequence[torch.Generator], like: Tensor) -> None:
+        own = (None if layer.generator is torch.default_generator else layer.generator for layer in layers)
+        self.generators = [
+            stream if generator is None else generator for generator, stream in zip(own, streams, strict=True)
+        ]
+        self.keep_probs = [layer.keep_prob for layer in layers]
+        scales = [_training_scale(layer.keep_prob, layer.scaling, like.dtype) for layer in layers]
+        self.training_scale = _shared(scales, like)
+        self.test_scale = _shared([layer.keep_prob if layer.scaling == "standard" else 1.0 for layer in layers], like)
+
+    def train_(self, h: Tensor) -> Tensor:
+        if min(self.keep_probs) < 1.0:
+            masks = sample_masks(h.shape[1:], self.keep_probs, generators=self.generators, device=h.device)
+            h.mul_(masks.view(torch.uint8))  # as in Dropout, faster than by bools
+        return self.scale_(h)
+
+    def scale_(self, h: Tensor) -> Tensor:
+        return h.mul_(self.training_scale) if _differs(self.training_scale, 1.0) else h
+
+    def test(self, h: Tensor) -> Tensor:
+        return h * self.test_scale if _differs(self.test_scale, 1.0) else h
+
+
+class _Examples:
+    """A part of the data of every network; tensors that networks share are kept once."""
+
+    def __init__(self, splits: Sequence[Split], device: torch.device) -> None:
+        distinct = {(id(split.x), id(split.y)): split for split in splits}
+        self.x, self.y = (
+            tensors[0].to(device) if len(tensors) == 1 else torch.cat([tensor.to(device) for tensor in tensors])
+            for tensors in zip(*distinct.values(), strict=True)
+        )
+        self.number, self.shared = len(splits[0].y), len(distinct) == 1
+        place = {key: i for i, key in enumerate(distinct)}
+        starts = [self.number * place[id(split.x), id(split.y)] for split in splits]
+        self.starts = torch.tensor(starts, device=device).unsqueeze(1)
+
+    def take(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Examples by number, the same ``(batch,)`` for all networks or ``(stack, batch)``."""
+        stack = len(self.starts)
+        if index.dim() == 1 and self.shared:
+            return self.x[index].expand(stack, -1, -1), self.y[index].expand(stack, -1)
+        index = (index + self.starts).flatten()
+        return self.x.index_select(0, index).view(stack, -1, self.x.shape[1]), self.y[index].view(stack, -1)
+
+
+class Stack:
+    """Multilayer perceptrons of one shape side by side, and their training."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self.members = members
+        self.networks = [cast(MLP, member.network) for member in members]
+        self.recipes = [member.recipe for member in members]
+        first = self.networks[0]
+        self.device, self.epoch = device_of(first), 0
+        # The streams of fit: one for the order, and one for the masks of layers without a generator of their own.
+        self.orders = [torch.Generator().manual_seed(recipe.seed) for recipe in self.recipes]
+        streams = [torch.Generator(self.device).manual_seed(recipe.seed) for recipe in self.recipes]
+        self.parameters = [
+            _Parameter(parameters, self.recipes)
+            for parameters in zip(*(network.parameters() for network in self.networks), strict=True)
+        ]
+        self.layers = list(zip(self.parameters[::2], self.parameters[1::2], strict=True))
+        self.dropouts = [
+            _Dropout(
+                [cast(Dropout, network.get_submodule(f"{name}_dropout")) for network in self.networks],
+                streams,
+                first.output.weight,
+            )
+            for name in ("input", *first.hidden_names)
+        ]
+        self.parts = {
+            name: _Examples([member.parts[name] for member in members], self.device) for name in members[0].parts
+        }
+
+    @torch.no_grad()
+    def train_one_epoch(self) -> None:
+        """Take one step for each batch of a random order of the examples of each network."""
+        recipe, train = self.recipes[0], self.parts["train"]
+        total = torch.zeros(len(self.members), device=self.device, dtype=self.parameters[0].values.dtype)
+        order = torch.stack([torch.randperm(train.number, generator=generator) for generator in self.orders])
+        batches = order.to(self.device).split(recipe.batch_size, dim=1)
+        for step, batch in enumerate(batches):
+            factor = decay_factor(recipe, epoch=self.epoch, step=step, steps_in_epoch=len(batches))
+            total += self._step(*train.take(batch), factor)
+        self.epoch += 1
+        self._check_finite("the training loss", total)
+
+    def _step(self, x: Tensor, y: Tensor, factor: float) -> Tensor:
+        inputs = [self.dropouts[0].train_(x)]
+        for (weight, bias), dropout in zip(self.layers[:-1], self.dropouts[1:], strict=True):
+            h = torch.baddbmm(bias.values, inputs[-1], weight.values.mT).relu_()
+            inputs.append(dropout.train_(h))
+        weight, bias = self.layers[-1]
+        log_probs = torch.baddbmm(bias.values, inputs[-1], weight.values.mT).log_softmax(2)
+        targets = y.unsqueeze(2)
+        loss = -log_probs.gather(2, targets).mean((1, 2))
+        # The gradient of the loss with respect to what comes out of a layer, from the last to the first. A layer's
+        # weights are updated as soon as they have passed it on.
+        delta = log_probs.exp_()
+        delta.scatter_add_(2, targets, torch.full_like(targets, -1, dtype=delta.dtype)).div_(y.shape[1])
+        for i in reversed(range(len(self.layers))):
+            weight, bias = self.layers[i]
+            below = torch.bmm(delta, weight.values) if i else None
+            weight.to_accumulate_in().baddbmm_(delta.mT, inputs[i])
+            weight.step(factor)
+            bias.to_accumulate_in().add_(delta.sum(1, keepdim=True))
+            bias.step(factor)
+            if below is not None:
+                # What a layer sends on is positive where its unit is active and kept.
+                delta = torch.ops.aten.threshold_backward(below, inputs[i], 0)
+                self.dropouts[i].scale_(delta)
+        return loss
+
+    @torch.no_grad()
+    def evaluate(self) -> None:
+        """Add an entry to each history."""
+        for member in self.members:
+            member.history.epoch.append(self.epoch)
+        for name, part in self.parts.items():
+            loss, wrong = self._score(part)
+            self._check_finite(f"the {name} loss", loss)
+            for k, member in enumerate(self.members):
+                getattr(member.history, f"{name}_loss").append(loss[k].item())
+                getattr(member.history, f"{name}_error").append(wrong[k].item())
+
+    def _score(self, part: _Examples) -> tuple[Tensor, Tensor]:
+        stack, widest = len(self.members), max(self.networks[0].sizes)
+        loss = torch.zeros(stack, dtype=torch.float64, device=self.device)
+        wrong = torch.zeros(stack, dtype=torch.int64, device=self.device)
+        chunk = max(EVALUATION_VALUES // (stack * widest), 100)
+        for index in torch.arange(part.number, device=self.device).split(chunk):
+            h, y = part.take(index)
+            for i, ((weight, bias), dropout) in enumerate(zip(self.layers, self.dropouts, strict=True)):
+                h = torch.baddbmm(bias.values, dropout.test(h), weight.values.mT)
+                if i < len(self.layers) - 1:
+                    h.relu_()
+            loss -= h.log_softmax(2).gather(2, y.unsqueeze(2)).sum((1, 2))
+            wrong += (h.argmax(2) != y).sum(1)
+        return loss / part.number, wrong.double() / part.number
+
+    def _check_finite(self, what: str, losses: Tensor) -> None:
+        for member, loss in zip(self.members, losses.tolist(), strict=True):
+            if not math.isfinite(loss):
+                error = diverged(what, loss, epoch=self.epoch, recipe=member.recipe)
+                raise FloatingPointError(f"networks[{member.index}]: {error}")
+
+    @torch.no_grad()
+    def write_back(self) -> None:
+        """Give the networks their weights."""
+        for k, network in enumerate(self.networks):
+            for parameter, stacked in zip(network.parameters(), self.parameters, strict=True):
+                parameter.copy_(stacked.values[k].view_as(parameter))
+                parameter.grad = None
