@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -246,10 +246,17 @@ class _Source(NamedTuple):
 
 
 def _read_embedded(folder: Path | None, *, name: str) -> _Raw:
+    images, labels = _unpacked(name)
+    return _Raw(images[:-4000], labels[:-4000], images[-4000:], labels[-4000:])
+
+
+@cache  # a comparison loads the same 8 MB for every seed and arm, and unpacking is most of the time that takes
+def _unpacked(name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     archive = importlib.resources.files("dropout_lessons") / "data" / f"{name}.npz"
     with archive.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
         images, labels = arrays["images"], arrays["labels"]
-    return _Raw(images[:-4000], labels[:-4000], images[-4000:], labels[-4000:])
+    images.flags.writeable = labels.flags.writeable = False
+    return images, labels
 
 
 def _read_digits(folder: Path | None) -> _Raw:

@@ -3,6 +3,9 @@
 The functions take any network that returns ``(examples, classes)``, find its dropout by running it, and leave its modes,
 its buffers and PyTorch's random state as they were. Averages are of probabilities (arithmetic) or of log-probabilities
 (geometric, then normalized), never of classes or logits, and are summed in double precision.
+
+Dropout that is built into ``nn.LSTM``, ``nn.GRU``, ``nn.RNN`` and ``nn.MultiheadAttention`` cannot be masked from outside:
+it stays in evaluation mode.
 """
 
 from dropout_lessons.averaging.average import Average
