@@ -9,12 +9,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 
 from dropout_lessons import figures
+from dropout_lessons.calibration import reliability
 from dropout_lessons.claims import paired
 from dropout_lessons.figures.style import STYLE
 from dropout_lessons.training import History
 
 RUN = History([2, 4], [1.0, 0.1], [0.4, 0.2], [1.1, 0.9], [0.4, 0.3])
 ERRORS = {"plain": [0.10, 0.11, 0.09, 0.10, 0.12], "dropout": [0.08, 0.08, 0.08, 0.09, 0.08]}
+# Three examples in the bin up to 80%, of which two are right, and one example in the last bin.
+CALIBRATION = reliability(torch.tensor([[0.75, 0.25]] * 3 + [[0.9, 0.1]]), torch.tensor([0, 0, 1, 0]), bins=5)
+WAYS = {"plain": [[3.0, 0.0]] * 2, "weight scaling": [[2.0, 0.1]] * 2, "MC dropout": [[1.0, 0.9]] * 2}
 FIGURES = {
     "image_rows": lambda: figures.image_rows({"one": torch.rand(4, 9), "two": torch.rand(4, 9)}, (3, 3)),
     "mask_grid": lambda: figures.mask_grid(torch.rand(8, 20) < 0.5),
@@ -29,6 +33,11 @@ FIGURES = {
         {"loss (nats)": {"a": [0.3], "b": [0.4]}, "error (%)": {"a": [0.1], "b": [0.2]}}
     ),
     "agreement": lambda: figures.agreement([0.1, 0.2], {"a": [0.1, 0.3]}, label="exact", axis="loss"),
+    "captioned_images": lambda: figures.captioned_images(torch.rand(8, 9), ["a 3\n99.9%"] * 8, (3, 3)),
+    "reliability_diagram": lambda: figures.reliability_diagram(
+        {"one": {"plain": CALIBRATION}, "two": {"plain": CALIBRATION, "MC dropout": CALIBRATION}}, least=1
+    ),
+    "way_curves": lambda: figures.way_curves([1, 1000], WAYS, x_label="times", label="entropy", x_scale="log"),
     "monte_carlo_curves": lambda: figures.monte_carlo_curves([1, 10], {"x": np.ones((3, 2))}, {"x": [1.0, 2.0]}),
 }
 
@@ -122,3 +131,34 @@ def test_the_mask_grid_counts_the_examples_that_train_a_unit():
     mask = torch.tensor([[True, False, True], [True, False, False]])
     bars = figures.mask_grid(mask).axes[1].patches
     assert [bar.get_height() for bar in bars] == [2, 0, 1]
+
+
+def test_the_reliability_diagram_draws_accuracy_against_confidence_of_bins_with_enough_examples():
+    figure = figures.reliability_diagram({"all": {"plain": CALIBRATION}}, least=2)
+    diagonal, line = figure.axes[0].get_lines()
+    assert np.array_equal(diagonal.get_xdata(), diagonal.get_ydata())
+    assert np.allclose(line.get_xydata(), [[75, 200 / 3]])
+
+
+def test_the_names_of_curves_stand_beside_their_ends_in_order_and_do_not_touch():
+    figure = FIGURES["way_curves"]()
+    FigureCanvasAgg(figure).draw()
+    names = [text for text in figure.axes[0].texts if text.get_text() in WAYS]
+    assert [name.get_text() for name in names] == ["plain", "weight scaling", "MC dropout"]  # from the lowest end up
+    boxes = [name.get_window_extent() for name in names]
+    assert all(upper.y0 >= lower.y1 for lower, upper in itertools.pairwise(boxes))
+    high, end = figure.axes[0].transData.transform((1000, 0.9)), boxes[2]
+    assert end.y0 < high[1] < end.y1
+
+
+def test_curves_are_means_over_seeds():
+    figure = figures.way_curves([1, 2], {"ensemble": [[0.0, 2.0], [1.0, 4.0]]}, x_label="x", label="y")
+    (line,) = figure.axes[0].get_lines()
+    assert list(line.get_ydata()) == [0.5, 3.0]
+
+
+def test_bars_of_scores_start_where_there_is_no_skill():
+    figure = figures.score_panels({"AUROC": {"a": [0.8, 0.9], "b": [0.7, 0.7]}}, start=0.5)
+    bar = figure.axes[0].get_lines()[0]
+    assert np.allclose(bar.get_xdata(), [0.5, 0.85])
+    assert figure.axes[0].get_xlim()[0] == 0.5
