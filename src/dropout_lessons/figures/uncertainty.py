@@ -136,7 +136,7 @@ def _name_ends(axis: Axes, ends: Mapping[str, float]) -> None:
     low, high = axis.get_ylim()
     height = -1.0
     for way, end in sorted(ends.items(), key=lambda item: item[1]):
-        height = max((end - low) / (high - low), height + 0.02)
+        height = max((end - low) / (high - low), height + 0.085)
         axis.text(
             1.02, height, way, transform=axis.transAxes, va="center", color=COLORS[_WAYS[way][0]], fontweight="bold"
         )
