@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -305,7 +306,7 @@ def test_the_memory_bound_changes_no_result(memory):
 
 def test_several_numbers_of_samples_are_the_beginnings_of_one_sequence():
     network, x = mlp(hidden1=0.5, hidden2=0.7), inputs(300)
-    together = monte_carlo_average(network, x, samples=(30, 1, 5), generator=seeded(), progress=False)
+    together = monte_carlo_average(network, x, samples=list(np.array([30, 1, 5])), generator=seeded(), progress=False)
     assert list(together) == [30, 1, 5]
     for k, average in together.items():
         alone = monte_carlo_average(network, x, samples=k, generator=seeded(), progress=False)
@@ -387,6 +388,15 @@ def test_the_table_holds_what_the_rules_and_the_measures_give():
     assert [str(dtype) for dtype in table.dtypes] == ["object", "int64", *["float64"] * 6, "int64", "float64"] or (
         [str(dtype) for dtype in table.dtypes[1:]] == ["int64", *["float64"] * 6, "int64", "float64"]
     )
+
+
+def test_costs_of_an_ensemble_are_in_forward_passes_of_the_network_that_it_is_compared_with():
+    network, x, y = MLP([4, 16, 3], keep_prob=0.5), torch.randn(5, 4), torch.arange(5) % 3
+    halves = {"two halves": [MLP([4, 8, 3]) for _ in range(2)]}
+    table = compare_averaging(network, x, y, samples=(), exact=False, ensembles=halves, progress=False)
+    assert table["forward_passes"].tolist() == [1, 1]
+    with pytest.raises(ValueError, match=r"samples must be a sequence of positive integers, got 10; write \(10,\)"):
+        compare_averaging(network, x, y, samples=10, progress=False)
 
 
 def test_exact_rows_are_left_out_where_they_cost_too_much_unless_asked_for():

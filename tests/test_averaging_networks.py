@@ -246,6 +246,52 @@ def test_dropout_inside_what_runs_once_does_not_shift_the_masks_above_it():
     torch.testing.assert_close(average.probs, total, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("where", [0, 1, 2, 3])
+@pytest.mark.parametrize("in_place", [False, True])
+def test_hooks_of_the_user_run_once_and_on_what_is_dropped(where, in_place):
+    network, x = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Dropout(0.5), nn.Linear(5, 3)), torch.randn(5, 4)
+    scales = [1.0] * 4
+    scales[where] = 0.3
+    network[where].register_forward_hook(lambda module, args, output: output.mul_(0.3) if in_place else output * 0.3)
+    with torch.no_grad():
+        h = scales[2] * scales[1] * torch.tanh(scales[0] * F.linear(x, network[0].weight, network[0].bias))
+        total = torch.zeros(5, 3, dtype=torch.float64)
+        for bits in range(2**5):
+            mask = torch.tensor([bits >> i & 1 for i in range(5)])
+            logits = scales[3] * F.linear(h * mask * 2, network[3].weight, network[3].bias)
+            total += logits.double().softmax(dim=1) / 2**5
+    for every_member in (False, True):
+        average = exact_average(network, x, every_member=every_member, progress=False)
+        torch.testing.assert_close(average.probs, total, rtol=1e-5, atol=1e-6)
+
+
+def test_a_forward_method_of_the_output_layer_s_own_is_what_runs():
+    network, x = nn.Sequential(nn.Dropout(0.5), nn.Linear(4, 3)), torch.randn(5, 4)
+    forward = network[1].forward
+    network[1].forward = lambda h: 3 * torch.tanh(forward(h))
+    listed = exact_average(network, x, every_member=True, progress=False)
+    torch.testing.assert_close(exact_average(network, x, progress=False).probs, listed.probs)
+
+
+class AlwaysOn(nn.Dropout):
+    """The usual way to Monte Carlo dropout: a subclass that drops in evaluation mode too."""
+
+    def forward(self, x):
+        return F.dropout(x, self.p, training=True)
+
+
+def test_a_layer_that_always_drops_counts_by_its_functional_call():
+    network, x = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), AlwaysOn(0.3), nn.Linear(5, 3)), torch.randn(5, 4)
+    usual = nn.Sequential(*network[:2], nn.Dropout(0.3), network[3])
+    rng_state = torch.get_rng_state()
+    assert torch.equal(weight_scaling(network, x).log_probs, weight_scaling(usual, x).log_probs)
+    with pytest.raises(ValueError, match=r"has 1; declare them .* functional=\(\"name1\",\)"):
+        average(network, x)
+    declared = average(network, x, functional=("drop",))
+    torch.testing.assert_close(declared.probs, average(usual, x).probs)
+    assert torch.equal(rng_state, torch.get_rng_state())
+
+
 # --- as it was ----------------------------------------------------------------------------------------------------
 
 
@@ -324,11 +370,58 @@ def test_batch_normalization_is_in_evaluation_mode():
     torch.testing.assert_close(alone.log_probs, exact_average(network, x, progress=False).log_probs[:1])
 
 
+def test_batch_normalization_is_in_evaluation_mode_even_if_the_network_resists():
+    class Resisting(nn.Sequential):
+        def train(self, mode=True):
+            super().train(mode)
+            self[1].train()
+            return self
+
+    network, x = Resisting(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Dropout(0.5), nn.Linear(5, 3)), torch.randn(5, 4)
+    before, rng_state = state(network), torch.get_rng_state()
+    alone = average(network, x[:1])
+    torch.testing.assert_close(alone.log_probs, average(network, x).log_probs[:1])
+    assert_unchanged(network, before, rng_state)
+
+
 def test_results_carry_no_gradient_and_may_be_used_with_one():
     network, x = normalized(), torch.randn(5, 4, requires_grad=True)
     average = monte_carlo_average(network, x, samples=3, progress=False)
     assert not average.log_probs.requires_grad
     (average.probs * torch.ones(5, 3, requires_grad=True)).sum().backward()
+
+
+def test_inputs_may_require_gradients_and_inference_mode_changes_nothing():
+    network, x = nn.Sequential(nn.Dropout(0.5), nn.Linear(4, 3)), torch.randn(5, 4)
+    expected = average(network, x)
+    assert torch.equal(average(network, x.clone().requires_grad_()).log_probs, expected.log_probs)
+    for every_member in (False, True):
+        with torch.inference_mode():
+            inside = average(network, x * 1, every_member=every_member)
+        torch.testing.assert_close(inside.log_probs, expected.log_probs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("called_before", [False, True])
+def test_a_compiled_network_is_averaged_like_any_other(called_before):
+    network, x = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Dropout(0.5), nn.Linear(5, 3)).eval(), torch.randn(5, 4)
+    compiled = torch.compile(network, backend="eager")
+    if called_before:
+        compiled(x)
+    for every_member in (False, True):
+        expected = average(network, x, every_member=every_member)
+        torch.testing.assert_close(average(compiled, x, every_member=every_member).log_probs, expected.log_probs)
+
+
+def test_a_parametrized_output_layer_is_left_as_it_was():
+    network, x = (
+        nn.Sequential(nn.Dropout(0.5), nn.utils.parametrizations.spectral_norm(nn.Linear(4, 3))),
+        torch.randn(5, 4),
+    )
+    network[1].parametrizations.weight.original.data.normal_()  # far from where the power iteration has come to rest
+    before, rng_state = state(network), torch.get_rng_state()
+    factorized, listed = average(network, x), average(network, x, every_member=True)
+    assert_unchanged(network, before, rng_state)  # its power iteration advances in training mode
+    torch.testing.assert_close(factorized.probs, listed.probs, rtol=1e-5, atol=1e-6)
 
 
 def test_layers_that_are_not_named_stay_in_evaluation_mode():

@@ -250,6 +250,12 @@ def parametrized() -> nn.Module:
     return network
 
 
+def with_replaced_forward() -> nn.Module:
+    network = ensemble(1)[0]
+    network.hidden1.forward = lambda x: x[:, :24]
+    return network
+
+
 OTHERS = {
     "it is a Sequential, not an MLP": lambda: nn.Sequential(nn.Linear(64, 10), nn.BatchNorm1d(10)),
     "it is a Deeper, not an MLP": lambda: Deeper([64, 8, 10], keep_prob=0.5),
@@ -258,6 +264,7 @@ OTHERS = {
     "its layers were changed, and are no longer those of an MLP of sizes \\[64, 24, 16, 10\\]": without_bias,
     "some of its parameters are frozen": frozen,
     "it has hooks": with_hook,
+    "a forward method was replaced": with_replaced_forward,
 }
 
 
@@ -272,6 +279,18 @@ def test_what_cannot_be_stacked_goes_through_fit_or_is_refused_by_name(reason, c
     assert_equal_to_separate_fits(networks, DIGITS, recipes(), method="auto")
     assert chosen["stacks"] == [3]
     assert len(chosen["alone"]) == 1
+
+
+def test_hooks_of_the_parameters_are_obeyed(chosen):
+    networks = ensemble(2)
+    networks[0].hidden1.weight.register_hook(torch.zeros_like)  # copies do not have it
+    before = [network.hidden1.weight.detach().clone() for network in networks]
+    with pytest.raises(ValueError, match=r"networks\[0\] cannot be stacked: its parameters have hooks"):
+        fit_ensemble(networks, DIGITS, recipes(2), method="stacked")
+    fit_ensemble(networks, DIGITS, recipes(2))
+    assert torch.equal(networks[0].hidden1.weight, before[0])
+    assert not torch.equal(networks[1].hidden1.weight, before[1])
+    assert (chosen["stacks"], len(chosen["alone"])) == ([1], 1)
 
 
 def test_networks_that_share_a_generator_draw_from_it_in_turn(chosen):

@@ -29,7 +29,9 @@ def evaluating(network: nn.Module) -> Iterator[nn.Module]:
         True
     """
     with modes_restored(network):
-        yield network.eval()
+        for module in network.modules():  # not network.eval(), which a network may have overridden
+            module.training = False
+        yield network
 
 
 @contextmanager

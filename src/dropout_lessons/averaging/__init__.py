@@ -5,7 +5,9 @@ its buffers and PyTorch's random state as they were. Averages are of probabiliti
 (geometric, then normalized), never of classes or logits, and are summed in double precision.
 
 Dropout that is built into ``nn.LSTM``, ``nn.GRU``, ``nn.RNN`` and ``nn.MultiheadAttention`` cannot be masked from outside:
-it stays in evaluation mode.
+it stays in evaluation mode. A subclass of PyTorch's dropout layers with a ``forward`` of its own counts by the functional
+dropout that it calls. Examples run in blocks, so the network must treat each one by itself, as batch normalization with
+running statistics does; and dropout in place counts by what it returns.
 """
 
 from dropout_lessons.averaging.average import Average

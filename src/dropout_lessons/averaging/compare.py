@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from dropout_lessons.averaging.average import Average
 from dropout_lessons.averaging.exact import count_subnetworks, exact_average
-from dropout_lessons.averaging.members import Members, Outputs
+from dropout_lessons.averaging.members import Members, Outputs, forward_flops
 from dropout_lessons.averaging.monte_carlo import monte_carlo_average
 from dropout_lessons.averaging.rules import ensemble_average, weight_scaling
 from dropout_lessons.calibration import brier, ece, error, nll
@@ -107,6 +108,8 @@ def compare_averaging(
                 )
             )
             add(f"{rule} mean, exact", *run)
+    if isinstance(samples, int):
+        raise ValueError(f"samples must be a sequence of positive integers, got {samples}; write ({samples},)")
     if samples:
         averages, seconds = _timed(
             lambda: monte_carlo_average(network, x, samples=list(samples), generator=generator, **work)
@@ -115,7 +118,11 @@ def compare_averaging(
         for average in averages.values():
             add("Monte Carlo", average, seconds * average.forward_passes / most)
     for name, networks in (ensembles or {}).items():
-        add(name, *_timed(lambda networks=networks: ensemble_average(networks, x, outputs=outputs)), len(networks))  # type: ignore[misc]
+        average, seconds = _timed(lambda networks=networks: ensemble_average(networks, x, outputs=outputs))  # type: ignore[misc]
+        if members.flops:  # the ensemble's networks may be of another size
+            passes = sum(forward_flops(other, x) for other in networks) / members.flops
+            average = dataclasses.replace(average, forward_passes=passes)
+        add(name, average, seconds, len(networks))
     return pd.DataFrame(rows)
 
 

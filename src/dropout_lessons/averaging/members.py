@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -76,8 +77,15 @@ def check_output(output: Any, examples: int, outputs: Outputs) -> Tensor:
 
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode, no gradients, no warning that some operation has no batched version, for a block."""
-    with evaluating(network), torch.no_grad(), warnings.catch_warnings():
+    """Evaluation mode, no gradients, no warning that some operation has no batched version, for a block.
+
+    Nothing compiled runs, since it may know nothing of hooks; and tensors have versions, which those of inference mode lack.
+    """
+    with ExitStack() as stack:
+        if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):  # the latter from torch 2.6 on
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        for context in (evaluating(network), torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings()):
+            stack.enter_context(context)
         warnings.filterwarnings("ignore", message="There is a performance drop because we have not yet implemented")
         yield
 
@@ -88,11 +96,20 @@ def plain_output(network: nn.Module, x: Tensor, outputs: Outputs) -> Tensor:
         return check_output(network(x), len(x), outputs)
 
 
+def forward_flops(network: nn.Module, x: Tensor) -> float:
+    """Floating-point operations of one forward pass of one example."""
+    switched_off = Interception(network, lambda call: call.unmasked, functional=True).active()
+    with frozen(network), switched_off, _Meter(with_flops=True) as meter:
+        network(x[torch.arange(2) % len(x)])
+    return float(meter.flops) / 2
+
+
 class _Meter(TorchDispatchMode):
     """Notes the bytes that every operation returns, and counts the floating-point operations of matrix products."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, with_flops: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.with_flops = with_flops
         self.bytes: list[int] = []
         self.flops = 0
 
@@ -102,10 +119,12 @@ class _Meter(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        count = flop_registry.get(func.overloadpacket)
+        count = flop_registry.get(func.overloadpacket) if self.with_flops else None
         if count is not None:
             self.flops += count(*args, **(kwargs or {}), out_val=out)
-        tensors = (leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor))
+        tensors = (
+            leaf for leaf in ([out] if isinstance(out, Tensor) else tree_leaves(out)) if isinstance(leaf, Tensor)
+        )
         self.bytes.append(sum(leaf.numel() * leaf.element_size() for leaf in tensors))
         return out
 
@@ -146,7 +165,7 @@ class Members:
         self.outputs: Outputs = outputs
         self.functional = bool(functional)
         self.batched = True  # until an operation turns up that torch.func.vmap cannot do
-        self._discover(x[torch.arange(3) % len(x)], layers, functional)
+        self._discover(x, layers, functional)
 
     def _discover(self, x: Tensor, layers: Sequence[str] | None, functional: Sequence[str]) -> None:
         # Two and three examples, since some networks squeeze the axis of a single one.
@@ -165,22 +184,23 @@ class Members:
                 linears.append((module, args[0], args[0]._version, output, output._version))
 
         seen: list[tuple[Tensor, int]] = []
-        meter = _Meter()
+        meter = _Meter(with_flops=False)
         sizes = []
         runs = []
         with frozen(self.network), ExitStack() as stack:
             interception = stack.enter_context(Interception(self.network, answer, functional=True).active())
             for module in self.network.modules():
-                if type(module).forward is nn.Linear.forward:
-                    stack.callback(module.register_forward_hook(note).remove)
+                if getattr(module.forward, "__func__", None) is nn.Linear.forward:
+                    stack.callback(module.register_forward_hook(note, prepend=True).remove)
             for examples in (3, 2):
+                some = x[torch.arange(examples) % len(x)]
                 calls.clear()
                 linears.clear()
                 seen.clear()
                 interception.restart()
-                meter = _Meter()
+                meter = _Meter(with_flops=examples == 2)
                 with meter:
-                    output = self.network(x[:examples])
+                    output = self.network(some)
                 sizes.append(meter.bytes)
                 runs.append([call for call, _ in calls])
         output = check_output(output, 2, self.outputs)
@@ -212,7 +232,8 @@ class Members:
         for module, x, x_version, y, y_version in linears:
             same = x is dropped and x_version == version and y is output and y_version == output._version
             if fits and same:
-                return Head(module.weight.detach(), None if module.bias is None else module.bias.detach())
+                with evaluating(self.network):  # where a parametrization is read, such as spectral normalization
+                    return Head(module.weight.detach(), None if module.bias is None else module.bias.detach())
         return None
 
     @property
@@ -329,7 +350,8 @@ def _recording(network: nn.Module, interception: Interception) -> Iterator[list[
         for module in network.modules():
             if module is not network:
                 stack.callback(module.register_forward_pre_hook(enter).remove)
-                stack.callback(module.register_forward_hook(leave).remove)
+                # Before the module's own hooks, which run again when what is recorded is returned.
+                stack.callback(module.register_forward_hook(leave, prepend=True).remove)
         yield records
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import overload
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -111,14 +112,15 @@ def monte_carlo_average(
         if stop in parts:
             parts[stop].append(sums.average(rule, stop, passes[stop]))
     averages = {k: joined(parts[k]) for k in counts}
-    return averages[counts[0]] if isinstance(samples, int) else averages
+    return averages if isinstance(samples, Sequence) else averages[counts[0]]
 
 
 def _check_samples(samples: int | Sequence[int]) -> list[int]:
     counts = list(samples) if isinstance(samples, Sequence) else [samples]
-    if not counts or not all(isinstance(k, int) and not isinstance(k, bool) and k >= 1 for k in counts):
+    # Also numpy's integers, such as those of np.geomspace(1, 1000, 10).astype(int).
+    if not counts or not all(isinstance(k, (int, np.integer)) and not isinstance(k, bool) and k >= 1 for k in counts):
         raise ValueError(f"samples must be a positive integer or a sequence of them, got {samples!r}")
-    return counts
+    return [int(k) for k in counts]
 
 
 def _blocks(members: Members, x: Tensor, generator: torch.Generator | None) -> list[tuple[Tensor, torch.Generator]]:

@@ -48,7 +48,6 @@ _FUNCTIONS: dict[Callable[..., Tensor], str] = {
     torch.feature_alpha_dropout: "alpha",
     torch.feature_alpha_dropout_: "alpha",
 }
-_DROPOUT_MODULES = (Dropout, GaussianDropout, *_MODULES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,9 +191,11 @@ class Interception:
     def active(self) -> Iterator[Interception]:
         with ExitStack() as stack:
             for module in self.network.modules():
-                if isinstance(module, _DROPOUT_MODULES):
+                if _is_dropout(module):
                     stack.callback(module.register_forward_pre_hook(self._enter).remove)
-                    stack.callback(module.register_forward_hook(self._leave, with_kwargs=True).remove)
+                    # Before the module's own hooks, which are to see what is dropped.
+                    leave = module.register_forward_hook(self._leave, prepend=True, with_kwargs=True)
+                    stack.callback(leave.remove)
             if self.functional:
                 stack.enter_context(_Functional(self._function, lambda: self._inside > 0))
             yield self
@@ -217,6 +218,12 @@ class Interception:
     def _function(self, kind: str, keep_prob: float, x: Tensor) -> Tensor:
         self.position += 1
         return self.answer(Call(self.position - 1, None, kind, keep_prob, x, x))
+
+
+def _is_dropout(module: nn.Module) -> bool:
+    # What a subclass of PyTorch's layers does in a forward method of its own is not known, only its functional calls are.
+    known = any(isinstance(module, layer) and type(module).forward is layer.forward for layer in _MODULES)
+    return known or isinstance(module, (Dropout, GaussianDropout))
 
 
 def _kind(module: nn.Module) -> str:

@@ -191,6 +191,10 @@ def _obstacle(network: nn.Module) -> str | None:
     hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     if any(getattr(module, kind) for module in network.modules() for kind in hooks):
         return "it has hooks"
+    if any(parameter._backward_hooks or parameter._post_accumulate_grad_hooks for parameter in network.parameters()):
+        return "its parameters have hooks"
+    if any("forward" in vars(module) for module in network.modules()):
+        return "a forward method was replaced"
     return None
 
 
