@@ -569,3 +569,24 @@ def test_dropout_must_be_called_in_the_same_way_for_every_number_of_examples():
 
     with pytest.raises(ValueError, match="network calls dropout in a different way for 2 and for 3 examples"):
         average(Odd())
+
+
+def test_numbers_beyond_the_networks_precision_are_refused_and_not_averaged():
+    network = MLP([4, 8, 3], keep_prob=0.5).half()
+    network.output.weight.data.fill_(6e4)
+    x = torch.full((2, 4), 6e4, dtype=torch.float16)
+    for average in (
+        lambda: exact_average(network, x, progress=False),
+        lambda: monte_carlo_average(network, x, samples=5, progress=False),
+        lambda: weight_scaling(network, x),
+    ):
+        with pytest.raises(ValueError, match="logits that are NaN or infinite"):
+            average()
+
+
+def test_batch_normalization_over_the_batch_at_hand_is_refused():
+    network = nn.Sequential(
+        nn.Linear(4, 8), nn.BatchNorm1d(8, track_running_stats=False), nn.Dropout(), nn.Linear(8, 3)
+    )
+    with pytest.raises(ValueError, match=r"without running statistics, '1', .* track_running_stats=True"):
+        monte_carlo_average(network, torch.randn(5, 4), samples=2, progress=False)

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import vmap
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.flop_counter import flop_registry
@@ -39,7 +40,13 @@ class _ReachedError(BaseException):
 def to_log_probs(output: Tensor, outputs: Outputs) -> Float[Tensor, "*members examples classes"]:
     """Turn what a network returns into normalized log-probabilities in double precision."""
     output = output.detach().double()
-    return (output.log() if outputs == "probs" else output).log_softmax(dim=-1)
+    log_probs = (output.log() if outputs == "probs" else output).log_softmax(dim=-1)
+    if bool(log_probs.sum().isnan()):
+        raise ValueError(
+            f"network returned {outputs} that are NaN or infinite, for some mask if not for all units; look for numbers "
+            "beyond its precision (network.float() has more than half precision) or in its weights"
+        )
+    return log_probs
 
 
 def check_output(output: Any, examples: int, outputs: Outputs) -> Tensor:
@@ -161,6 +168,12 @@ class Members:
     ) -> None:
         if not isinstance(x, Tensor) or x.dim() == 0 or len(x) == 0:
             raise ValueError("x must be a tensor with at least one example, its first axis")
+        for name, module in network.named_modules():
+            if isinstance(module, _BatchNorm) and module.running_mean is None:
+                raise ValueError(
+                    f"network has batch normalization without running statistics, {name!r}, with which the prediction for "
+                    "an example depends on the others; give it track_running_stats=True"
+                )
         self.network = network
         self.outputs: Outputs = outputs
         self.functional = bool(functional)

@@ -46,8 +46,8 @@ def fit_ensemble(
 
     Each network draws its masks and the order of its examples from streams of its own, those of ``fit``. On the CPU it
     ends with the weights that ``fit`` gives it, to floating-point accuracy. On a GPU the masks are others, since ``fit``
-    leaves drawing to PyTorch's kernel there. After an error or an interruption the networks have the weights of
-    their last step.
+    leaves drawing to PyTorch's kernel there. After an error or an interruption the networks have the weights that
+    they had reached, perhaps in the middle of a step.
 
     Args:
         networks: Modules from inputs to logits, none twice. Those that are :class:`~dropout_lessons.networks.MLP` with
