@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from dropout_lessons.averaging.average import Average
 from dropout_lessons.averaging.exact import count_subnetworks, exact_average
-from dropout_lessons.averaging.members import Members, Outputs, forward_flops
+from dropout_lessons.averaging.members import Members, forward_flops
 from dropout_lessons.averaging.monte_carlo import monte_carlo_average
+from dropout_lessons.averaging.outputs import Outputs
 from dropout_lessons.averaging.rules import ensemble_average, weight_scaling
 from dropout_lessons.calibration import brier, ece, error, nll
 

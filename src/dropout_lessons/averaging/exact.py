@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from dropout_lessons.averaging.average import Average, Rule, Sums, check_rule, joined
 from dropout_lessons.averaging.factorized import HeadSum
-from dropout_lessons.averaging.members import Block, Members, Outputs
+from dropout_lessons.averaging.members import Block, Members
+from dropout_lessons.averaging.outputs import Outputs
 from dropout_lessons.averaging.sites import Site, check_enumerable
 from dropout_lessons.masks import enumerate_masks, mask_log_prob
 from dropout_lessons.runtime import progress_bar

@@ -11,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dropout_lessons.averaging.average import Average, Rule, Sums, check_rule, joined
-from dropout_lessons.averaging.members import BLOCK, Block, Members, Outputs
+from dropout_lessons.averaging.members import BLOCK, Block, Members
+from dropout_lessons.averaging.outputs import Outputs
 from dropout_lessons.runtime import progress_bar
 
 

@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dropout_lessons.averaging.average import Average, Rule, Sums, check_rule
-from dropout_lessons.averaging.members import Outputs, plain_output, to_log_probs
+from dropout_lessons.averaging.members import plain_output
+from dropout_lessons.averaging.outputs import Outputs, to_log_probs
 
 
 def weight_scaling(network: nn.Module, x: Float[Tensor, "examples ..."], *, outputs: Outputs = "logits") -> Average:
