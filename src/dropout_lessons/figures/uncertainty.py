@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
 from torch import Tensor
 
 from dropout_lessons.calibration import Reliability
@@ -94,7 +93,7 @@ def reliability_diagram(panels: Mapping[str, Mapping[str, Reliability]], *, leas
 @styled
 def way_curves(
     x: Sequence[float],
-    scores: Mapping[str, ArrayLike],
+    scores: Mapping[str, Sequence[Sequence[float]]],
     *,
     x_label: str,
     label: str,
