@@ -21,6 +21,7 @@ FLOORS = [
     {"calibration"},
     {"averaging"},
     {"claims"},
+    {"coadaptation"},
     {"figures"},
     {"widgets"},
 ]

@@ -1,8 +1,8 @@
 """Dropout, measured: layers, networks and training behind a book that computes its own claims.
 
 The most used names are here; the modules hold the rest: ``masks``, ``layers``, ``penalties``, ``networks``,
-``datasets``, ``training``, ``ensembles``, ``calibration``, ``averaging``, ``claims``, ``conventions``, ``figures``,
-``widgets`` and ``runtime``.
+``datasets``, ``training``, ``ensembles``, ``calibration``, ``averaging``, ``coadaptation``, ``claims``, ``conventions``,
+``figures``, ``widgets`` and ``runtime``.
 """
 
 from dropout_lessons import datasets
