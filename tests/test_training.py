@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from sklearn.decomposition import PCA
 from torch import nn
 
 from dropout_lessons import datasets
 from dropout_lessons.datasets import Split
+from dropout_lessons.ensembles import fit_ensemble
 from dropout_lessons.layers import Dropout
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import Recipe, evaluate, fit
@@ -281,6 +283,62 @@ def test_a_save_that_fails_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["run.pt"]
 
 
+# --- real-valued targets --------------------------------------------------------------------------------------
+
+
+def linear_data() -> Split:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(100, 5, generator=generator)
+    return Split(x, x @ torch.randn(5, 3, generator=generator) + 0.5 * torch.randn(100, 3, generator=generator))
+
+
+def test_a_linear_network_learns_the_least_squares_solution():
+    split = linear_data()
+    network = nn.Linear(5, 3)
+    history = fit(network, split, Recipe(epochs=300, batch_size=100, learning_rate=0.3, decay="none"))
+    design = torch.cat([split.x, torch.ones(100, 1)], dim=1)
+    residual = split.y - design @ torch.linalg.lstsq(design, split.y).solution
+    assert history.train_loss[-1] == pytest.approx(residual.square().mean().item(), rel=1e-4)
+    unexplained = residual.square().sum() / (split.y - split.y.mean(0)).square().sum()
+    assert history.train_error[-1] == evaluate(network, split).error == pytest.approx(unexplained.item(), rel=1e-4)
+
+
+def test_the_error_of_a_prediction_does_not_depend_on_how_it_is_batched():
+    split = linear_data()
+    network = nn.Linear(5, 3)
+    assert evaluate(network, split, batch_size=7).loss == pytest.approx(evaluate(network, split).loss, rel=1e-6)
+
+
+def test_targets_without_variance_are_explained_or_not_at_all():
+    x, network = torch.ones(4, 2), nn.Linear(2, 1)
+    nn.init.zeros_(network.weight)
+    nn.init.zeros_(network.bias)
+    assert evaluate(network, Split(x, torch.zeros(4, 1))).error == 0
+    assert evaluate(network, Split(x, torch.ones(4, 1))).error == math.inf
+
+
+def test_an_autoencoder_is_a_network_that_predicts_its_input():
+    x = DIGITS.train.x
+    network = MLP([64, 32, 64], generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        network.output.weight *= 0.1
+    history = fit(network, Split(x, x), Recipe(epochs=60, batch_size=50, optimizer="adam", learning_rate=0.01))
+    assert history.train_error[-1] < 0.4 < history.train_error[0]
+    # No linear code of as many units does better than the principal components.
+    assert history.train_error[-1] > 1 - PCA(32).fit(x.numpy()).explained_variance_ratio_.sum()
+
+
+def test_an_ensemble_of_regressions_is_trained_one_by_one():
+    split, recipe = linear_data(), Recipe(epochs=5)
+    networks = [MLP([5, 8, 3], generator=torch.Generator().manual_seed(k)) for k in range(2)]
+    alone = MLP([5, 8, 3], generator=torch.Generator().manual_seed(1))
+    fit_ensemble(networks, split, recipe)
+    fit(alone, split, recipe)
+    assert torch.equal(parameters(networks[1]), parameters(alone))
+    with pytest.raises(ValueError, match="targets are real-valued"):
+        fit_ensemble(networks, split, recipe, method="stacked")
+
+
 # --- bad input ------------------------------------------------------------------------------------------------
 
 
@@ -294,6 +352,8 @@ def changed(x=None, y=None) -> Split:
         (changed(DIGITS.train.x[:0], DIGITS.train.y[:0]), "data.train is empty"),
         (changed(y=DIGITS.train.y[:5]), r"data.train.y must have shape \(200,\).*got \(5,\)"),
         (changed(y=DIGITS.train.y.float()), r"int64 class indices, got torch.float32; convert with y.long\(\)"),
+        (changed(y=DIGITS.train.x[:, :9]), r"targets of shape \(200, 10\), one for each output of the network, got"),
+        (changed(y=DIGITS.train.x[:, :10] / 0), "must hold finite torch.float32 targets"),
         (changed(y=DIGITS.train.y + 1), r"data.train.y must be in 0..9.*labels from 1 to 10"),
         (changed(y=DIGITS.train.y - 1), r"data.train.y must be in 0..9.*labels from -1 to 8"),
         (changed(x=DIGITS.train.x.clone().index_fill_(0, torch.tensor([3]), math.nan)), "row 3 is not"),

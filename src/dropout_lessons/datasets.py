@@ -38,7 +38,8 @@ class Split(NamedTuple):
     """Inputs and labels of one part of a data set.
 
     ``x`` has one row for each example: float32 pixels in [0, 1], or standardized ones. ``y`` has the int64
-    labels, 0 to ``n_classes - 1``.
+    labels, 0 to ``n_classes - 1``; in a ``Split`` of your own it may hold real numbers to be predicted, such as
+    ``Split(x, x)`` for an autoencoder.
 
     Example:
         >>> x, y = load("digits").test
@@ -47,7 +48,7 @@ class Split(NamedTuple):
     """
 
     x: Float[Tensor, "examples features"]
-    y: Int[Tensor, " examples"]
+    y: Int[Tensor, " examples"] | Float[Tensor, "examples outputs"]
 
     def __repr__(self) -> str:
         return f"Split(x: {tuple(self.x.shape)} {self.x.dtype}, y: {tuple(self.y.shape)} {self.y.dtype})"

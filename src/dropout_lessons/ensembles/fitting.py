@@ -50,8 +50,9 @@ def fit_ensemble(
     they had reached, perhaps in the middle of a step.
 
     Args:
-        networks: Modules from inputs to logits, none twice. Those that are :class:`~dropout_lessons.networks.MLP` with
-            :class:`~dropout_lessons.layers.Dropout` can be stacked, whatever their keep probabilities and scalings.
+        networks: Modules as ``fit`` takes them, none twice. Those that are :class:`~dropout_lessons.networks.MLP` with
+            :class:`~dropout_lessons.layers.Dropout` can be stacked, whatever their keep probabilities and scalings, if
+            they predict labels.
         data: One data set for all, or one for each.
         recipes: One for all, its seed included, or one for each; the course's default when None. Networks in one
             stack agree in shape, number of examples, ``epochs``, ``batch_size``, ``optimizer`` and ``decay``; others
@@ -145,6 +146,8 @@ def _plan(members: Sequence[Member], method: Method) -> tuple[list[list[Member]]
         network, recipe = member.network, member.recipe
         others = [sharing - {member.index} for sharing in owners.values() if member.index in sharing]
         reason = _obstacle(network)
+        if reason is None and member.parts["train"].y.is_floating_point():
+            reason = "its targets are real-valued"
         if reason is None and any(others):
             reason = f"it shares a generator with networks {sorted(set().union(*others))}, which draw from it in turn"
         if reason is None:

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -16,19 +15,25 @@ from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.networks import evaluating, modes_restored
 from dropout_lessons.runtime import progress_bar
 from dropout_lessons.training.recipe import History, Recipe, Score
-from dropout_lessons.training.run import Run, device_of, diverged, fingerprint
+from dropout_lessons.training.run import Run, device_of, diverged, fingerprint, loss_of
 
 
 def evaluate(network: nn.Module, split: Split, *, batch_size: int = 10_000) -> Score:
-    """Mean cross-entropy and error of a network on a set of examples, in evaluation mode.
+    r"""Mean loss and error of a network on a set of examples, in evaluation mode.
+
+    With labels these are the cross-entropy and the fraction that is misclassified. With real-valued targets
+    :math:`y_{ik}` they are the mean squared error and the fraction of variance that is left unexplained,
+
+    .. math:: \frac{\sum_{ik} (y_{ik} - f_k(x_i))^2}{\sum_{ik} (y_{ik} - \bar y_k)^2}.
 
     Args:
-        network: Any module from inputs to logits ``(batch, classes)``; its modes are as before after the call.
-        split: Inputs and labels.
+        network: Any module from inputs to logits ``(batch, classes)``, or to the targets' predictions ``(batch, outputs)``;
+            its modes are as before after the call.
+        split: Inputs, and labels or targets.
         batch_size: Examples in a forward pass.
 
     Returns:
-        The loss in nats and the error as a fraction.
+        The loss, in nats for labels, and the error as a fraction.
 
     Raises:
         ValueError: If the examples and labels do not fit each other or the network.
@@ -48,9 +53,14 @@ def _score(network: nn.Module, split: Split, batch_size: int = 10_000) -> Score:
     device, loss, wrong = device_of(network), 0.0, 0
     with evaluating(network), torch.no_grad():
         for x, y in zip(split.x.split(batch_size), split.y.split(batch_size), strict=True):
-            logits, y = network(x.to(device)).float(), y.to(device)  # half precision cannot hold the sum
-            loss += F.cross_entropy(logits, y, reduction="sum").item()
-            wrong += int((logits.argmax(1) != y).sum())
+            output, y = network(x.to(device)).float(), y.to(device)  # half precision cannot hold the sum
+            loss += loss_of(output, y, reduction="sum").item()
+            if not y.is_floating_point():
+                wrong += int((output.argmax(1) != y).sum())
+    if split.y.is_floating_point():
+        targets = split.y.double()
+        variance = (targets - targets.mean(0)).square().sum().item()
+        return Score(loss / targets.numel(), loss / variance if variance else math.inf if loss else 0.0)
     return Score(loss / len(split.y), wrong / len(split.y))
 
 
@@ -63,12 +73,12 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> History:
-    """Train a network in place by minimizing the cross-entropy of its logits.
+    """Train a network in place: minimize the cross-entropy of its logits or, where targets are real, the squared error.
 
     Args:
-        network: Any module from inputs to logits ``(batch, classes)``. Trained on the device of its parameters, and
-            left in the modes that it came in.
-        data: A data set, whose test part is not touched, or a training set alone.
+        network: Any module from inputs to logits ``(batch, classes)``, or to predictions ``(batch, outputs)``. Trained on
+            the device of its parameters, and left in the modes that it came in.
+        data: A data set, whose test part is not touched, or a training set alone. ``Split(x, x)`` makes an autoencoder.
         recipe: How to train; the course's default when None.
         evaluate_every: Epochs between two entries of the history; the last epoch always has one. Evaluation takes
             about as long as an epoch.
@@ -155,10 +165,14 @@ def _check_examples(network: nn.Module, split: Split, name: str) -> None:
     x, y = split
     if len(x) == 0:
         raise ValueError(f"{name} is empty; give at least one example")
-    if y.shape != (len(x),):
+    is_regression = y.is_floating_point() and y.dim() > 1
+    if not is_regression and y.shape != (len(x),):
         raise ValueError(f"{name}.y must have shape ({len(x)},), one label for each row of x, got {tuple(y.shape)}")
-    if y.dtype != torch.int64:
-        raise ValueError(f"{name}.y must hold int64 class indices, got {y.dtype}; convert with y.long()")
+    if not is_regression and y.dtype != torch.int64:
+        raise ValueError(
+            f"{name}.y must hold int64 class indices, got {y.dtype}; convert with y.long(), or, if it holds real numbers "
+            "to be predicted, give it the shape (examples, outputs)"
+        )
     if not bool(x.isfinite().all()):
         row = int((~x.flatten(1).isfinite().all(1)).nonzero()[0])
         raise ValueError(f"{name}.x must be finite, but row {row} is not")
@@ -168,6 +182,13 @@ def _check_examples(network: nn.Module, split: Split, name: str) -> None:
         raise ValueError(
             f"network must return logits (batch, classes), got shape {tuple(logits.shape)} for one example"
         )
+    if is_regression:
+        if y.shape != (len(x), logits.shape[1]) or y.dtype != logits.dtype or not bool(y.isfinite().all()):
+            raise ValueError(
+                f"{name}.y must hold finite {logits.dtype} targets of shape {(len(x), logits.shape[1])}, one for each "
+                f"output of the network, got {y.dtype} of shape {tuple(y.shape)}"
+            )
+        return
     if int(y.min()) < 0 or int(y.max()) >= logits.shape[1]:
         raise ValueError(
             f"{name}.y must be in 0..{logits.shape[1] - 1}, the network's outputs, "

@@ -81,8 +81,9 @@ class Score(NamedTuple):
     """How well a network does on a set of examples.
 
     Attributes:
-        loss: Mean cross-entropy in nats.
-        error: Fraction of the examples that are misclassified.
+        loss: Mean cross-entropy in nats; for real-valued targets, mean squared error over examples and outputs.
+        error: Fraction of the examples that are misclassified; for real-valued targets, fraction of their variance that
+            is left unexplained.
     """
 
     loss: float
@@ -93,7 +94,8 @@ class Score(NamedTuple):
 class History:
     """What happened during a fit, one entry for each evaluated epoch; losses in nats, errors as fractions.
 
-    Training and validation sets are both measured in evaluation mode, with nothing dropped, so that they compare.
+    Training and validation sets are both measured in evaluation mode, with nothing dropped, so that they compare. For
+    real-valued targets losses and errors are those of :class:`Score`.
 
     Attributes:
         epoch: Epochs completed at each evaluation.

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from dropout_lessons.datasets import Split
 from dropout_lessons.penalties import l1_penalty, max_norm_, weights
@@ -22,6 +22,12 @@ from dropout_lessons.training.recipe import History, Recipe
 def device_of(network: nn.Module) -> torch.device:
     parameter = next(network.parameters(), None)
     return torch.device("cpu") if parameter is None else parameter.device
+
+
+def loss_of(output: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:
+    """Cross-entropy of logits with labels, or squared error of outputs with real-valued targets."""
+    loss = F.mse_loss if y.is_floating_point() else F.cross_entropy
+    return loss(output, y, reduction=reduction)
 
 
 def own_generators(network: nn.Module) -> list[torch.Generator]:
@@ -74,7 +80,7 @@ class Run:
             factor = decay_factor(recipe, epoch=self.epoch, step=step, steps_in_epoch=self.steps_in_epoch)
             for group in self.optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * factor
-            loss = F.cross_entropy(self.network(train.x[batch]), train.y[batch])
+            loss = loss_of(self.network(train.x[batch]), train.y[batch])
             total += loss.detach()
             if recipe.l1:
                 loss = loss + recipe.l1 * l1_penalty(self.network)
