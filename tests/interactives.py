@@ -9,12 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from playwright.sync_api import Locator, Page
 
 from dropout_lessons.conventions import CONVENTIONS
+from dropout_lessons.layers import Dropout
+from dropout_lessons.networks import MLP
 from dropout_lessons.widgets import (
     AverageSubnetworks,
+    InteractionMatrix,
     KeepDropConverter,
+    RemoveUnits,
     ScalingExplorer,
     SubnetworkVisits,
     ThinnedNetwork,
@@ -94,6 +99,51 @@ def uncertainty_explorer(**changes: Any) -> UncertaintyExplorer:
     return UncertaintyExplorer(**{**turned_examples(), "step_labels": labels, "step_name": "Rotation", **changes})
 
 
+def two_networks(*sizes: int) -> dict[str, MLP]:
+    """Random networks, of 9 units in the first hidden layer unless said; one scales its dropout layers at test time."""
+
+    def network(**changes: Any) -> MLP:
+        made = MLP(sizes or (5, 9, 7, 4), generator=generator, **changes)
+        with torch.no_grad():
+            for parameter in made.parameters():
+                parameter += 0.3 * torch.randn(parameter.shape, generator=generator)  # biases too
+        return made
+
+    generator = torch.Generator().manual_seed(3)
+    return {
+        "plain": network(),
+        "dropout": network(keep_prob=0.5, dropout=lambda keep_prob: Dropout(keep_prob, scaling="standard")),
+    }
+
+
+def few_examples(inputs: int = 5, classes: int = 4, examples: int = 30) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(4)
+    x = torch.randn(examples, inputs, generator=generator)
+    return {"x": x, "y": torch.randint(classes, (examples,), generator=generator)}
+
+
+def remove_units(**changes: Any) -> RemoveUnits:
+    return RemoveUnits(**{"networks": two_networks(), "layer": "hidden1", **few_examples(), **changes})
+
+
+def interactions(units: int = 12, names: tuple[str, ...] = ("plain", "dropout")) -> dict[str, dict[str, np.ndarray]]:
+    """Random interactions with the tails of real ones; the largest is 1.4 nats, and a quarter of it with dropout."""
+    generator = np.random.default_rng(14)
+    made: dict[str, dict[str, np.ndarray]] = {"matrices": {}, "strength": {}, "effects": {}}
+    for name, most in zip(names, (1.4, 0.35), strict=False):
+        matrix = np.triu(generator.normal(size=(units, units)) ** 3, 1)
+        matrix = (matrix + matrix.T) * most / abs(matrix).max()
+        extra = np.triu(generator.exponential(0.05, size=(units, units)), 1)
+        made["matrices"][name] = matrix
+        made["strength"][name] = np.minimum(abs(matrix) + extra + extra.T, 1.4)
+        made["effects"][name] = generator.normal(0.1, 0.3, size=units)
+    return made
+
+
+def interaction_matrix(**changes: Any) -> InteractionMatrix:
+    return InteractionMatrix(**{**interactions(), **changes})
+
+
 @dataclass(frozen=True)
 class Handle:
     """The slider that the tests of every interactive move."""
@@ -114,8 +164,11 @@ HANDLES: dict[Callable[..., Interactive], Handle] = {
     subnetwork_visits: KEEP_PROB,
     average_subnetworks: KEEP_PROB,
     uncertainty_explorer: Handle("threshold", "Entropy threshold", 1.25, "1.25 nats", "0.55 nats"),
+    interaction_matrix: Handle("threshold", "Threshold", 0.35, "0.35 nats", "0.51 nats"),
 }
-every_interactive = pytest.mark.parametrize("build", HANDLES)
+BUILDS = (*HANDLES, remove_units)
+every_interactive = pytest.mark.parametrize("build", BUILDS)
+every_slider = pytest.mark.parametrize("build", HANDLES)
 
 
 def output(widget: Interactive) -> str:
@@ -153,3 +206,27 @@ def mask_probs(masks: np.ndarray, keep_prob: float) -> np.ndarray:
 def press(page: Page, *names: str) -> None:
     for name in names:
         page.get_by_role("button", name=name, exact=True).click()
+
+
+# A page with a stand-in for Jupyter's model, from an interactive's module, its state and the trait to watch.
+LIVE_HOST = """
+async ([source, state, trait]) => {
+    const address = URL.createObjectURL(new Blob([source], {type: "text/javascript"}));
+    const {default: widget} = await import(address);
+    const listeners = [];
+    window.saved = [];
+    window.model = {
+        get: (name) => state[name],
+        set: (name, value) => {
+            state[name] = value;
+            for (const [event, listener] of listeners) if (event === `change:${name}`) listener();
+        },
+        on: (event, listener) => listeners.push([event, listener]),
+        off: (event, listener) => listeners.splice(listeners.findIndex(([e, l]) => e === event && l === listener), 1),
+        save_changes: () => window.saved.push(state[trait]),
+    };
+    const el = document.querySelector("main").appendChild(document.createElement("div"));
+    const close = widget.render({model: window.model, el});
+    window.close_view = () => { close(); return listeners.length; };
+}
+"""

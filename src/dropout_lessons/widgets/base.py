@@ -47,12 +47,12 @@ def hex_images(name: str, images: ArrayLike, shape: tuple[int | None, ...]) -> d
     return {"height": height, "width": width, "pixels": text.reshape(leading).tolist()}
 
 
-def class_labels(labels: ArrayLike, examples: int, classes: int) -> list[int]:
+def class_labels(labels: ArrayLike, examples: int, classes: int, name: str = "labels") -> list[int]:
     """Return one class, from 0 to classes - 1, for each example."""
-    array = finite_array("labels", labels, (examples,))
+    array = finite_array(name, labels, (examples,))
     wrong = array[(array % 1 != 0) | (array < 0) | (array >= classes)]
     if wrong.size:
-        raise ValueError(f"labels must be classes from 0 to {classes - 1}, got {wrong[0]:g}")
+        raise ValueError(f"{name} must be classes from 0 to {classes - 1}, got {wrong[0]:g}")
     return [int(label) for label in array]
 
 
