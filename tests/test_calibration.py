@@ -271,3 +271,48 @@ def test_probabilities_a_rounding_above_one_are_accepted() -> None:
     probs = torch.tensor([[1.0 + 2**-20, 0.0]])
     assert calibration.error(probs, LABELS) == 0.0
     assert calibration.reliability(probs, LABELS, bins=10).count[-1] == 1
+
+
+# Temperature
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**31), st.floats(0.2, 5.0))
+def test_the_fitted_temperature_has_the_smallest_loss_of_a_fine_grid(seed: int, spread: float) -> None:
+    log_probs, labels = predictions(60, 4, seed, dtype=torch.float64)
+    logits = spread * log_probs
+    best = calibration.fit_temperature(logits, labels)
+
+    def loss(temperature: float) -> float:
+        return calibration.nll((logits / temperature).log_softmax(dim=1), labels)
+
+    assert loss(best) <= min(loss(t) for t in np.geomspace(0.05, 20, 200)) + 1e-12
+
+
+def test_the_temperature_that_labels_were_drawn_with_is_found() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = 3 * torch.randn(20_000, 5, generator=generator)
+    labels = torch.multinomial((logits / 2).softmax(dim=1), 1, generator=generator)[:, 0]
+    # At the optimum the standard error of 1/T is 1 / sqrt(N times the mean variance of the logits).
+    probs = (logits / 2).softmax(dim=1)
+    variance = ((probs * logits.square()).sum(1) - (probs * logits).sum(1).square()).mean().item()
+    assert abs(1 / calibration.fit_temperature(logits, labels) - 0.5) < 4 / math.sqrt(20_000 * variance)
+
+
+def test_the_temperature_undoes_a_scale_of_the_logits() -> None:
+    log_probs, _ = predictions(200, 3, seed=1)
+    labels = torch.multinomial(log_probs.exp(), 1, generator=torch.Generator().manual_seed(0))[:, 0]
+    fitted = calibration.fit_temperature(log_probs, labels)
+    assert calibration.fit_temperature(2 * log_probs, labels) == pytest.approx(2 * fitted, rel=1e-6)
+
+
+def test_the_temperature_stays_in_its_bounds_and_is_1_where_the_logits_say_nothing() -> None:
+    logits, _ = predictions(30, 3, seed=2)
+    assert calibration.fit_temperature(logits, logits.argmax(dim=1)) == 0.05
+    assert calibration.fit_temperature(logits, logits.argmin(dim=1)) == 20.0
+    assert calibration.fit_temperature(torch.full((3, 2), 7.0), torch.tensor([0, 1, 0])) == 1.0
+
+
+def test_a_temperature_is_not_fitted_to_infinite_logits() -> None:
+    with pytest.raises(ValueError, match=r"logits must be finite, got inf at \[1, 0\]"):
+        calibration.fit_temperature(torch.tensor([[0.0, 1.0], [math.inf, 0.0]]), torch.tensor([0, 1]))

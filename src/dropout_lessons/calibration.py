@@ -6,13 +6,17 @@ Sums are taken in double precision on the CPU, and the result is a Python float,
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
-__all__ = ["Reliability", "brier", "ece", "error", "nll", "reliability"]
+__all__ = ["Reliability", "brier", "ece", "error", "fit_temperature", "nll", "reliability"]
+
+# Where fit_temperature searches.
+_TEMPERATURES = 0.05, 20.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,6 +192,53 @@ def ece(probs: Float[Tensor, "examples classes"], labels: Integer[Tensor, " exam
     diagram = reliability(probs, labels, bins=bins)
     gap = (diagram.accuracy - diagram.confidence).abs()
     return ((diagram.count * gap).nansum() / diagram.count.sum()).item()  # an empty bin is NaN, and weighs 0
+
+
+def fit_temperature(logits: Float[Tensor, "examples classes"], labels: Integer[Tensor, " examples"]) -> float:
+    r"""Temperature :math:`T` that makes ``logits / T`` most likely, in [0.05, 20].
+
+    .. math:: \arg\min_T \; -\frac{1}{N} \sum_{i=1}^N \log \mathrm{softmax}(z_i / T)_{y_i}
+
+    Above 1 where the network is too sure, below 1 where it is not sure enough. Fit it on examples that the network was not
+    trained on: where every example is classified correctly the best temperature is 0, and the result is 0.05. It is 1
+    where the logits say nothing, the same for every class.
+
+    Args:
+        logits: What the network returns.
+        labels: Class of each example, from 0.
+
+    Raises:
+        ValueError: If the logits are not finite or ``labels`` do not match them.
+
+    Example:
+        >>> labels = torch.tensor([0, 0, 0, 1])
+        >>> logits = torch.tensor([9.0, 0.0]).expand(4, 2)  # sure of class 0, which is right three times in four
+        >>> round(fit_temperature(logits, labels), 4) == round(9 / math.log(3), 4)
+        True
+
+    Source: Guo et al. 2017, "On calibration of modern neural networks", Section 4.2.
+    """
+    logits, labels = _check_shapes("logits", logits, labels)
+    if not logits.isfinite().all():
+        raise ValueError(f"logits must be finite, got {_first(logits, ~logits.isfinite())}")
+    logits = logits.double()
+    logits = logits - logits.gather(1, labels[:, None])
+    if not logits.any():
+        return 1.0
+
+    def slope(temperature: float) -> float:
+        # Of the loss, which is convex in 1/T, by 1/T: the mean logit minus the label's. It falls as T rises.
+        return ((logits / temperature).softmax(dim=1) * logits).sum(dim=1).mean().item()
+
+    low, high = _TEMPERATURES
+    for _ in range(50):
+        middle = math.sqrt(low * high)
+        if slope(middle) > 0:
+            low = middle
+        else:
+            high = middle
+    # On a bound exactly, if that is where the search ran to.
+    return next((bound for bound in _TEMPERATURES if math.isclose(bound, low, rel_tol=1e-12)), math.sqrt(low * high))
 
 
 def _check_probs(probs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
