@@ -1,0 +1,132 @@
+"""How fast are the measures of co-adaptation, against plain loops of forward passes? Seconds of one thread's CPU time.
+
+The ways that are compared are timed in one run, interleaved, and reported as the median and as ratios. The loops are what
+one would write first: a hook that multiplies the layer's output by a mask, and a forward pass for each set of units. They
+run over a part of the sets, and are scaled up.
+"""
+
+import itertools
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from dropout_lessons import MLP, Recipe, datasets, fit
+from dropout_lessons.coadaptation import interaction, interaction_share, reliance
+from dropout_lessons.masks import sample_mask
+
+EXAMPLES = 100
+
+
+def median_seconds(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for repeat in range(repeats + 1):
+        for name, run in runs.items():
+            start = time.process_time()
+            run()
+            if repeat >= 1:  # the first one warms up
+                seconds[name].append(time.process_time() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+class Loop:
+    """Forward passes with some units of a layer present, one set at a time."""
+
+    def __init__(self, network: nn.Module, layer: str, x: Tensor, y: Tensor) -> None:
+        self.network, self.x, self.y = network.eval(), x, y
+        network.get_submodule(layer).register_forward_hook(lambda module, args, output: output * self.mask)
+
+    @torch.no_grad()
+    def value(self, mask: Tensor) -> Tensor:
+        self.mask = mask
+        return self.network(self.x).log_softmax(1).gather(1, self.y[:, None])[:, 0]
+
+    def pairs(self, context: Tensor, count: int) -> Tensor:
+        """The first interactions, by four forward passes a pair."""
+        found = []
+        for i, j in itertools.islice(itertools.combinations(range(context.shape[1]), 2), count):
+            values = []
+            for one, two in ((True, True), (True, False), (False, True), (False, False)):
+                mask = context.clone()
+                mask[:, i], mask[:, j] = one, two
+                values.append(self.value(mask))
+            found.append((values[0] - values[1] - values[2] + values[3]).abs().mean())
+        return torch.stack(found)
+
+
+def network_and_examples(n_units: int) -> tuple[nn.Module, Tensor, Tensor]:
+    data = datasets.load("mnist_10k", train=1000)
+    network = MLP([784, n_units, n_units, 10], generator=torch.Generator().manual_seed(0))
+    fit(network, data, Recipe(epochs=10), progress=False)
+    return network, data.test.x[:EXAMPLES], data.test.y[:EXAMPLES]
+
+
+def all_pairs(n_units: int, layer: str, count: int, repeats: int) -> None:
+    """All pairwise interactions of a layer in one context of each example."""
+    network, x, y = network_and_examples(n_units)
+    n_pairs = n_units * (n_units - 1) // 2
+    context = sample_mask((EXAMPLES, n_units), 0.5, generator=torch.Generator().manual_seed(0))
+    loop = Loop(network_and_examples(n_units)[0], layer, x, y)
+
+    def ours(network: nn.Module = network) -> Tensor:
+        generator = torch.Generator().manual_seed(0)
+        found = interaction(network, layer, x, y, contexts=1, generator=generator, progress=False)
+        return found.strength
+
+    i, j = torch.combinations(torch.arange(n_units))[:count].T
+    plain, fast = loop.pairs(context, count).double(), ours()[i, j]
+    print(f"\nall {n_pairs} pairs of {layer} of 784-{n_units}-{n_units}-10, {EXAMPLES} examples, one context each")
+    print(f"  largest difference between the two ways {(plain - fast).abs().max():.1e}, mean {fast.mean():.1e} nats")
+    seconds = median_seconds({"loop": lambda: loop.pairs(context, count), "ours": ours}, repeats)
+    report("four forward passes a pair", seconds["loop"] * n_pairs / count, "interaction", seconds["ours"])
+    double = interaction(network.double(), layer, x.double(), y, contexts=1, generator=torch.Generator().manual_seed(0))
+    network.float()
+    error = (ours() - double.strength)[~torch.eye(n_units, dtype=torch.bool)].abs()
+    print(f"  single against double precision: largest difference {error.max():.1e}, mean {error.mean():.1e} nats")
+
+
+def shares(n_units: int, layer: str, repeats: int) -> None:
+    """interaction_share and reliance, each against a loop of as many forward passes as they need."""
+    network, x, y = network_and_examples(n_units)
+    loop = Loop(network_and_examples(n_units)[0], layer, x, y)
+    masks = sample_mask((1024, n_units), 0.5, generator=torch.Generator().manual_seed(0))
+    context = sample_mask((EXAMPLES, n_units), 0.5, generator=torch.Generator().manual_seed(0))
+
+    def toggled() -> None:
+        loop.value(context)
+        for i in range(n_units):
+            mask = context.clone()
+            mask[:, i] = ~mask[:, i]
+            loop.value(mask)
+
+    print(f"\n{layer} of 784-{n_units}-{n_units}-10, {EXAMPLES} examples")
+    runs: dict[str, Callable[[], object]] = {
+        "masks": lambda: [loop.value(mask) for mask in masks],
+        "share": lambda: interaction_share(network, layer, x, y, samples=1024, progress=False),
+        "contexts": toggled,
+        "reliance": lambda: reliance(network, layer, x, y, contexts=32, progress=False),
+    }
+    seconds = median_seconds(runs, repeats)
+    report("1024 forward passes", seconds["masks"], "interaction_share", seconds["share"])
+    report(f"32 x {n_units + 1} forward passes", 32 * seconds["contexts"], "reliance", seconds["reliance"])
+
+
+def report(plain: str, slow: float, name: str, fast: float) -> None:
+    print(f"  {plain:32s}{slow * 1e3:11.1f} ms")
+    print(f"  {name:32s}{fast * 1e3:11.1f} ms {slow / fast:8.1f} times as fast")
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    for layer in ("hidden2", "hidden1"):
+        all_pairs(64, layer, count=100, repeats=9)
+    for layer in ("hidden2", "hidden1"):
+        all_pairs(256, layer, count=100, repeats=3)
+    for layer in ("hidden2", "hidden1"):
+        shares(256, layer, repeats=3)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,279 @@
+"""What a network loses when units are removed: one by one in a random order, and together against one at a time."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from dropout_lessons.coadaptation.draws import random_ranks, standard_error
+from dropout_lessons.coadaptation.estimate import Estimate
+from dropout_lessons.coadaptation.scores import chance, score
+from dropout_lessons.coadaptation.units import Clamp, Clamped, Outputs
+from dropout_lessons.masks import enumerate_masks
+from dropout_lessons.runtime import progress_bar
+
+# Sets of so many units are all enumerated.
+ENUMERABLE = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    r"""How well a network does while it is perturbed more and more.
+
+    Attributes:
+        perturbation: ``"zero clamp"``, ``"mean clamp"``, ``"activation noise"``, ``"weight noise"`` or
+            ``"input corruption"``.
+        level: How much: the share of the units removed, the noise's standard deviation in units of what it is added to,
+            or the share of the features replaced. The first is 0, the intact network.
+        score: Accuracy, a fraction; for regression :math:`R^2`. One row for each draw, or one row of exact means.
+        chance: What needs no network: the share of the most frequent label; for regression 0, the score of the mean.
+        metric: ``"accuracy"`` or ``"R²"``.
+        exact: Whether the score is the mean over all possible draws.
+
+    Example:
+        >>> level, score = torch.tensor([0.0, 0.5, 1.0]), torch.tensor([[0.9, 0.5, 0.1]])
+        >>> print(Curve("zero clamp", level, score, chance=0.1, exact=True).area)
+        0.500 (exact)
+    """
+
+    perturbation: str
+    level: Float[Tensor, " levels"]
+    score: Float[Tensor, "draws levels"]
+    chance: float
+    metric: str = "accuracy"
+    exact: bool = False
+
+    @property
+    def mean(self) -> Float[Tensor, " levels"]:
+        """Mean score over the draws."""
+        return self.score.double().mean(dim=0)
+
+    @property
+    def area(self) -> Estimate:
+        r"""Share of its lead over chance that the network keeps, mean over the levels.
+
+        .. math:: \frac{1}{\ell_{\max}} \int_0^{\ell_{\max}} \frac{s(\ell) - s_{\text{chance}}}{s(0) - s_{\text{chance}}}\,d\ell
+
+        by the trapezoid rule: 1 for a score that never falls, near 0 for one that falls to chance at once, below 0 where the
+        network becomes worse than chance. A network that is no better than chance has nothing to lose: 0 by definition.
+        """
+        draws = None if self.exact else len(self.score)
+        score, level = self.score.double(), self.level.double()
+        lead = (score[:, :1] - self.chance).mean()
+        if lead < 1e-6:  # up to rounding; one right answer more is a larger lead
+            return Estimate(0.0, 0.0, draws)
+        areas = torch.trapezoid((score - self.chance) / lead, level, dim=1) / (level[-1] - level[0])
+        return Estimate(areas.mean().item(), 0.0 if self.exact else standard_error(areas), draws)
+
+
+def ablation_curve(
+    network: nn.Module,
+    layer: str,
+    x: Float[Tensor, "examples ..."],
+    y: Tensor | None = None,
+    *,
+    clamp: Clamp = "zero",
+    orders: int | None = None,
+    points: int | None = None,
+    outputs: Outputs = "logits",
+    unit_axis: int = 1,
+    generator: torch.Generator | None = None,
+    memory: int = 2**28,
+    progress: bool = True,
+) -> Curve:
+    r"""Remove a layer's units in a random order, and score the network on the way.
+
+    .. math:: s(k) = \mathbb E_{\lvert T \rvert = k} \big[\text{accuracy without the units in } T\big]
+
+    All examples share an order. A network trained with dropout has met this perturbation in training, up to the share that it
+    dropped: that it stands it better is what it was trained for, and says little about anything else.
+
+    Args:
+        network: Any module; its modes are as before after the call.
+        layer: Name of the layer whose units are removed.
+        x: The network's input, examples first.
+        y: Labels; or real targets, for regression; or None, to compare with what the intact network predicts.
+        clamp: What a removed unit sends on: ``"zero"``, or its ``"mean"`` over ``x``.
+        orders: Number of random orders. When None, 20, and for up to 12 units all sets of each size: the exact mean.
+        points: How many numbers of removed units, evenly spaced from none to all; when None, every number.
+        outputs: What the network returns: ``"logits"``, ``"log_probs"``, ``"probs"``, or ``"values"`` for regression.
+        unit_axis: Axis of the layer's output that holds the units.
+        generator: Source of the orders. When None, a copy of PyTorch's global generator, which stays as it is.
+        memory: Work space in bytes, approximately.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        ValueError: If an argument is out of range, or the network, layer, examples and targets do not fit each other.
+
+    Example:
+        >>> from dropout_lessons import MLP
+        >>> network, x = MLP([4, 8, 3]), torch.randn(20, 4)
+        >>> curve = ablation_curve(network, "hidden1", x, torch.arange(20) % 3)
+        >>> curve.level.tolist()
+        [0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0]
+        >>> curve.area.exact
+        True
+
+    Source: Morcos et al. 2018, "On the importance of single directions for generalization", Figures 1 and 2.
+    """
+    check_count("orders", orders, at_least=1)
+    check_count("points", points, at_least=2)
+    units = Clamped(network, layer, x, y, clamp=clamp, outputs=outputs, unit_axis=unit_axis, memory=memory)
+    n = units.n_units
+    exact = orders is None and n <= ENUMERABLE
+    removed = torch.linspace(0, n, n + 1 if points is None else min(points, n + 1), dtype=torch.float64).round().long()
+    if exact:
+        present = enumerate_masks(n)
+        scores = score(units.scores(present.to(x.device)), units.y, units.is_regression).cpu()
+        missing = n - present.sum(dim=1)
+        rows = torch.stack([scores[missing == k].mean() for k in removed.tolist()]).unsqueeze(0)
+    else:
+        ranks = random_ranks(orders or 20, n, generator).unbind()
+        rows = torch.stack(
+            [
+                score(units.scores((rank >= removed[:, None]).to(x.device)), units.y, units.is_regression).cpu()
+                for rank in progress_bar(ranks, "ablation", unit="order", show=progress)
+            ]
+        )
+    return Curve(
+        f"{clamp} clamp",
+        removed.double() / n,
+        rows,
+        chance(units.y, units.is_regression),
+        "R²" if units.is_regression else "accuracy",
+        exact,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Compensation:
+    r"""What sets of units cost together, against the sum of what their units cost one at a time.
+
+    Attributes:
+        sizes: Numbers of units removed together.
+        ratio: ``set_damage / summed_damage``. 1: the damages add up. Above 1: others make up for a missing unit, and no
+            longer do when they are missing too. 1 where both damages are 0, infinite where only the summed one is.
+        stderr: Standard error of the ratio from drawing the sets; 0 where all sets of the size were taken.
+        set_damage: What removing a set costs, mean over sets and examples: nats of the label's log-probability; for
+            regression squared error.
+        summed_damage: What removing its units one at a time costs in sum, mean over the same sets and examples.
+        single_damage: What removing each unit alone costs, mean over examples.
+    """
+
+    sizes: Int[Tensor, " sizes"]
+    ratio: Float[Tensor, " sizes"]
+    stderr: Float[Tensor, " sizes"]
+    set_damage: Float[Tensor, " sizes"]
+    summed_damage: Float[Tensor, " sizes"]
+    single_damage: Float[Tensor, " units"]
+
+
+def compensation(
+    network: nn.Module,
+    layer: str,
+    x: Float[Tensor, "examples ..."],
+    y: Tensor | None = None,
+    *,
+    sizes: Sequence[int] | None = None,
+    sets: int = 50,
+    clamp: Clamp = "zero",
+    outputs: Outputs = "logits",
+    temperature: float = 1.0,
+    unit_axis: int = 1,
+    generator: torch.Generator | None = None,
+    memory: int = 2**28,
+    progress: bool = True,
+) -> Compensation:
+    r"""Compare the damage of removing a set of units with the sum of the damages of removing them one at a time.
+
+    .. math:: \frac{\mathbb E_T \big[v(\text{all}) - v(\text{all} \setminus T)\big]}
+                   {\mathbb E_T \big[\sum_{i \in T} v(\text{all}) - v(\text{all} \setminus i)\big]},
+              \qquad \lvert T \rvert = k
+
+    with :math:`v` the label's log-probability. The ratio is 1 if the units' effects add up, and large if the units cover for each
+    other, or if the network is so sure that little less evidence costs nothing: compare networks at one scale of the logits.
+
+    Use examples that the network gets right, such as its training examples, or its own predictions (``y=None``). On new
+    examples many units do harm when the network is too sure, and where it is calibrated single damages cancel, since a
+    slightly smaller scale of the logits then costs nothing: the ratio means nothing, as a ``summed_damage`` near or below 0
+    shows. Sets are drawn from all units, those without any effect too: more of these make a set of one size do less.
+
+    Args:
+        network: Any module; its modes are as before after the call.
+        layer: Name of the layer whose units are removed.
+        x: The network's input, examples first.
+        y: Labels; or real targets, for regression; or None, to compare with what the intact network predicts.
+        sizes: Numbers of units to remove; when None, 1, 2, 4, ... and all.
+        sets: Sets drawn for each size, the smaller inside the larger; where there are no more than that, all are taken.
+        clamp: What a removed unit sends on: ``"zero"``, or its ``"mean"`` over ``x``.
+        outputs: What the network returns: ``"logits"``, ``"log_probs"``, ``"probs"``, or ``"values"`` for regression.
+        temperature: Divides the logits.
+        unit_axis: Axis of the layer's output that holds the units.
+        generator: Source of the sets. When None, a copy of PyTorch's global generator, which stays as it is.
+        memory: Work space in bytes, approximately.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        ValueError: If an argument is out of range, or the network, layer, examples and targets do not fit each other.
+
+    Example:
+        >>> from dropout_lessons import MLP
+        >>> result = compensation(MLP([4, 8, 3]), "hidden1", torch.randn(20, 4), torch.arange(20) % 3)
+        >>> result.sizes.tolist(), result.ratio[0].item()
+        ([1, 2, 4, 8], 1.0)
+
+    Source: McGrath et al. 2023, "The Hydra effect", ask it of attention layers; for units it is this course's.
+    """
+    check_count("sets", sets, at_least=2)
+    units = Clamped(
+        network, layer, x, y, clamp=clamp, outputs=outputs, temperature=temperature, unit_axis=unit_axis, memory=memory
+    )
+    n = units.n_units
+    if sizes is None:
+        sizes = sorted({*(2**i for i in range(n.bit_length())), n})
+    if not sizes or any(not isinstance(size, int) or not 1 <= size <= n for size in sizes):
+        raise ValueError(f"sizes must be whole numbers from 1 to {n}, the units of {layer!r}, got {list(sizes)}")
+
+    def damage(present: Tensor) -> Tensor:
+        return (intact - units.values(present.to(x.device)).mean(dim=1)).cpu()
+
+    everything = torch.ones(1, n, dtype=torch.bool, device=x.device)
+    intact = units.values(everything).mean(dim=1)
+    single = damage(~torch.eye(n, dtype=torch.bool))
+    ranks = random_ranks(sets, n, generator)
+    columns: list[tuple[float, float, float, float]] = []
+    for size in progress_bar(list(sizes), "compensation", unit="size", show=progress):
+        exact = math.comb(n, size) <= max(sets, n if size == 1 else 0)
+        missing = _all_sets(n, size) if exact else ranks < size
+        together = single if size == 1 and exact else damage(~missing)
+        columns.append(_ratio(together, missing.double() @ single, exact, size * units.rounding))
+    ratio, stderr, set_damage, summed_damage = torch.tensor(columns, dtype=torch.float64).unbind(1)
+    return Compensation(torch.tensor(list(sizes)), ratio, stderr, set_damage, summed_damage, single)
+
+
+def _all_sets(n_units: int, size: int) -> Bool[Tensor, "sets units"]:
+    members = torch.tensor(list(itertools.combinations(range(n_units), size)))
+    return torch.zeros(len(members), n_units, dtype=torch.bool).scatter_(1, members, True)
+
+
+def _ratio(
+    together: Float[Tensor, " sets"], summed: Float[Tensor, " sets"], exact: bool, rounding: float
+) -> tuple[float, float, float, float]:
+    """Ratio of means with its standard error by the delta method, and the two means."""
+    above, below = together.mean().item(), summed.mean().item()
+    if abs(below) <= rounding:
+        return (1.0 if abs(above) <= rounding else math.copysign(math.inf, above)), 0.0, above, below
+    ratio = above / below
+    stderr = 0.0 if exact else standard_error(together - ratio * summed) / abs(below)
+    return ratio, stderr, above, below
+
+
+def check_count(name: str, value: int | None, *, at_least: int) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < at_least):
+        raise ValueError(f"{name} must be a whole number of at least {at_least}, got {value!r}")

@@ -1,0 +1,85 @@
+"""The arms of a study: what is trained, and how. The paper's comparison, with the controls that an honest one needs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from dropout_lessons.layers import GaussianDropout
+from dropout_lessons.networks import MLP
+from dropout_lessons.training import Recipe
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to train a network.
+
+    Attributes:
+        make: Makes an untrained network, its initial weights from the generator.
+        recipe: How it is trained; its seed is replaced by that of each run.
+        shuffle_labels: Whether the training labels are permuted, so that there is nothing to learn but the examples by heart.
+
+    Example:
+        >>> arm = Arm(lambda generator: MLP([64, 32, 10], generator=generator), Recipe(weight_decay=1e-3))
+        >>> arm.make(torch.Generator().manual_seed(0)).sizes
+        (64, 32, 10)
+    """
+
+    make: Callable[[torch.Generator], nn.Module]
+    recipe: Recipe = dataclasses.field(default_factory=Recipe)
+    shuffle_labels: bool = False
+
+
+def standard_arms(
+    sizes: Sequence[int],
+    *,
+    weight_decay: float,
+    l1: float,
+    max_norm: float,
+    keep_prob: float = 0.5,
+    input_keep_prob: float = 0.8,
+    recipe: Recipe | None = None,
+) -> dict[str, Arm]:
+    """The arms that claims about dropout are tested on, of one width: what the paper compares, and two controls.
+
+    They are ``"plain"``, ``"L2"``, ``"L1"``, ``"max-norm"``, ``"dropout"``, ``"Gaussian dropout"`` with noise of the same
+    moments, and ``"shuffled labels"``, a plain network that can only memorize.
+
+    Args:
+        sizes: Those of an :class:`~dropout_lessons.networks.MLP`.
+        weight_decay: Strength of the L2 penalty. Tune it, and the two that follow, on validation data.
+        l1: Strength of the L1 penalty.
+        max_norm: Largest norm of a unit's incoming weights.
+        keep_prob: Of the hidden units, for both kinds of dropout.
+        input_keep_prob: Of the inputs, for both kinds of dropout.
+        recipe: What the arms have in common; the course's default when None.
+
+    Example:
+        >>> arms = standard_arms([784, 256, 256, 10], weight_decay=1e-4, l1=1e-5, max_norm=1.0)
+        >>> list(arms)
+        ['plain', 'L2', 'L1', 'max-norm', 'dropout', 'Gaussian dropout', 'shuffled labels']
+
+    Source: Srivastava et al. 2014, Tables 9 and 10; Zhang et al. 2017 for shuffled labels.
+    """
+    recipe = Recipe() if recipe is None else recipe
+    plain = partial(_mlp, tuple(sizes), {})
+    dropped: dict[str, Any] = {"keep_prob": keep_prob, "input_keep_prob": input_keep_prob}
+    return {
+        "plain": Arm(plain, recipe),
+        "L2": Arm(plain, dataclasses.replace(recipe, weight_decay=weight_decay)),
+        "L1": Arm(plain, dataclasses.replace(recipe, l1=l1)),
+        "max-norm": Arm(plain, dataclasses.replace(recipe, max_norm=max_norm)),
+        "dropout": Arm(partial(_mlp, tuple(sizes), dropped), recipe),
+        "Gaussian dropout": Arm(partial(_mlp, tuple(sizes), {**dropped, "dropout": GaussianDropout}), recipe),
+        "shuffled labels": Arm(plain, recipe, shuffle_labels=True),
+    }
+
+
+def _mlp(sizes: Sequence[int], settings: dict[str, Any], generator: torch.Generator) -> MLP:
+    return MLP(sizes, generator=generator, **settings)
