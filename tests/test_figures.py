@@ -1,8 +1,10 @@
+import dataclasses
 import itertools
 import math
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -11,7 +13,9 @@ from matplotlib.colors import to_rgb
 from dropout_lessons import figures
 from dropout_lessons.calibration import reliability
 from dropout_lessons.claims import paired
+from dropout_lessons.coadaptation import Compensation, Curve, Study, measure
 from dropout_lessons.figures.style import STYLE
+from dropout_lessons.networks import MLP
 from dropout_lessons.training import History
 
 RUN = History([2, 4], [1.0, 0.1], [0.4, 0.2], [1.1, 0.9], [0.4, 0.3])
@@ -19,7 +23,45 @@ ERRORS = {"plain": [0.10, 0.11, 0.09, 0.10, 0.12], "dropout": [0.08, 0.08, 0.08,
 # Three examples in the bin up to 80%, of which two are right, and one example in the last bin.
 CALIBRATION = reliability(torch.tensor([[0.75, 0.25]] * 3 + [[0.9, 0.1]]), torch.tensor([0, 0, 1, 0]), bins=5)
 WAYS = {"plain": [[3.0, 0.0]] * 2, "weight scaling": [[2.0, 0.1]] * 2, "MC dropout": [[1.0, 0.9]] * 2}
+CURVE = Curve("zero clamp", torch.tensor([0.0, 0.5, 1.0]), torch.tensor([[0.9, 0.7, 0.1], [0.9, 0.5, 0.1]]), chance=0.2)
+COMPENSATION = Compensation(
+    torch.tensor([1, 2, 4]),
+    *torch.tensor([[1.0, 2.0, 4.0], [0.0, 0.1, 0.0], [0.1, 0.4, 1.6], [0.1, 0.2, 0.4], [0.1] * 3]),
+)
+# The arm has e times the control's measure at layer "a" and half of it at layer "b", in each of five seeds.
+STUDY = Study(
+    pd.DataFrame(
+        [
+            (arm, seed, layer, "share", (1 + seed) * {"plain": 1.0, "dropout": math.e if layer == "a" else 0.5}[arm])
+            for arm in ("plain", "dropout")
+            for seed in range(5)
+            for layer in ("a", "b")
+        ]
+        + [(arm, seed, "network", "error", -0.1) for arm in ("plain", "dropout") for seed in range(5)],
+        columns=["arm", "seed", "layer", "measure", "value"],
+    ),
+    {"plain": [], "dropout": []},
+    (0, 1, 2, 3, 4),
+    ("a", "b"),
+)
+SIZES = {
+    "plain": np.array([[300.0, 310.0]]),
+    "L2": np.array([[200.0, 190.0], [50.0, 70.0]]),
+    "L1": np.array([[90.0, 95.0]]),
+}
+SWEPT = {
+    "plain": np.array([[0.11, 0.10]]),
+    "L2": np.array([[0.11, 0.10], [0.12, 0.14]]),
+    "L1": np.array([[0.12, 0.12]]),
+}
 FIGURES = {
+    "removal_curves": lambda: figures.removal_curves({"plain": [CURVE, CURVE], "dropout": CURVE}),
+    "damage_against_sum": lambda: figures.damage_against_sum({"plain": [COMPENSATION] * 2, "dropout": COMPENSATION}),
+    "share_at_damage": lambda: figures.share_at_damage({"plain": (np.ones((2, 3)), np.full((2, 3), 0.1))}),
+    "study_intervals": lambda: figures.study_intervals(STUDY),
+    "coadaptation_report": lambda: figures.coadaptation_report(
+        measure(MLP([6, 4, 4, 3], keep_prob=0.5), "hidden1", torch.randn(20, 6), torch.arange(20) % 3)
+    ),
     "image_rows": lambda: figures.image_rows({"one": torch.rand(4, 9), "two": torch.rand(4, 9)}, (3, 3)),
     "mask_grid": lambda: figures.mask_grid(torch.rand(8, 20) < 0.5),
     "thinned_networks": lambda: figures.thinned_networks([[torch.arange(5) > 1, torch.arange(4) > 2]] * 3, n_outputs=2),
@@ -28,6 +70,7 @@ FIGURES = {
     "kept_counts": lambda: figures.kept_counts({"ours": torch.full((50,), 40.0)}, n_units=50, keep_prob=0.8),
     "learning_curves": lambda: figures.learning_curves({"plain": [RUN, RUN], "dropout": [RUN, RUN]}),
     "paired_scores": lambda: figures.paired_scores(ERRORS, label="error (%)"),
+    "penalty_sweep": lambda: figures.penalty_sweep(SIZES, {"validation": SWEPT, "training": SWEPT}),
     "input_distribution": lambda: figures.input_distribution({"a": torch.randn(99)}, {"a": 0.0}, label="input"),
     "score_panels": lambda: figures.score_panels(
         {"loss (nats)": {"a": [0.3], "b": [0.4]}, "error (%)": {"a": [0.1], "b": [0.2]}}
@@ -162,3 +205,78 @@ def test_bars_of_scores_start_where_there_is_no_skill():
     bar = figure.axes[0].get_lines()[0]
     assert np.allclose(bar.get_xdata(), [0.5, 0.85])
     assert figure.axes[0].get_xlim()[0] == 0.5
+
+
+def test_removal_curves_are_means_over_networks_in_percent_above_the_line_of_chance():
+    figure = figures.removal_curves({"dropout": [CURVE, CURVE]})
+    curve, chance = figure.axes[0].get_lines()
+    assert np.allclose(curve.get_xydata(), [[0, 90], [50, 60], [100, 10]])
+    assert np.allclose(chance.get_ydata(), 20)
+    assert {"dropout", "chance", "units removed (%)", "accuracy (%)"} <= set(texts(figure))
+
+
+def test_damage_is_drawn_against_the_sum_of_single_damages_with_the_sizes_of_sets():
+    figure = figures.damage_against_sum({"plain": COMPENSATION})
+    points = figure.axes[0].get_lines()[0].get_xydata()
+    assert np.allclose(points, [[0.1, 0.1], [0.2, 0.4], [0.4, 1.6]])
+    assert {"1 unit", "2 units", "4 units"} <= set(texts(figure))
+
+
+def test_a_damage_that_is_not_positive_has_no_place_on_a_logarithmic_axis():
+    negative = Compensation(*(value.clone() for value in vars(COMPENSATION).values()))
+    negative.set_damage[0] = -0.1
+    points = figures.damage_against_sum({"plain": [COMPENSATION, negative]}).axes[0].get_lines()[-2].get_xydata()
+    assert np.allclose(points, [[0.2, 0.4], [0.4, 1.6]])
+    negative.set_damage[:] = -0.1
+    figures.damage_against_sum({"plain": negative})
+
+
+def test_the_study_is_drawn_as_paired_ratios_with_their_intervals():
+    figure = FIGURES["study_intervals"]()
+    for axis, ratio in zip(figure.axes, (math.e, 0.5), strict=True):
+        reference, interval, dot = axis.get_lines()
+        assert np.allclose(reference.get_xdata(), 1)
+        assert np.allclose(interval.get_xdata(), ratio)  # no spread in the ratio
+        assert np.allclose(dot.get_xdata(), ratio)
+    assert {"a", "b", "share", "dropout", "times that of plain"} <= set(texts(figure))
+    with pytest.raises(ValueError, match=r"needs positive values, but 'error' has -0\.1"):
+        figures.study_intervals(STUDY, measures=["error"])
+
+
+def test_the_report_marks_the_perturbations_that_were_met_in_training():
+    network, x, y = MLP([6, 4, 4, 3]), torch.randn(20, 6), torch.arange(20) % 3
+    figure = figures.coadaptation_report(measure(network, "hidden1", x, y, trained_with=["weight noise"]))
+    assert "weight noise (met in training)" in texts(figure)
+    dashed = [line.get_label() for axis in figure.axes for line in axis.get_lines() if line.get_linestyle() == "--"]
+    assert dashed == ["weight noise (met in training)"]
+    largest_first = figure.axes[0].images[0].get_array().sum(axis=0)
+    assert bool((np.diff(largest_first) <= 1e-9).all())
+
+
+def test_a_report_without_pairs_says_so():
+    report = measure(MLP([6, 4, 4, 3]), "hidden1", torch.randn(20, 6))
+    figure = figures.coadaptation_report(dataclasses.replace(report, interaction=None))
+    assert "too many units\nfor all pairs" in texts(figure)
+
+
+def test_a_penalty_sweep_draws_each_penalty_from_the_plain_network_on_with_means_over_seeds():
+    figure = figures.penalty_sweep(SIZES, {"validation": SWEPT})
+    lines = {line.get_color(): line.get_xydata() for line in figure.axes[0].get_lines()}
+    plain, l2 = lines[figures.COLORS["plain"]], lines[figures.COLORS["L2"]]
+    assert np.allclose(plain, [[math.sqrt(300 * 310), 10.5]])
+    assert np.allclose(l2, [plain[0], [math.sqrt(200 * 190), 10.5], [math.sqrt(50 * 70), 13.0]])
+    assert {"plain", "L2", "L1", "validation error", "sum of squared weights (logarithmic)"} <= set(texts(figure))
+
+
+@pytest.mark.parametrize(
+    ("weights", "errors", "message"),
+    [
+        ({"L2": SIZES["L2"]}, {"validation": SWEPT}, "of 'plain' and of at least one penalty, got .'L2'."),
+        (SIZES, {"test": SWEPT}, r"errors must be of .'validation', 'training'., got .'test'."),
+        (SIZES, {"training": {"plain": SWEPT["plain"]}}, "weights and training errors must be .* arrays of one shape"),
+        (SIZES, {"training": SWEPT | {"L2": SWEPT["L2"][:1]}}, "weights and training errors must be .* of one shape"),
+    ],
+)
+def test_a_penalty_sweep_needs_weights_and_errors_of_the_same_networks(weights, errors, message):
+    with pytest.raises(ValueError, match=message):
+        figures.penalty_sweep(weights, errors)

@@ -5,7 +5,15 @@ drawn on an opaque light ground, so that they read the same on a light page, on 
 """
 
 from dropout_lessons.figures.averaging import agreement, member_scores, monte_carlo_curves, score_panels
+from dropout_lessons.figures.coadaptation import (
+    coadaptation_report,
+    damage_against_sum,
+    removal_curves,
+    share_at_damage,
+    study_intervals,
+)
 from dropout_lessons.figures.masks import distinct_masks, image_rows, kept_counts, mask_grid, thinned_networks
+from dropout_lessons.figures.overfitting import penalty_sweep
 from dropout_lessons.figures.scaling import input_distribution
 from dropout_lessons.figures.style import COLORS
 from dropout_lessons.figures.training import learning_curves, paired_scores
@@ -15,6 +23,8 @@ __all__ = [
     "COLORS",
     "agreement",
     "captioned_images",
+    "coadaptation_report",
+    "damage_against_sum",
     "distinct_masks",
     "image_rows",
     "input_distribution",
@@ -24,8 +34,12 @@ __all__ = [
     "member_scores",
     "monte_carlo_curves",
     "paired_scores",
+    "penalty_sweep",
     "reliability_diagram",
+    "removal_curves",
     "score_panels",
+    "share_at_damage",
+    "study_intervals",
     "thinned_networks",
     "way_curves",
 ]

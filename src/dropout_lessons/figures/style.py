@@ -16,6 +16,8 @@ COLORS = {
     "L1": "#6B4A2B",
     "max-norm": "#007A5E",
     "dropout": "#D55E00",
+    "Gaussian dropout": "#9E2A2B",
+    "shuffled labels": "#6F5BC9",
     "ensemble": "#A8588A",
     "reference": "#555555",
 }

@@ -1,0 +1,107 @@
+"""Figures of what penalties on the weights change, and what they leave as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from dropout_lessons.figures.style import COLORS, styled
+
+_LINES = {"validation": ("-", "full"), "training": ("--", "none")}
+
+
+@styled
+def penalty_sweep(
+    weights: Mapping[str, NDArray[Any]],
+    errors: Mapping[str, Mapping[str, NDArray[Any]]],
+    *,
+    label: str = "sum of squared weights",
+) -> Figure:
+    """Draw training and validation error against the size of the weights, for penalties of several strengths.
+
+    Each penalty's line starts at the plain network; a marker is the mean over seeds, a pale dot one seed. The axis of the
+    weights is logarithmic.
+
+    Args:
+        weights: For ``"plain"`` and each penalty, keys of ``COLORS``, the size of the weights: a row for each strength, a
+            column for each seed.
+        errors: The errors, fractions, in the same form: of ``"validation"`` and of ``"training"`` examples, or of one of them.
+        label: What the size of the weights is.
+
+    Raises:
+        ValueError: If there is no plain network, or weights and errors differ in their arms or shapes.
+
+    Example:
+        >>> weights = {"plain": np.array([[300, 310]]), "L2": np.array([[200, 190], [60, 70]])}
+        >>> errors = {"plain": np.array([[0.11, 0.10]]), "L2": np.array([[0.11, 0.11], [0.12, 0.12]])}
+        >>> figure = penalty_sweep(weights, {"validation": errors})
+    """
+    if "plain" not in weights or len(weights) < 2:
+        raise ValueError(f"weights must be of 'plain' and of at least one penalty, got {list(weights)}")
+    unknown = [kind for kind in errors if kind not in _LINES]
+    if unknown or not errors:
+        raise ValueError(f"errors must be of {list(_LINES)}, got {list(errors)}")
+    for kind, scores in errors.items():
+        shapes = {
+            arm: (np.shape(sizes), np.shape(scores[arm]) if arm in scores else None) for arm, sizes in weights.items()
+        }
+        if any(len(size) != 2 or size != score for size, score in shapes.values()):
+            raise ValueError(f"weights and {kind} errors must be (strengths, seeds) arrays of one shape, got {shapes}")
+    figure, axis = plt.subplots(figsize=(5.6, 3.6))
+    for kind, scores in errors.items():
+        line, fill = _LINES[kind]
+        for arm in weights:
+            # A penalty's line starts at the plain network, whose marker is drawn once.
+            is_plain = arm == "plain"
+            size = np.asarray(weights[arm]) if is_plain else np.vstack([weights["plain"], weights[arm]])
+            error = 100 * (np.asarray(scores[arm]) if is_plain else np.vstack([scores["plain"], scores[arm]]))
+            x, y = np.exp(np.log(size).mean(1)), error.mean(1)
+            axis.plot(
+                x,
+                y,
+                line,
+                color=COLORS[arm],
+                marker="s" if is_plain else "o",
+                markevery=slice(0 if is_plain else 1, None),
+                fillstyle=fill,
+                zorder=3 if is_plain else 2,
+            )
+            if kind == "validation":
+                axis.scatter(
+                    weights[arm], 100 * np.asarray(scores[arm]), color=COLORS[arm], s=8, alpha=0.35, linewidths=0
+                )
+            if kind == next(iter(errors)):
+                axis.annotate(
+                    arm,
+                    (x[-1], y[-1]),
+                    xytext=(4, -9) if is_plain else (0, 9),
+                    textcoords="offset points",
+                    ha="right" if is_plain else "center",
+                    va="top" if is_plain else "bottom",
+                    color=COLORS[arm],
+                    fontweight="bold",
+                )
+        axis.annotate(
+            f"{kind} error",
+            (np.exp(np.log(weights["plain"]).mean()), 100 * np.mean(scores["plain"])),
+            xytext=(4, 11),
+            textcoords="offset points",
+            ha="right",
+            va="bottom",
+        )
+    axis.set_xscale("log")
+    axis.margins(y=0.1)
+    axis.set_ylim(bottom=-0.6)
+    low, high = axis.get_xlim()
+    ticks = [step * 10.0**place for place in range(-6, 10) for step in (1, 2, 5)]
+    ticks = [tick for tick in ticks if low <= tick <= high]
+    axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.minorticks_off()
+    axis.set_xlabel(f"{label} (logarithmic)")
+    axis.set_ylabel("error (%)")
+    return figure
