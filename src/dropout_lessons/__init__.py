@@ -8,6 +8,7 @@ The most used names are here; the modules hold the rest: ``masks``, ``layers``, 
 from dropout_lessons import datasets
 from dropout_lessons.averaging import compare_averaging
 from dropout_lessons.claims import check
+from dropout_lessons.coadaptation import measure
 from dropout_lessons.ensembles import fit_ensemble
 from dropout_lessons.layers import DropBlock, DropConnect, Dropout, GaussianDropout, SpatialDropout
 from dropout_lessons.masks import enumerate_masks, expected_distinct_masks, mask_log_prob, sample_mask
@@ -31,5 +32,6 @@ __all__ = [
     "fit",
     "fit_ensemble",
     "mask_log_prob",
+    "measure",
     "sample_mask",
 ]
