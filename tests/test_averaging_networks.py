@@ -83,6 +83,20 @@ class Stubborn(nn.Module):
         return result
 
 
+class Preactivated(nn.Module):
+    """Below the dropout, a branch writes into what it starts from, as with nn.ReLU(inplace=True)."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.head, self.drop = nn.Linear(4, 4), nn.Linear(4, 3), nn.Dropout(0.5)
+        self.branch = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(4, 4))
+
+    def forward(self, x):
+        x = self.first(x)
+        branch = self.branch(x)
+        return self.head(self.drop(torch.tanh(x + branch)))
+
+
 def networks() -> dict[str, tuple[nn.Module, torch.Tensor, dict]]:
     vector, image, rows = torch.randn(5, 4), torch.randn(5, 1, 5, 5), torch.randn(5, 3, 4)
     flat = [nn.MaxPool2d(3), nn.Flatten(), nn.Linear(4, 3)]
@@ -129,6 +143,7 @@ def networks() -> dict[str, tuple[nn.Module, torch.Tensor, dict]]:
         "transformer, sequence first": (Encoder(batch_first=False), rows, {}),
         "rows": (Rows(), rows, {}),
         "stubborn": (Stubborn(), vector[:1], {}),
+        "written into below": (Preactivated(), vector, {}),
     }
 
 

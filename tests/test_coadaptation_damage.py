@@ -96,8 +96,10 @@ def test_a_damage_must_be_positive(damage):
 
 def test_bad_arguments_are_named():
     network, x, y = small_case()
-    with pytest.raises(ValueError, match="samples must be at least 2, got 1"):
+    with pytest.raises(ValueError, match="samples must be a whole number of at least 2, got 1"):
         mean_damage(network, "hidden1", x, y, samples=1)
+    with pytest.raises(ValueError, match=r"samples must be a whole number of at least 2, got 2\.5"):
+        mean_damage(network, "hidden1", x, y, samples=2.5)
     with pytest.raises(ValueError, match=r"keep_prob must be in \(0, 1\], got 1.5"):
         mean_damage(network, "hidden1", x, y, keep_prob=1.5)
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from dropout_lessons.coadaptation import Interaction, Reliance, interaction, interaction_share, reliance
-from dropout_lessons.coadaptation.interaction import _Sums
+from dropout_lessons.coadaptation import Interaction, Reliance, compensation, interaction, interaction_share, reliance
+from dropout_lessons.coadaptation.interaction import _Sums, toggled_in_contexts
 from dropout_lessons.coadaptation.share import _left_out, degree_variances
 from dropout_lessons.coadaptation.units import Clamped
 from dropout_lessons.masks import enumerate_masks, mask_log_prob
@@ -445,6 +445,19 @@ def test_the_generator_decides_and_the_global_state_stays(name):
     assert measure(network, "hidden1", x, y, **few) != c
 
 
+@pytest.mark.parametrize("pairs", [True, False])
+def test_one_part_at_a_time_holds_what_its_units_add(pairs):
+    network, x, y = random_network(sizes=(4, 20, 30, 3))
+    units = Clamped(network, "hidden1", x, y, memory=2 * 4 * 20 * 30 * 8)  # enough for two examples
+    assert len(units.parts) > 2
+    held = [
+        sum("_steps" in part.__dict__ for part in units.parts)
+        for _ in toggled_in_contexts(units, 0.5, 3, torch.Generator(), pairs=pairs, progress=False)
+    ]
+    assert held == [1] * (3 * len(units.parts))
+    assert not any("_steps" in part.__dict__ for part in units.parts)
+
+
 def test_without_a_number_large_layers_are_sampled():
     network, x, y = random_network((4, 30, 3))
     assert interaction(network, "hidden1", x, y).n_contexts == 8
@@ -466,6 +479,14 @@ def test_bad_input_is_refused(function):
         function(network, "hidden1", x, y, **{count: 50.5})
     with pytest.raises(ValueError, match="y must hold classes from 0 to 2"):
         function(network, "hidden1", x, y + 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("function", [interaction, interaction_share, reliance, compensation])
+def test_half_precision_is_refused_and_does_not_pass_for_units_without_effect(function, dtype):
+    network, x, y = random_network()
+    with pytest.raises(ValueError, match=f"network returns {dtype}, whose rounding hides .* give network.float"):
+        function(network.to(dtype), "hidden1", x.to(dtype), y, progress=False)
 
 
 def test_fewer_masks_than_a_fit_needs_are_refused():

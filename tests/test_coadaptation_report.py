@@ -200,6 +200,16 @@ def test_a_wide_layer_has_pairs_of_some_examples_only(monkeypatch):
     assert measure(wide, "hidden1", x, y, **QUIET).n_examples_of_pairs == 30
 
 
+def test_targets_say_that_a_network_is_a_regression_for_all_measures():
+    for outputs in (1, 3):
+        network, x, _ = network_and_data(4, 6, 5, outputs)
+        y = torch.randn(30, outputs, dtype=torch.float64, generator=seeded(2))
+        found = measure(network, "hidden1", x, y, generator=seeded(), **QUIET)
+        assert found.values == measure(network, "hidden1", x, y, outputs="values", generator=seeded(), **QUIET).values
+        own = compensation(network, "hidden1", x, outputs="values", sizes=[3], **QUIET)
+        assert found.values["compensation"].value == own.ratio.item()
+
+
 def test_regressions_and_channels_are_measured():
     network, x, _ = network_and_data()
     report = measure(network, "hidden1", x, torch.randn(30, 3), **QUIET)

@@ -11,7 +11,7 @@ from torch import nn
 
 from dropout_lessons.calibration import fit_temperature
 from dropout_lessons.claims import paired
-from dropout_lessons.coadaptation import MEASURES, Arm, interaction, standard_arms, study
+from dropout_lessons.coadaptation import MEASURES, Arm, compensation, interaction, standard_arms, study
 from dropout_lessons.datasets import Dataset, Split, load
 from dropout_lessons.layers import Dropout, GaussianDropout
 from dropout_lessons.networks import MLP
@@ -130,6 +130,25 @@ def test_the_target_may_be_the_networks_own_predictions():
     )
     split = record.calls[0][2]
     assert torch.equal(split.y, result.networks["plain"][0](split.x).argmax(1))
+
+
+@pytest.mark.parametrize("target", ["labels", "predictions"])
+def test_regressions_are_studied_without_a_temperature(target):
+    def autoencoded(seed: int) -> Dataset:
+        data = digits(seed)
+        parts = {name: Split(getattr(data, name).x, getattr(data, name).x) for name in ("train", "validation", "test")}
+        return dataclasses.replace(data, **parts)
+
+    record = Recorder()
+    arms = {"plain": Arm(lambda generator: MLP([64, 6, 64], generator=generator), SHORT)}
+    measures = {"record": record, "compensation": MEASURES["compensation"], "noise": MEASURES["weight noise, area"]}
+    result = study(arms, autoencoded, ["hidden1"], seeds=[0], measures=measures, target=target, **QUIET)
+    network, split = result.networks["plain"][0], record.calls[0][2]
+    expected = split.x if target == "labels" else network(split.x).detach()
+    torch.testing.assert_close(split.y, expected)
+    assert result.values("temperature", "plain").tolist() == [1.0]
+    ratio = compensation(network, "hidden1", split.x, sizes=[3], outputs="values", **QUIET).ratio.item()
+    assert result.values("compensation", "plain").tolist() == [ratio]
 
 
 def test_paired_effects_are_those_of_claims():
@@ -252,6 +271,13 @@ def test_standard_arms_are_those_of_the_paper():
         assert type(network.hidden1_dropout) is kind
         assert (network.input_dropout.keep_prob, network.hidden1_dropout.keep_prob) == expected
         assert torch.equal(network.hidden1.weight, networks["plain"].hidden1.weight)
+
+
+def test_arms_have_the_penalties_whose_strength_is_given():
+    rest = ["dropout", "Gaussian dropout", "shuffled labels"]
+    assert list(standard_arms([64, 12, 10])) == ["plain", *rest]
+    assert list(standard_arms([64, 12, 10], l1=0.0)) == ["plain", "L1", *rest]
+    assert list(standard_arms([64, 12, 10], max_norm=1.0, weight_decay=0.1)) == ["plain", "L2", "max-norm", *rest]
 
 
 def test_a_measure_of_the_whole_network_is_taken_once():

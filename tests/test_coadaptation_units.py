@@ -26,6 +26,20 @@ class Residual(nn.Module):
         return self.head(x)
 
 
+class Preactivated(nn.Module):
+    """Below what is measured, branches write into what they start from, as with nn.ReLU(inplace=True)."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.inner, self.head = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 3)
+        self.branch = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(4, 4))
+
+    def forward(self, x):
+        x = self.first(x)
+        branch = self.branch(x)
+        return self.head(x + torch.relu(self.inner(x + branch)))
+
+
 class Encoder(nn.Module):
     """A transformer layer, whose fast path in evaluation mode does not call its modules."""
 
@@ -157,6 +171,7 @@ CASES = {
     "log_probs": (lambda: Scores("log_softmax"), (4,), "inner", {"outputs": "log_probs"}, None),
     "probs": (lambda: Scores("softmax"), (4,), "inner", {"outputs": "probs"}, None),
     "temperature": (lambda: MLP([4, 6, 5, 3]), (4,), "hidden1", {"temperature": 2.5}, "cut"),
+    "written into below": (Preactivated, (4,), "inner", {}, "additive"),
 }
 
 
@@ -390,6 +405,20 @@ def test_the_network_and_the_random_state_are_left_as_they_were(name):
         assert not module._forward_hooks
         assert not module._forward_pre_hooks
         assert "forward" not in module.__dict__
+
+
+@pytest.mark.parametrize("name", ["MLP, first layer", "MLP, last layer", "stubborn", "written into below"])
+def test_inference_mode_changes_nothing(name):
+    network, layer, x, arguments, _ = built(name)
+    expected = interaction(network, layer, x, contexts=2, generator=torch.Generator().manual_seed(0), **arguments)
+    with torch.inference_mode():
+        x = x.clone()
+        found = interaction(network, layer, x, contexts=2, generator=torch.Generator().manual_seed(0), **arguments)
+    assert found.total == expected.total
+    assert torch.equal(found.pairwise, expected.pairwise)
+    # Outside of it too, on what was made inside.
+    found = interaction(network, layer, x, contexts=2, generator=torch.Generator().manual_seed(0), **arguments)
+    assert torch.equal(found.pairwise, expected.pairwise)
 
 
 def test_a_network_that_fails_is_left_as_it_was():

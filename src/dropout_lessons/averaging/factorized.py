@@ -58,7 +58,7 @@ class HeadSum:
             table -= shift
             spread -= table.min().item()
             shifts.append(shift.squeeze(1))
-            tables.append(_elementwise_("exp", table))
+            tables.append(elementwise_("exp", table))
         if not spread < _LARGEST_SPREAD[torch.float64]:
             return None
         weights = [log_weights.exp() for log_weights in self.log_weights]
@@ -79,14 +79,14 @@ class HeadSum:
                 left = a[rows, :, some]
                 z = torch.bmm(b[rows].mT, left, out=work[: len(left)])  # (rows, masks of b, masks of a)
                 ratios[rows, :, some] = weighted_b[rows] @ z.reciprocal_()
-                log_z[rows, some] = -(weight_b @ _elementwise_("log", z))
+                log_z[rows, some] = -(weight_b @ elementwise_("log", z))
         mean_log_z += log_z.double() @ weights[0]
         mean = (a * ratios).double() @ weights[0]
         mean_logits = contributions.sum(dim=2) * self.keep_prob + self.bias
         return mean.log(), mean_logits - mean_log_z[:, None]
 
 
-def _elementwise_(name: Literal["exp", "log"], x: Tensor) -> Tensor:
+def elementwise_(name: Literal["exp", "log"], x: Tensor) -> Tensor:
     """Exponentials or logarithms in place; on the CPU numpy's, which take a third of the time of torch's."""
     if x.device.type != "cpu":
         return x.exp_() if name == "exp" else x.log_()

@@ -28,7 +28,7 @@ _WORKING_SET = 2**24
 BLOCK = 256
 
 
-class _ReachedError(BaseException):
+class ReachedError(BaseException):
     """Ends a forward pass early. Not an Exception, so that no network catches it."""
 
     def __init__(self, x: Tensor) -> None:
@@ -225,7 +225,7 @@ class Members:
 
         def answer(call: Call) -> Tensor:
             if until is not None and call.index == until.index:
-                raise _ReachedError(call.x)
+                raise ReachedError(call.x)
             if call.index in masked:
                 return multiply(call, current[masked[call.index]])
             return multiply(call, None) if call.index in dead else call.unmasked
@@ -234,10 +234,10 @@ class Members:
             nonlocal current
             current = own
             interception.restart()
-            with _replaying(records, interception):
+            with replaying(records, interception):
                 try:
                     output: Tensor = self.network(x)
-                except _ReachedError as stop:
+                except ReachedError as stop:
                     return stop.x
             return output
 
@@ -257,14 +257,14 @@ class Members:
 
         def answer(call: Call) -> Tensor:
             if call.index == self.first:
-                raise _ReachedError(call.x)
+                raise ReachedError(call.x)
             return call.unmasked
 
         interception = Interception(self.network, answer, functional=self.functional)
-        with frozen(self.network), interception.active(), _recording(self.network, interception) as records:
+        with frozen(self.network), interception.active(), recording(self.network, interception) as records:
             try:
                 self.network(x)
-            except _ReachedError:
+            except ReachedError:
                 return records
         return records
 
@@ -301,29 +301,38 @@ class _Record:
 
 
 @contextmanager
-def _recording(network: nn.Module, interception: Interception) -> Iterator[list[_Record]]:
-    """Keep the outputs of the outermost modules that finish."""
+def recording(network: nn.Module, interception: Interception) -> Iterator[list[_Record]]:
+    """Keep the outputs of the outermost modules that finish, and do not write into what they are given."""
     records: list[_Record] = []
-    started: list[int] = []
+    started: list[tuple[int, list[int]]] = []
 
-    def enter(module: nn.Module, args: Any) -> None:
-        started.append(len(records))
+    def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
+        started.append((len(records), _versions(args, kwargs)))
 
-    def leave(module: nn.Module, args: Any, output: Any) -> None:
-        del records[started.pop() :]
-        records.append(_Record(module, _cloned(output), interception.position))
+    def leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        first, versions = started.pop()
+        if versions != _versions(args, kwargs):
+            return  # as nn.ReLU(inplace=True) does: it runs again, since others may hold what it wrote into
+        del records[first:]
+        records.append(_Record(module, cloned(output), interception.position))
 
     with ExitStack() as stack:
         for module in network.modules():
             if module is not network:
-                stack.callback(module.register_forward_pre_hook(enter).remove)
+                stack.callback(module.register_forward_pre_hook(enter, with_kwargs=True).remove)
                 # Before the module's own hooks, which run again when what is recorded is returned.
-                stack.callback(module.register_forward_hook(leave, prepend=True).remove)
+                stack.callback(module.register_forward_hook(leave, prepend=True, with_kwargs=True).remove)
         yield records
 
 
+def _versions(args: Any, kwargs: Any) -> list[int]:
+    """How often each tensor was written into; those of inference mode, which may be the user's own, do not tell."""
+    tensors = (leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor))
+    return [tensor._version for tensor in tensors if not tensor.is_inference()]
+
+
 @contextmanager
-def _replaying(records: Sequence[_Record], interception: Interception) -> Iterator[None]:
+def replaying(records: Sequence[_Record], interception: Interception) -> Iterator[None]:
     """Let modules return what was recorded, each as many times as it was; after that they run."""
     by_module: dict[nn.Module, list[_Record]] = {}
     for record in records:
@@ -343,7 +352,7 @@ def _replay(forward: Callable[..., Any], records: Sequence[_Record], interceptio
         if record is None:
             return forward(*args, **kwargs)
         interception.position = record.position
-        return _cloned(record.output)
+        return cloned(record.output)
 
     return replay
 
@@ -355,6 +364,6 @@ def _restore_forward(module: nn.Module, own: Callable[..., Any] | None) -> None:
         module.forward = own
 
 
-def _cloned(output: Any) -> Any:
+def cloned(output: Any) -> Any:
     """Copy tensors, since what follows may write into them."""
     return tree_map_only(Tensor, torch.clone, output)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dropout_lessons.coadaptation.passes import Passes
-from dropout_lessons.coadaptation.units import _check_network, _check_unit_axis, _check_x, _find_layer
+from dropout_lessons.coadaptation.units import check_network, check_unit_axis, check_x, find_layer
 
 
 def activations(
@@ -44,11 +44,11 @@ def activations(
 
 def read_layer(network: nn.Module, layer: str, x: Tensor, unit_axis: int) -> tuple[Tensor, int]:
     """What a layer returns in evaluation mode, with all dropout switched off, and the axis of its units."""
-    _check_network(network)
-    _check_x(x)
-    module, _ = _find_layer(network, layer, x)
+    check_network(network)
+    check_x(x)
+    module, _ = find_layer(network, layer, x)
     values = Passes(network, module, x).activations
-    return values, _check_unit_axis(values, layer, unit_axis)
+    return values, check_unit_axis(values, layer, unit_axis)
 
 
 def unit_correlation(a: Float[Tensor, "rows units"]) -> float:

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dropout_lessons.coadaptation.ablation import check_count
 from dropout_lessons.coadaptation.draws import own_generator, standard_error
 from dropout_lessons.coadaptation.estimate import Estimate
 from dropout_lessons.coadaptation.units import Clamp, Clamped, Outputs
@@ -159,8 +160,7 @@ def keep_prob_for_damage(
 
 def _keys(units: Clamped, samples: int, generator: torch.Generator | None) -> Float[Tensor, "samples units"]:
     """A unit is present at every keep probability above its key."""
-    if samples < 2:
-        raise ValueError(f"samples must be at least 2, got {samples}")
+    check_count("samples", samples, at_least=2)
     generator = own_generator(generator)
     keys = torch.rand(samples, units.n_units, generator=generator, device=generator.device, dtype=torch.float64)
     return keys.to(units.activations.device)

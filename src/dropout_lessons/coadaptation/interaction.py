@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from dropout_lessons.coadaptation.ablation import check_count
 from dropout_lessons.coadaptation.draws import own_generator, standard_error
 from dropout_lessons.coadaptation.estimate import Estimate
+from dropout_lessons.coadaptation.parts import Toggled
 from dropout_lessons.coadaptation.units import Clamp, Clamped, Outputs
 from dropout_lessons.masks import check_keep_prob, enumerate_masks, mask_log_prob, sample_mask
 from dropout_lessons.runtime import progress_bar
@@ -165,24 +167,31 @@ class _Sums:
 
 def _drawn(units: Clamped, keep_prob: float, contexts: int, generator: torch.Generator, progress: bool) -> _Sums:
     sums = _Sums(units)
-    starts = range(len(units.parts))
-    work = [(context, part) for context in range(contexts) for part in starts]
-    for _, part in progress_bar(work, "interactions", unit="context", show=progress):
-        if part == 0:
-            # One draw for all examples, whatever parts they run in.
-            drawn = sample_mask((units.n_examples, units.n_units), keep_prob, generator=generator)
-            present = drawn.to(units.activations.device).split([own.n_examples for own in units.parts])
-            sums.interactions.append(0.0)
-            sums.single.append(0.0)
-        toggled = units.parts[part].toggle(present[part], pairs=True)
+    sums.interactions, sums.single = [0.0] * contexts, [0.0] * contexts
+    for context, toggled in toggled_in_contexts(units, keep_prob, contexts, generator, pairs=True, progress=progress):
         strength = toggled.effects.abs().sum(0)
-        sums.interactions[-1] += toggled.strength.sum().item() / 2
-        sums.single[-1] += strength.sum().item()
+        sums.interactions[context] += toggled.strength.sum().item() / 2
+        sums.single[context] += strength.sum().item()
         sums.pairwise += toggled.total / contexts
         sums.strength += toggled.strength / contexts
         sums.effects += toggled.effects.sum(0) / contexts
         sums.effect_strength += strength / contexts
     return sums
+
+
+def toggled_in_contexts(
+    units: Clamped, keep_prob: float, contexts: int, generator: torch.Generator, *, pairs: bool, progress: bool
+) -> Iterator[tuple[int, Toggled]]:
+    """Toggle units in contexts drawn for each example: all of the first part, by their numbers, then of the next."""
+    # One draw for all examples, whatever parts they run in.
+    shape = (units.n_examples, units.n_units)
+    drawn = torch.stack([sample_mask(shape, keep_prob, generator=generator) for _ in range(contexts)])
+    pieces = drawn.to(units.activations.device).split([part.n_examples for part in units.parts], dim=1)
+    work = [(part, *one) for part, own in zip(units.parts, pieces, strict=True) for one in enumerate(own)]
+    for part, context, present in progress_bar(work, "contexts", unit="context", show=progress):
+        yield context, part.toggle(present, pairs=pairs)
+        if context == contexts - 1:
+            part.release()
 
 
 def _enumerated(units: Clamped, keep_prob: float, progress: bool) -> _Sums:

@@ -19,7 +19,7 @@ from dropout_lessons.coadaptation.damage import mean_damage
 from dropout_lessons.coadaptation.pairs import sampled_pairs
 from dropout_lessons.coadaptation.robustness import Perturbation, robustness_curve
 from dropout_lessons.coadaptation.share import interaction_share, reliance
-from dropout_lessons.coadaptation.units import Clamped
+from dropout_lessons.coadaptation.units import Clamped, Outputs
 from dropout_lessons.datasets import Split
 
 Measure = Callable[[nn.Module, str, Split, torch.Generator, float], float | Mapping[str, float]]
@@ -56,7 +56,8 @@ def _compensation(
     # Of the network's own predictions: single damages to the labels of new examples cancel.
     half = max(1, activations(network, layer, split.x[:1]).shape[1] // 2)
     settings: dict[str, Any] = {"temperature": temperature, "generator": generator, "progress": False}
-    return compensation(network, layer, split.x, sizes=[half], sets=32, **settings).ratio.item()
+    outputs: Outputs = "values" if split.y.is_floating_point() else "logits"
+    return compensation(network, layer, split.x, sizes=[half], sets=32, outputs=outputs, **settings).ratio.item()
 
 
 def _ablation(

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from dropout_lessons.averaging.factorized import _elementwise_
+from dropout_lessons.averaging.factorized import elementwise_
 from dropout_lessons.coadaptation.passes import Call, Passes
 from dropout_lessons.masks import enumerate_masks
 
@@ -63,8 +63,8 @@ class Readout:
         own = logits.gather(-1, y.expand(logits.shape[:-1]).unsqueeze(-1))
         # The label's own term is 1, so the sum cannot underflow; and a product is the fastest sum of a few classes.
         with np.errstate(over="ignore", invalid="ignore"):
-            sums = _elementwise_("exp", logits - own) @ logits.new_ones(logits.shape[-1])
-        values = _elementwise_("log", sums).neg_()
+            sums = elementwise_("exp", logits - own) @ logits.new_ones(logits.shape[-1])
+        values = elementwise_("log", sums).neg_()
         if not bool(values.isfinite().all()):  # e^710 is too large
             values = -(logits - own).logsumexp(-1)
             _check_values(values, self.outputs)
@@ -207,6 +207,10 @@ class Part:
         start = self.outputs(present.unsqueeze(0), until=self.above.cut)[0]
         return self._toggle(start, self._steps, self._from_cut, sigma, pairs)
 
+    def release(self) -> None:
+        """Forget the steps to the cut, which take more room than all else; they are worked out again if need be."""
+        self.__dict__.pop("_steps", None)
+
     def _from_logits(self, logits: Tensor) -> Tensor:
         return self.readout.values(logits, self.y)
 
@@ -230,9 +234,9 @@ class Part:
         if not bool(active.all()):
             steps = steps.gather(0, unit.view(shape).expand(ranks, *steps.shape[1:]))
         steps = steps * sigma.to(steps.dtype).view(shape)
-        effects = sigma.new_zeros(n, self.n_examples)
-        total, strength = sigma.new_zeros(2, n * n)
-        with self.passes.active():
+        with self.passes.active():  # and so not in inference mode, whose tensors cannot be written into here
+            effects = sigma.new_zeros(n, self.n_examples)
+            total, strength = sigma.new_zeros(2, n * n)
             v = value(start.clone().unsqueeze(0))  # which may be written into
             added = torch.cat([v - value(start - some) for some in steps.split(size)]) if ranks else sigma
             effects.scatter_(0, unit, added * sigma)
@@ -304,7 +308,7 @@ def _softmax(
         at_once = max(1, _PAIRS_SET // (8 * n * strip))
         for f, w, s in zip(factors.split(at_once), weighted.split(at_once), sigma.split(at_once), strict=True):
             for i in range(0, n, strip):  # and j from i on: the rest is the same
-                logs = _elementwise_("log", w[:, i : i + strip] @ f[:, i:].transpose(1, 2))
+                logs = elementwise_("log", w[:, i : i + strip] @ f[:, i:].transpose(1, 2))
                 total[i : i + strip, i:] -= (logs * s[:, i : i + strip, None]).mul_(s[:, None, i:]).sum(0)
                 strength[i : i + strip, i:] += logs.abs_().sum(0)
         total, strength = (pairwise.triu(1) + pairwise.triu(1).T for pairwise in (total, strength))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import vmap
 from torch.overrides import TorchFunctionMode
 
-from dropout_lessons.averaging.members import _cloned, _ReachedError, _recording, _replaying, frozen
+from dropout_lessons.averaging.members import ReachedError, cloned, frozen, recording, replaying
 from dropout_lessons.averaging.sites import Call as DropoutCall
 from dropout_lessons.averaging.sites import Interception
 
@@ -88,14 +88,14 @@ class Passes:
         self._told: Tensor | None = None
 
         def stop(module: nn.Module, args: Any, output: Any) -> None:
-            raise _ReachedError(_cloned(output))
+            raise ReachedError(cloned(output))
 
-        records = _recording(network, self._interception)
+        records = recording(network, self._interception)
         with frozen(network), self._interception.active(), records as self._records:
             handle = layer.register_forward_hook(stop)  # after the module's own hooks
             try:
                 network(x)
-            except _ReachedError as reached:
+            except ReachedError as reached:
                 self.activations = reached.x
             finally:
                 handle.remove()
@@ -140,7 +140,7 @@ class Passes:
             if call.function is not wanted.function:
                 raise RuntimeError(f"the network called {call.function}, not {wanted.function}")
             if until is not None:
-                raise _ReachedError(result())
+                raise ReachedError(result())
             return own
 
         def member(entry: Tensor) -> Tensor:
@@ -149,7 +149,7 @@ class Passes:
             # An operation in place may write into what it is given.
             try:
                 return self._forward(self.activations.clone() if above is not None else own)
-            except _ReachedError as reached:
+            except ReachedError as reached:
                 return reached.x
 
         with self._calls.answered_by(answer) if (until or above) is not None else nullcontext():
@@ -181,7 +181,7 @@ class Passes:
         self._told = told
         self._interception.restart()
         try:
-            with _replaying(self._records, self._interception):
+            with replaying(self._records, self._interception):
                 output: Tensor = self.network(self.x)
         finally:
             self._calls.before_the_layer()

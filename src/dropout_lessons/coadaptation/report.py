@@ -183,7 +183,8 @@ class Report:
             rest = "".join(f'<td style="text-align: left">{escape(cell)}</td>' for cell in cells)
             rows.append(f'<tr><th scope="row" style="text-align: left">{escape(name)}</th>{rest}</tr>')
         return (
-            f'<div style="overflow-x: auto" tabindex="0"><table><caption>{escape(self._title())}</caption>'
+            '<div style="overflow-x: auto" tabindex="0"><table style="min-width: 44em">'
+            f"<caption>{escape(self._title())}</caption>"
             f"<thead><tr>{header}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
         )
 
@@ -250,7 +251,9 @@ def measure(
     )
     met = _met_in_training(network, x) if trained_with is None else tuple(trained_with)
     draws: dict[str, Any] = {"generator": generator, "progress": False}
-    given: dict[str, Any] = {"outputs": outputs, "unit_axis": unit_axis}
+    # Said, since compensation is measured without the targets that would tell a regression.
+    read: Outputs = "values" if units.is_regression else outputs
+    given: dict[str, Any] = {"outputs": read, "unit_axis": unit_axis}
     direct: dict[str, Any] = {**given, **draws, "clamp": clamp, "temperature": temperature, "memory": memory}
     steps = iter(progress_bar(range(8), "measuring", unit="measure", show=progress))
     values: dict[str, Estimate] = {}

@@ -17,7 +17,7 @@ from dropout_lessons.coadaptation.ablation import Curve, check_count
 from dropout_lessons.coadaptation.activations import read_layer
 from dropout_lessons.coadaptation.draws import own_generator
 from dropout_lessons.coadaptation.scores import chance, read_targets, score
-from dropout_lessons.coadaptation.units import Outputs, _check_network, _check_x
+from dropout_lessons.coadaptation.units import Outputs, check_network, check_x
 from dropout_lessons.penalties import weights
 from dropout_lessons.runtime import progress_bar
 
@@ -89,8 +89,8 @@ def robustness_curve(
             'layer must name the layer whose activations get noise if perturbation="activation noise", and be left out '
             f"if not, got layer={layer!r} with {perturbation!r}"
         )
-    _check_network(network)
-    _check_x(x)
+    check_network(network)
+    check_x(x)
     check_count("draws", draws, at_least=1)
     level = _checked_levels(LEVELS[perturbation] if levels is None else levels, perturbation)
     generator = own_generator(generator)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dropout_lessons.averaging.outputs import check_output
 from dropout_lessons.coadaptation.parts import Readout
-from dropout_lessons.coadaptation.units import Outputs, _check_choice, _check_labels, _check_targets
+from dropout_lessons.coadaptation.units import Outputs, check_choice, check_labels, check_targets
 
 
 def score(scores: Float[Tensor, "members examples"], y: Tensor, is_regression: bool) -> Float[Tensor, " members"]:
@@ -35,10 +35,10 @@ def chance(y: Tensor, is_regression: bool) -> float:
 
 def read_targets(y: Tensor | None, intact: Tensor, outputs: Outputs) -> tuple[Tensor, Readout]:
     """Classes or targets, those of the intact network's output where ``y`` is None, and how outputs are read."""
-    _check_choice("outputs", outputs, get_args(Outputs))
+    check_choice("outputs", outputs, get_args(Outputs))
     if outputs == "logits" and isinstance(y, Tensor) and y.is_floating_point():
         outputs = "values"
     if outputs == "values":
-        return _check_targets(y, intact), Readout(outputs, 1.0)
+        return check_targets(y, intact), Readout(outputs, 1.0)
     checked = check_output(intact, len(intact), outputs)
-    return checked.argmax(1) if y is None else _check_labels(y, checked), Readout(outputs, 1.0)
+    return checked.argmax(1) if y is None else check_labels(y, checked), Readout(outputs, 1.0)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dropout_lessons.coadaptation.ablation import check_count
 from dropout_lessons.coadaptation.draws import own_generator
 from dropout_lessons.coadaptation.estimate import Estimate
-from dropout_lessons.coadaptation.interaction import difference, without
+from dropout_lessons.coadaptation.interaction import difference, toggled_in_contexts, without
 from dropout_lessons.coadaptation.units import Clamp, Clamped, Outputs
 from dropout_lessons.masks import check_keep_prob, enumerate_masks, mask_log_prob, sample_mask
 from dropout_lessons.runtime import progress_bar
@@ -275,15 +275,11 @@ def reliance(
         variance, square = _enumerated(units, keep_prob)
         return _ratios(variance.unsqueeze(0), square.unsqueeze(0), units, None)
     contexts = contexts or _CONTEXTS
-    shape = (units.n_examples, units.n_units)
-    generator = own_generator(generator)
-    drawn = torch.stack([sample_mask(shape, keep_prob, generator=generator) for _ in range(contexts)])
-    pieces = drawn.to(units.activations.device).split([part.n_examples for part in units.parts], dim=1)
     variance, square = units.activations.new_zeros(2, contexts + 1, units.n_units, dtype=torch.float64)
-    work = [(part, present) for part, own in zip(units.parts, pieces, strict=True) for present in own]
     effects: list[Tensor] = []
-    for part, present in progress_bar(work, "contexts", unit="context", show=progress):
-        effects.append(part.toggle(present, pairs=False).effects)
+    generator = own_generator(generator)
+    for _, toggled in toggled_in_contexts(units, keep_prob, contexts, generator, pairs=False, progress=progress):
+        effects.append(toggled.effects)
         if len(effects) == contexts:
             sums = _left_out(torch.stack(effects))
             variance += sums[0]

@@ -18,7 +18,8 @@ from dropout_lessons.calibration import fit_temperature
 from dropout_lessons.claims import Evidence, paired
 from dropout_lessons.coadaptation.arms import Arm
 from dropout_lessons.coadaptation.measures import MEASURES, Measure
-from dropout_lessons.coadaptation.units import _check_choice, _find_layer
+from dropout_lessons.coadaptation.robustness import switched_off
+from dropout_lessons.coadaptation.units import check_choice, find_layer
 from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.ensembles import fit_ensemble
 from dropout_lessons.runtime import progress_bar
@@ -80,14 +81,14 @@ class Study:
         Raises:
             ValueError: If there is no such arm, measure or layer, or several layers to choose from.
         """
-        _check_choice("arm", arm, tuple(self.networks))
-        _check_choice("measure", measure, tuple(self.measures()))
+        check_choice("arm", arm, tuple(self.networks))
+        check_choice("measure", measure, tuple(self.measures()))
         rows = self.frame[(self.frame.measure == measure) & (self.frame.arm == arm)]
         layers = tuple(dict.fromkeys(rows.layer))
         if layer is None and len(layers) > 1:
             raise ValueError(f"layer must be given, since {measure!r} was measured at {list(layers)}")
         if layer is not None:
-            _check_choice("layer", layer, layers)
+            check_choice("layer", layer, layers)
             rows = rows[rows.layer == layer]
         return np.asarray(rows.set_index("seed").value.loc[list(self.seeds)], dtype=np.float64)
 
@@ -136,8 +137,8 @@ class Study:
             if len(self.layers) > 1:
                 raise ValueError(f"layer must be one of {[*self.layers, NETWORK]}, since there are several")
             layer = self.layers[0]
-        _check_choice("layer", layer, (*self.layers, NETWORK))
-        _check_choice("control", control, tuple(self.networks))
+        check_choice("layer", layer, (*self.layers, NETWORK))
+        check_choice("control", control, tuple(self.networks))
         rows = []
         for measure in self.measures(layer):
             for arm in self.networks:
@@ -176,7 +177,7 @@ def study(
     examples to be measured on, and random draws of the measures, so that differences are paired. What is measured is
     that of fully trained networks in evaluation mode, on ``examples`` that are drawn anew for each seed, so that an interval
     over the seeds holds for other examples too. Logits are divided by a temperature that is fitted on the validation examples
-    (1 for arms with shuffled labels, for which there is none), so that their scale does not decide.
+    (1 for arms with shuffled labels, for which there is none, and for regressions), so that their scale does not decide.
 
     Args:
         arms: For each arm its name and how it is trained, or trained networks, one for each seed.
@@ -186,7 +187,7 @@ def study(
         measures: What to measure: for each name a function of the network, the layer, the examples, a generator, and the
             temperature, that returns a number or several by name. When None, those of ``MEASURES``.
         on: Which part of the data to measure on. With ``"train"`` an arm is judged by the labels that it was trained on.
-        target: What counts as right: the labels, or the network's own predictions.
+        target: What counts as right: the labels (targets of a regression), or the network's own predictions.
         examples: How many examples to measure on.
         calibrate: Whether to fit temperatures.
         progress: Whether to show progress bars.
@@ -211,15 +212,15 @@ def study(
     chosen = _check_seeds(seeds)
     if isinstance(layers, str) or not layers or NETWORK in layers:
         raise ValueError(f'layers must be a sequence of names of layers, other than "network", got {layers!r}')
-    _check_choice("on", on, ("test", "train"))
-    _check_choice("target", target, ("labels", "predictions"))
+    check_choice("on", on, ("test", "train"))
+    check_choice("target", target, ("labels", "predictions"))
     runs = _runs(arms, {seed: data if isinstance(data, Dataset) else data(seed) for seed in chosen})
     for run in runs:
         part = getattr(run.data, on)
         if not 2 <= examples <= len(part.y):
             raise ValueError(f"examples must be from 2 to {len(part.y)}, those of the {on} set, got {examples}")
         for layer in layers if run.seed == chosen[0] else ():
-            _find_layer(run.network, layer, part.x[:2].to(device_of(run.network)))
+            find_layer(run.network, layer, part.x[:2].to(device_of(run.network)))
     to_train = [run for run in runs if run.recipe is not None]
     if to_train:
         fit_ensemble(
@@ -299,7 +300,8 @@ def _measured(
     """Rows of layer, measure and value for one network."""
     network, device = run.network, device_of(run.network)
     temperature = 1.0
-    if calibrate and not run.shuffled:
+    is_regression = run.data.train.y.is_floating_point()
+    if calibrate and not run.shuffled and not is_regression:
         x, y = run.data.validation
         temperature = fit_temperature(plain_output(network, x.to(device), "logits"), y)
     train, test = evaluate(network, run.data.train), evaluate(network, run.data.test)
@@ -311,7 +313,9 @@ def _measured(
     drawn = torch.randperm(len(part.y), generator=generator)[:examples].to(part.y.device)
     x, y = part.x[drawn].to(device), part.y[drawn].to(device)
     if target == "predictions":
-        y = plain_output(network, x, "logits").argmax(dim=1)
+        with switched_off(network):
+            output = network(x)
+        y = output if is_regression else output.argmax(dim=1)
     state = generator.get_state()
     for name, measure in measures.items():
         of_network = getattr(measure, "of_network", False)

@@ -77,10 +77,10 @@ class Clamped:
         unit_axis: int = 1,
         memory: int = 2**28,
     ) -> None:
-        _check_choice("clamp", clamp, get_args(Clamp))
-        _check_choice("outputs", outputs, get_args(Outputs))
-        _check_network(network)
-        _check_x(x)
+        check_choice("clamp", clamp, get_args(Clamp))
+        check_choice("outputs", outputs, get_args(Outputs))
+        check_network(network)
+        check_x(x)
         if isinstance(y, Tensor) and y.is_floating_point():
             if outputs in ("log_probs", "probs"):
                 raise ValueError(
@@ -91,12 +91,12 @@ class Clamped:
         self.is_regression = outputs == "values"
         self.n_examples = len(x)
         self._readout = Readout(outputs, _check_temperature(temperature, self.is_regression))
-        module, intact = _find_layer(network, layer, x)
+        module, intact = find_layer(network, layer, x)
         self.y = self._check_y(y, intact)
         self._intact = intact
         probe = torch.cat([x[:_PROBE]] * _PROBES)
         passes = Passes(network, module, probe)
-        self._axis = _check_unit_axis(passes.activations, layer, unit_axis)
+        self._axis = check_unit_axis(passes.activations, layer, unit_axis)
         self.n_units = passes.activations.shape[self._axis]
         clamps = torch.zeros_like(passes.activations[:1])
         above = look_above(Part(passes, clamps, self._axis, self._readout), memory)
@@ -124,6 +124,11 @@ class Clamped:
     @cached_property
     def rounding(self) -> float:
         """Differences of values that may be rounding: a unit whose effects are all this small has none."""
+        dtype = self._intact.dtype
+        if torch.finfo(dtype).eps > 1e-5:
+            raise ValueError(
+                f"network returns {dtype}, whose rounding hides what single units do; give network.float() and inputs to match"
+            )
         eps, logits = torch.finfo(self.activations.dtype).eps, self._readout.logits(self._intact.unsqueeze(0))[0]
         if self.is_regression:
             return 16 * eps * (self.y.abs() + logits.abs()).square().max().item()
@@ -167,17 +172,17 @@ class Clamped:
     def _check_y(self, y: Tensor | None, intact: Tensor) -> Tensor:
         """Classes, or targets with an axis for the outputs."""
         if self.is_regression:
-            return _check_targets(y, intact)
+            return check_targets(y, intact)
         checked = check_output(intact, self.n_examples, self._readout.outputs)  # type: ignore[arg-type]
-        return checked.argmax(1) if y is None else _check_labels(y, checked)
+        return checked.argmax(1) if y is None else check_labels(y, checked)
 
 
-def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValueError(f"{name} must be one of {list(choices)}, got {value!r}")
 
 
-def _check_network(network: nn.Module) -> None:
+def check_network(network: nn.Module) -> None:
     if not isinstance(network, nn.Module):
         raise ValueError(f"network must be a torch.nn.Module, got {type(network).__name__}")
     for name, module in network.named_modules():
@@ -196,7 +201,7 @@ def _check_finite(name: str, values: Tensor) -> None:
         raise ValueError(f"{name} must be finite, got {bad} NaN or infinite of {values.numel()} values")
 
 
-def _check_x(x: Tensor) -> None:
+def check_x(x: Tensor) -> None:
     if not isinstance(x, Tensor) or x.dim() == 0 or len(x) == 0:
         got = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
         raise ValueError(f"x must be a tensor with at least one example, its first axis, got {got}")
@@ -211,7 +216,7 @@ def _check_temperature(temperature: float, is_regression: bool) -> float:
     return float(temperature)
 
 
-def _find_layer(network: nn.Module, layer: str, x: Tensor) -> tuple[nn.Module, Tensor]:
+def find_layer(network: nn.Module, layer: str, x: Tensor) -> tuple[nn.Module, Tensor]:
     """The layer of this name, if one forward pass calls it once and it returns a tensor; and the network's output."""
     calls: Counter[str] = Counter()
     returned: dict[str, Any] = {}
@@ -266,7 +271,7 @@ def _check_activations(activations: Tensor, layer: str, examples: int) -> None:
         )
 
 
-def _check_unit_axis(activations: Tensor, layer: str, unit_axis: int) -> int:
+def check_unit_axis(activations: Tensor, layer: str, unit_axis: int) -> int:
     """The axis, counted from 0."""
     axes = activations.dim()
     if not -axes < unit_axis < axes or unit_axis % axes == 0:
@@ -278,7 +283,7 @@ def _check_unit_axis(activations: Tensor, layer: str, unit_axis: int) -> int:
     return unit_axis % axes
 
 
-def _check_labels(y: Tensor, checked: Tensor) -> Tensor:
+def check_labels(y: Tensor, checked: Tensor) -> Tensor:
     examples, classes = checked.shape
     if not isinstance(y, Tensor) or y.dtype == torch.bool or y.is_floating_point() or y.is_complex():
         got = str(y.dtype) if isinstance(y, Tensor) else type(y).__name__
@@ -293,7 +298,7 @@ def _check_labels(y: Tensor, checked: Tensor) -> Tensor:
     return y.to(checked.device, torch.int64)
 
 
-def _check_targets(y: Tensor | None, intact: Tensor) -> Tensor:
+def check_targets(y: Tensor | None, intact: Tensor) -> Tensor:
     if not isinstance(intact, Tensor) or not intact.is_floating_point() or intact.dim() not in (1, 2):
         got = f"shape {tuple(intact.shape)}" if isinstance(intact, Tensor) else type(intact).__name__
         raise ValueError(f"network must return values of shape (examples,) or (examples, outputs), got {got}")

@@ -47,7 +47,7 @@ def removal_curves(curves: Mapping[str, Curve | Sequence[Curve]]) -> Figure:
     axis.set_xlabel(_LEVELS[first.perturbation])
     axis.set_ylabel("accuracy (%)" if first.metric == "accuracy" else first.metric)
     axis.margins(x=0.01)
-    axis.legend(labelcolor="linecolor", handlelength=1.2, loc="center left", prop={"weight": "bold"})
+    axis.legend(labelcolor="linecolor", handlelength=1.2, loc="upper right", prop={"weight": "bold"})
     return figure
 
 
