@@ -485,7 +485,7 @@ def test_bad_input_is_refused(function):
 @pytest.mark.parametrize("function", [interaction, interaction_share, reliance, compensation])
 def test_half_precision_is_refused_and_does_not_pass_for_units_without_effect(function, dtype):
     network, x, y = random_network()
-    with pytest.raises(ValueError, match=f"network returns {dtype}, whose rounding hides .* give network.float"):
+    with pytest.raises(ValueError, match=f"network computes in {dtype}, whose rounding hides .* give network.float"):
         function(network.to(dtype), "hidden1", x.to(dtype), y, progress=False)
 
 

@@ -124,12 +124,12 @@ class Clamped:
     @cached_property
     def rounding(self) -> float:
         """Differences of values that may be rounding: a unit whose effects are all this small has none."""
-        dtype = self._intact.dtype
-        if torch.finfo(dtype).eps > 1e-5:
+        dtype = max(self.activations.dtype, self._intact.dtype, key=lambda own: torch.finfo(own).eps)
+        eps, logits = torch.finfo(dtype).eps, self._readout.logits(self._intact.unsqueeze(0))[0]
+        if eps > 1e-5:
             raise ValueError(
-                f"network returns {dtype}, whose rounding hides what single units do; give network.float() and inputs to match"
+                f"network computes in {dtype}, whose rounding hides what single units do; give network.float(), x.float()"
             )
-        eps, logits = torch.finfo(self.activations.dtype).eps, self._readout.logits(self._intact.unsqueeze(0))[0]
         if self.is_regression:
             return 16 * eps * (self.y.abs() + logits.abs()).square().max().item()
         below = logits.amax(1, keepdim=True) - logits  # infinite where a probability is 0
