@@ -21,6 +21,15 @@ _MAX_ENUMERATION_BYTES = 2**30
 _MAX_STACKED_MASK = 2**13  # entries; above, one call for each mask costs less than what stacking adds
 
 
+def own_generator(generator: torch.Generator | None, device: torch.device | str = "cpu") -> torch.Generator:
+    """The generator that was given, or else a copy of the device's global one, which stays as it is."""
+    if generator is None:
+        device = torch.device(device)
+        generator = torch.Generator(device)
+        generator.set_state(torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state())
+    return generator
+
+
 def check_keep_prob(keep_prob: float, *, name: str = "keep_prob") -> float:
     """Return ``keep_prob`` as a float, or say what is wrong with it."""
     if not isinstance(keep_prob, (int, float, np.floating)) or isinstance(keep_prob, bool):

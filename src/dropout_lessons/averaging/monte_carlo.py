@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from dropout_lessons.averaging.average import Average, Rule, Sums, check_rule, joined
 from dropout_lessons.averaging.members import BLOCK, Block, Members
 from dropout_lessons.averaging.outputs import Outputs
+from dropout_lessons.masks import own_generator
 from dropout_lessons.runtime import progress_bar
 
 
@@ -126,9 +127,7 @@ def _check_samples(samples: int | Sequence[int]) -> list[int]:
 
 def _blocks(members: Members, x: Tensor, generator: torch.Generator | None) -> list[tuple[Tensor, torch.Generator]]:
     """Cut the examples into blocks, each with draws of its own, so that these do not depend on the other blocks."""
-    if generator is None:
-        generator = torch.Generator(x.device)
-        generator.set_state(torch.cuda.get_rng_state(x.device) if x.is_cuda else torch.get_rng_state())
+    generator = own_generator(generator, x.device)
     # A mask that the examples share, as DropConnect's, is shared by all of them.
     shared = any(site.batch_axis is None for site in members.sites)
     blocks = x.split(len(x) if shared else BLOCK)

@@ -9,10 +9,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dropout_lessons.coadaptation.ablation import check_count
-from dropout_lessons.coadaptation.draws import own_generator, standard_error
+from dropout_lessons.coadaptation.draws import standard_error
 from dropout_lessons.coadaptation.estimate import Estimate
 from dropout_lessons.coadaptation.units import Clamp, Clamped, Outputs
-from dropout_lessons.masks import check_keep_prob
+from dropout_lessons.masks import check_keep_prob, own_generator
 
 # Halvings of an interval of length 1: to about 1e-4, far below the error of drawing.
 _HALVINGS = 13

@@ -8,13 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-
-def own_generator(generator: torch.Generator | None) -> torch.Generator:
-    """The generator that was given, or else a copy of PyTorch's global one, which stays as it is."""
-    if generator is None:
-        generator = torch.Generator()
-        generator.set_state(torch.get_rng_state())
-    return generator
+from dropout_lessons.masks import own_generator
 
 
 def random_ranks(orders: int, n_units: int, generator: torch.Generator | None) -> Int[Tensor, "orders units"]:

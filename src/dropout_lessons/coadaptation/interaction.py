@@ -10,11 +10,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dropout_lessons.coadaptation.ablation import check_count
-from dropout_lessons.coadaptation.draws import own_generator, standard_error
+from dropout_lessons.coadaptation.draws import standard_error
 from dropout_lessons.coadaptation.estimate import Estimate
 from dropout_lessons.coadaptation.parts import Toggled
 from dropout_lessons.coadaptation.units import Clamp, Clamped, Outputs
-from dropout_lessons.masks import check_keep_prob, enumerate_masks, mask_log_prob, sample_mask
+from dropout_lessons.masks import check_keep_prob, enumerate_masks, mask_log_prob, own_generator, sample_mask
 from dropout_lessons.runtime import progress_bar
 
 # All contexts of so many units are enumerated.

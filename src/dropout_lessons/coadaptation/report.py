@@ -17,13 +17,13 @@ from dropout_lessons.averaging.sites import Call, Interception
 from dropout_lessons.coadaptation.ablation import Compensation, Curve, ablation_curve, compensation
 from dropout_lessons.coadaptation.activations import activation_sparsity, activations, rank_per_unit, unit_correlation
 from dropout_lessons.coadaptation.damage import mean_damage
-from dropout_lessons.coadaptation.draws import own_generator
 from dropout_lessons.coadaptation.estimate import Estimate
 from dropout_lessons.coadaptation.interaction import Interaction, interaction
 from dropout_lessons.coadaptation.pairs import sampled_pairs
 from dropout_lessons.coadaptation.robustness import robustness_curve
 from dropout_lessons.coadaptation.share import Reliance, interaction_share, reliance
 from dropout_lessons.coadaptation.units import Clamp, Clamped, Outputs
+from dropout_lessons.masks import own_generator
 from dropout_lessons.runtime import progress_bar
 
 Perturbation = Literal["zero clamp", "mean clamp", "activation noise", "weight noise", "input corruption"]

@@ -15,9 +15,9 @@ from dropout_lessons.averaging.members import frozen
 from dropout_lessons.averaging.sites import Interception
 from dropout_lessons.coadaptation.ablation import Curve, check_count
 from dropout_lessons.coadaptation.activations import read_layer
-from dropout_lessons.coadaptation.draws import own_generator
 from dropout_lessons.coadaptation.scores import chance, read_targets, score
 from dropout_lessons.coadaptation.units import Outputs, check_network, check_x
+from dropout_lessons.masks import own_generator
 from dropout_lessons.penalties import weights
 from dropout_lessons.runtime import progress_bar
 

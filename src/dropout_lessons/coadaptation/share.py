@@ -10,11 +10,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from dropout_lessons.coadaptation.ablation import check_count
-from dropout_lessons.coadaptation.draws import own_generator
 from dropout_lessons.coadaptation.estimate import Estimate
 from dropout_lessons.coadaptation.interaction import difference, toggled_in_contexts, without
 from dropout_lessons.coadaptation.units import Clamp, Clamped, Outputs
-from dropout_lessons.masks import check_keep_prob, enumerate_masks, mask_log_prob, sample_mask
+from dropout_lessons.masks import check_keep_prob, enumerate_masks, mask_log_prob, own_generator, sample_mask
 from dropout_lessons.runtime import progress_bar
 
 # All sets of so many units are enumerated.
