@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest
 ENVIRONMENT := $(VENV)/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book serve test bench lock clean
+.PHONY: help setup book serve test bench ledger lock clean
 
 help: ## Show what can be made
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -46,6 +46,9 @@ test: $(ENVIRONMENT) ## Check everything: code, chapters, the book in a browser
 
 bench: $(ENVIRONMENT) ## Run every benchmark
 	@set -e; for file in benchmarks/*.py; do echo "$$file"; $(BIN)/python "$$file"; done
+
+ledger: $(ENVIRONMENT) ## Write book/ledger.md from the recorded results
+	$(BIN)/dropout-lessons experiments ledger --out book/ledger.md
 
 lock: $(ENVIRONMENT) ## Pin requirements.txt anew from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

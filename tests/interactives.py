@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from playwright.sync_api import Locator, Page
@@ -19,11 +20,15 @@ from dropout_lessons.widgets import (
     AverageSubnetworks,
     InteractionMatrix,
     KeepDropConverter,
+    KeepProbSweep,
+    MaskShapes,
     RemoveUnits,
+    RidgeExplorer,
     ScalingExplorer,
     SubnetworkVisits,
     ThinnedNetwork,
     UncertaintyExplorer,
+    VerdictExplorer,
 )
 from dropout_lessons.widgets.base import Interactive
 
@@ -144,6 +149,78 @@ def interaction_matrix(**changes: Any) -> InteractionMatrix:
     return InteractionMatrix(**{**interactions(), **changes})
 
 
+def compared_arms() -> dict[str, dict[str, Any]]:
+    """Differences in nats of ten seeds that are all on one side, and of seven around zero."""
+    generator = np.random.default_rng(15)
+    return {
+        "noise": {
+            "statement": "Noise raises the loss by more than 0.2 nats.",
+            "differences": generator.normal(0.5, 0.2, size=10),
+            "above": 0.2,
+        },
+        "two recipes": {
+            "statement": "Two recipes differ by less than 0.1 nats.",
+            "differences": generator.normal(0.0, 0.15, size=7),
+            "within": (-0.1, 0.1),
+        },
+    }
+
+
+def verdict_explorer(**changes: Any) -> VerdictExplorer:
+    return VerdictExplorer(**{"effects": compared_arms(), "unit": "nats", "scale": 1, **changes})
+
+
+def swept_errors() -> pd.DataFrame:
+    """Errors that fall with data and width, lowest in the middle, with noise that the keep_probs of a seed share."""
+    generator = np.random.default_rng(15)
+    rows = []
+    for (train, base), (width, least), held, seed in itertools.product(
+        {100: 0.2, 1000: 0.1, 5000: 0.05}.items(), {16: 0.8, 64: 0.6}.items(), ("n", "p*n"), range(6)
+    ):
+        shared = generator.normal(0, 0.01)
+        for keep_prob in np.arange(2, 11) / 10:
+            below = max(least - keep_prob, 0) * (1 if held == "n" else 0.3)
+            test_error = base * (
+                1 + shared + 20 * below**3 + max(keep_prob - least, 0) ** 2 + generator.normal(0, 0.03)
+            )
+            units = width if held == "n" else round(width / 2 / keep_prob)
+            place = {"train": train, "width": width, "held": held, "keep_prob": keep_prob, "seed": seed, "units": units}
+            rows.append({**place, "train_error": min(below**2, 1), "test_error": min(test_error, 0.9)})
+    return pd.DataFrame(rows)
+
+
+def keep_prob_sweep(**changes: Any) -> KeepProbSweep:
+    return KeepProbSweep(**{"table": swept_errors(), **changes})
+
+
+def two_features() -> dict[str, Any]:
+    """Correlated features of very different scale, not centered, and a target."""
+    generator = np.random.default_rng(15)
+    first = generator.normal(3, 1, size=30)
+    second = 20 * (first + generator.normal(0, 1, size=30))
+    return {
+        "x": np.stack([first, second], axis=1),
+        "y": 2 * first + 0.05 * second + generator.normal(0, 1, size=30),
+        "names": ["rooms", "area"],
+    }
+
+
+def ridge_explorer(**changes: Any) -> RidgeExplorer:
+    return RidgeExplorer(**{**two_features(), **changes})
+
+
+def feature_maps() -> dict[str, np.ndarray]:
+    """Smooth maps of one layer and rough ones of another, of two examples."""
+    generator = np.random.default_rng(16)
+    rough = np.maximum(generator.normal(0, 1, size=(2, 3, 7, 6)), 0)
+    smooth = generator.random((2, 1, 10, 9)).cumsum(axis=2).cumsum(axis=3)
+    return {"smooth": smooth, "rough": rough}
+
+
+def mask_shapes(**changes: Any) -> MaskShapes:
+    return MaskShapes(**{"maps": feature_maps(), "block_size": 3, **changes})
+
+
 @dataclass(frozen=True)
 class Handle:
     """The slider that the tests of every interactive move."""
@@ -163,8 +240,12 @@ HANDLES: dict[Callable[..., Interactive], Handle] = {
     keep_drop_converter: Handle("keep_prob", "Keep probability p", 0.35, "0.35", "0.51"),
     subnetwork_visits: KEEP_PROB,
     average_subnetworks: KEEP_PROB,
+    ridge_explorer: KEEP_PROB,
     uncertainty_explorer: Handle("threshold", "Entropy threshold", 1.25, "1.25 nats", "0.55 nats"),
+    keep_prob_sweep: Handle("keep_prob", "Keep probability p", 0.4, "0.40", "0.60"),
     interaction_matrix: Handle("threshold", "Threshold", 0.35, "0.35 nats", "0.51 nats"),
+    verdict_explorer: Handle("bound", "Bound", 0.35, "0.35 nats", "0.51 nats"),
+    mask_shapes: KEEP_PROB,
 }
 BUILDS = (*HANDLES, remove_units)
 every_interactive = pytest.mark.parametrize("build", BUILDS)

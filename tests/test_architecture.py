@@ -23,7 +23,8 @@ FLOORS = [
     {"claims"},
     {"coadaptation"},
     {"figures"},
-    {"widgets"},
+    {"experiments", "widgets"},
+    {"cli"},
 ]
 FLOOR_OF = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
 

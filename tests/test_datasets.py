@@ -10,6 +10,7 @@ import random
 import re
 import subprocess
 import sys
+import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,11 +22,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.io import savemat
 from scipy.stats import chisquare
 from sklearn.datasets import load_digits
 
 from dropout_lessons import datasets
-from dropout_lessons.datasets import load
+from dropout_lessons.datasets import files, formats, load, loading, sources
+from dropout_lessons.datasets.files import File
 
 unhurried = settings(deadline=None)  # a busy machine is no failure
 FASHION = Path("/usr/share/datasets/fashion-mnist")
@@ -69,7 +72,7 @@ def test_the_embedded_arrays_never_change(name, sha256, class_sizes):
 
 @pytest.mark.skipif(not FASHION.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed")
 def test_fashion_10k_is_the_shuffled_beginning_of_fashion_mnists_training_set():
-    raw = datasets._read_idx_files(FASHION, name="fashion_mnist")
+    raw = sources.read_idx_files(FASHION, name="fashion_mnist")
     order = np.random.default_rng(2014).permutation(10_000)
     images, labels = embedded("fashion_10k")
     np.testing.assert_array_equal(images, raw.pool_images[order])
@@ -146,7 +149,7 @@ def test_the_licenses_of_the_embedded_data_are_shipped_beside_them():
 
 @pytest.mark.skipif(not FASHION.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed")
 def test_the_real_fashion_mnist_has_7000_images_of_each_class():
-    with mock.patch.object(datasets.requests, "get", side_effect=AssertionError("downloaded")):
+    with mock.patch.object(files.requests, "get", side_effect=AssertionError("downloaded")):
         data = load("fashion_mnist")
     assert repr(data) == (
         "Dataset('fashion_mnist': 50000 training, 10000 validation, 10000 test; 28 x 28 pixels, 10 classes)"
@@ -164,12 +167,12 @@ def test_the_real_fashion_mnist_has_7000_images_of_each_class():
 POOL, TEST = 700, 50
 
 
-def numbered(folder: Path | None) -> datasets._Raw:
+def numbered(folder: Path | None) -> sources.Raw:
     """Image i is the two bytes of i, its label i mod 10; the test images are the last ones."""
     number = np.arange(POOL + TEST)
     images = np.stack([number // 256, number % 256], axis=1).reshape(-1, 2, 1).astype(np.uint8)
     labels = (number % 10).astype(np.uint8)
-    return datasets._Raw(images[:POOL], labels[:POOL], images[POOL:], labels[POOL:])
+    return sources.Raw(images[:POOL], labels[:POOL], images[POOL:], labels[POOL:])
 
 
 def numbers(split: datasets.Split) -> list[int]:
@@ -179,8 +182,8 @@ def numbers(split: datasets.Split) -> list[int]:
 
 @pytest.fixture(autouse=True, scope="module")
 def _numbered_data_set() -> Iterator[None]:
-    source = datasets._Source(numbered, validation=100, white=255)
-    with mock.patch.dict(datasets._SOURCES, numbered=source):
+    source = sources.Source(numbered, validation=100, white=255)
+    with mock.patch.dict(loading.SOURCES, numbered=source):
         yield
 
 
@@ -313,9 +316,9 @@ def test_standardized_inputs_are_finite_whatever_is_constant(images, constant):
     images[:, 0, 0] = constant
     images[30:, 0, 0] = 255 - constant  # the test images differ where the training images do not
     labels = np.arange(40, dtype=np.uint8) % 10
-    raw = datasets._Raw(images[:30], labels[:30], images[30:], labels[30:])
-    source = datasets._Source(lambda folder: raw, validation=5, white=255)
-    with mock.patch.dict(datasets._SOURCES, drawn=source):
+    raw = sources.Raw(images[:30], labels[:30], images[30:], labels[30:])
+    source = sources.Source(lambda folder: raw, validation=5, white=255)
+    with mock.patch.dict(loading.SOURCES, drawn=source):
         data = load("drawn", standardize=True)
     for x, _ in (data.train, data.validation, data.test):
         assert x.isfinite().all()
@@ -327,7 +330,7 @@ def test_standardized_inputs_are_finite_whatever_is_constant(images, constant):
 def test_a_constant_pixel_standardizes_to_zero_at_every_gray_level_and_size(examples):
     x = (torch.arange(256) / 255).expand(examples, 256).contiguous()
     split = datasets.Split(x, torch.zeros(examples, dtype=torch.int64))
-    assert (datasets._standardized({"train": split})["train"].x == 0).all()
+    assert (loading._standardized({"train": split})["train"].x == 0).all()
 
 
 def test_one_training_example_standardizes_to_zero():
@@ -406,8 +409,48 @@ ARRAYS = {
     "t10k-labels-idx1-ubyte": np.arange(20, dtype=np.uint8) % 10,
 }
 CONTENT = {file: idx(array) for file, array in ARRAYS.items()}
-HASHES = {file: hashlib.sha256(content).hexdigest() for file, content in CONTENT.items()}
+FILES = [
+    File(file, len(content), hashlib.sha256(content).hexdigest(), gzipped=True) for file, content in CONTENT.items()
+]
 FIRST = "train-images-idx3-ubyte"
+
+
+def cifar_archive(batches: dict[str, np.ndarray]) -> bytes:
+    """An archive in the format of CIFAR-10's, with another file before and after the batches."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, content in (
+            ("cifar-10-batches-bin/readme.html", b"<html></html>"),
+            *((f"cifar-10-batches-bin/{name}.bin", batch.tobytes()) for name, batch in batches.items()),
+            ("elsewhere/test_batch.bin", b"another"),
+        ):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def svhn_file(images: np.ndarray, labels: np.ndarray) -> bytes:
+    """A file in the format of SVHN's: examples on the last axis, labels in a column, 10 for the digit 0."""
+    packed = io.BytesIO()
+    digits = np.where(labels == 0, 10, labels).astype(np.uint8)[:, np.newaxis]
+    savemat(packed, {"X": images.transpose(2, 3, 1, 0), "y": digits}, do_compression=True)
+    return packed.getvalue()
+
+
+COLOR = {
+    name: (rng.integers(256, size=(n, 3, 32, 32), dtype=np.uint8), np.arange(n, dtype=np.uint8) % 10)
+    for name, n in (("pool", 100), ("test", 20))
+}
+BATCHES = {
+    f"data_batch_{i + 1}": np.hstack([COLOR["pool"][1][rows, np.newaxis], COLOR["pool"][0][rows].reshape(20, -1)])
+    for i, rows in enumerate(slice(20 * k, 20 * k + 20) for k in range(5))
+} | {"test_batch": np.hstack([COLOR["test"][1][:, np.newaxis], COLOR["test"][0].reshape(20, -1)])}
+ARCHIVES = {
+    "cifar-10-binary.tar.gz": cifar_archive(BATCHES),
+    "train_32x32.mat": svhn_file(*COLOR["pool"]),
+    "test_32x32.mat": svhn_file(*COLOR["test"]),
+}
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -433,13 +476,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.paths.append(self.path)
         _, fault, name = self.path.split("/")
         file = name.removesuffix(".gz")
-        body = gzip.compress(CONTENT[file])
+        body = ARCHIVES[name] if name in ARCHIVES else gzip.compress(CONTENT[file])
         headers = {}
         if fault == "missing":
             self.send_error(404)
             return
         if fault == "other":  # a file of the right format with other values
-            body = gzip.compress(bytes(reversed(CONTENT[file])))
+            body = bytes(reversed(body)) if name in ARCHIVES else gzip.compress(bytes(reversed(CONTENT[file])))
         elif fault == "flipped":
             body = body[:50] + bytes([body[50] ^ 1]) + body[51:]
         elif fault == "garbled":
@@ -449,7 +492,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif fault == "page":  # what a hotel's network answers to everything
             body = b"<html>Please log in</html>"
         elif fault == "bomb":
-            body = gzip.compress(bytes(datasets._MAX_BYTES + 1), compresslevel=1)
+            body = gzip.compress(bytes(2**26), compresslevel=1)
         elif fault == "unpacked":  # the client unpacks it, and the file that it saves is plain
             headers["Content-Encoding"] = "gzip"
         elif fault == "together" and file == FIRST:
@@ -485,7 +528,7 @@ def cache(tmp_path, monkeypatch) -> Path:
     """The folder that "mnist" is cached in; the data set itself is the small one."""
     monkeypatch.setenv("DROPOUT_LESSONS_DATA", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setitem(datasets._SHA256, "mnist", HASHES)
+    monkeypatch.setitem(files.FILES, "mnist", FILES)
     return tmp_path / "cache" / "mnist"
 
 
@@ -495,7 +538,7 @@ def use(monkeypatch, server):
 
     def use(*faults: str) -> list[str]:
         mirrors = [server.mirror(fault) for fault in faults]
-        monkeypatch.setitem(datasets._MIRRORS, "mnist", tuple(mirrors))
+        monkeypatch.setitem(files.MIRRORS, "mnist", tuple(mirrors))
         return mirrors
 
     return use
@@ -538,8 +581,8 @@ FAULTS = {
     "garbled": "damaged gzip file: .*invalid block type",
     "truncated": "damaged gzip file: Compressed file ended",
     "cut": "IncompleteRead|damaged gzip file",
-    "page": r"\(26 bytes\) has SHA-256",
-    "bomb": rf"\({datasets._MAX_BYTES} bytes\) has SHA-256",
+    "page": r"content \(26 bytes\) has SHA-256",
+    "bomb": rf"\(more than {len(CONTENT[FIRST])} bytes\) has SHA-256",
 }
 
 
@@ -566,7 +609,7 @@ def test_an_error_names_each_url_its_reason_and_the_ways_out(cache, use):
 
 
 def test_offline_is_one_clear_error(cache, server, monkeypatch):
-    monkeypatch.setitem(datasets._MIRRORS, "mnist", ("http://127.0.0.1:9/", "http://host.invalid/"))
+    monkeypatch.setitem(files.MIRRORS, "mnist", ("http://127.0.0.1:9/", "http://host.invalid/"))
     monkeypatch.setenv("no_proxy", "127.0.0.1,host.invalid")
     with pytest.raises(ConnectionError, match=r"127.0.0.1:9/.*\n.*host.invalid/.*\n.*needs no network"):
         small()
@@ -602,15 +645,16 @@ def test_a_damaged_file_in_the_cache_is_downloaded_again(cache, server, use, dam
 CHILD = """
 import json, sys
 from dropout_lessons import datasets
-mirrors, hashes = json.loads(sys.argv[1])
-datasets._MIRRORS["mnist"], datasets._SHA256["mnist"] = mirrors, hashes
+from dropout_lessons.datasets import files
+mirrors, described = json.loads(sys.argv[1])
+files.MIRRORS["mnist"], files.FILES["mnist"] = mirrors, [files.File(*file) for file in described]
 data = datasets.load("mnist", validation=10)
 print(data.train.x.double().sum().item(), data.test.x.double().sum().item())
 """
 
 
 def start(mirrors: list[str]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", CHILD, json.dumps([mirrors, HASHES])]
+    command = [sys.executable, "-c", CHILD, json.dumps([mirrors, FILES])]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -639,7 +683,7 @@ def test_what_a_killed_process_leaves_is_never_used(cache, server, use):
 def test_a_cached_file_that_cannot_be_replaced_does_no_harm(cache, use, monkeypatch):
     # As on Windows, where a file that another process reads cannot be replaced.
     use("right")
-    monkeypatch.setattr(datasets.os, "replace", mock.Mock(side_effect=PermissionError))
+    monkeypatch.setattr(files.os, "replace", mock.Mock(side_effect=PermissionError))
     assert_is_the_small_data_set(small())
     assert list(cache.iterdir()) == []
 
@@ -654,7 +698,7 @@ def test_a_cache_that_cannot_be_written_to_is_named_with_the_fix(cache, use):
 def test_the_cache_is_the_users_own_unless_the_environment_names_another(cache, use, tmp_path, monkeypatch):
     use("right")
     monkeypatch.delenv("DROPOUT_LESSONS_DATA")
-    monkeypatch.setattr(datasets.pooch, "os_cache", lambda project: tmp_path / "user" / project)
+    monkeypatch.setattr(files.pooch, "os_cache", lambda project: tmp_path / "user" / project)
     assert_is_the_small_data_set(small())
     assert_cache_is_right(tmp_path / "user" / "dropout-lessons" / "mnist")
 
@@ -725,7 +769,7 @@ def test_the_systems_folder_is_used_when_it_is_right_and_passed_over_when_it_is_
     cache, server, use, folder, monkeypatch
 ):
     use("right")
-    monkeypatch.setitem(datasets._SYSTEM_FOLDERS, "mnist", [folder])
+    monkeypatch.setitem(files.SYSTEM_FOLDERS, "mnist", [folder])
     assert_is_the_small_data_set(small())
     assert server.paths == []
     (folder / f"{FIRST}.gz").write_bytes(b"another edition")
@@ -739,7 +783,7 @@ def test_the_systems_folder_is_used_when_it_is_right_and_passed_over_when_it_is_
 @unhurried
 @given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=1, max_dims=4, min_side=0)))
 def test_idx_files_are_read_as_they_were_written(array):
-    np.testing.assert_array_equal(datasets._parse_idx(idx(array)), array)
+    np.testing.assert_array_equal(formats.parse_idx(idx(array)), array)
 
 
 @pytest.mark.parametrize(
@@ -756,4 +800,90 @@ def test_idx_files_are_read_as_they_were_written(array):
 )
 def test_what_is_no_idx_file_of_bytes_is_refused(content, message):
     with pytest.raises(ValueError, match=message):
-        datasets._parse_idx(content)
+        formats.parse_idx(content)
+
+
+# Color images: an archive of records, and MATLAB files
+
+
+@pytest.fixture(params=["cifar10", "svhn"])
+def color(request, tmp_path, monkeypatch) -> str:
+    """The name of a data set of color images; the data set itself is the small one."""
+    name = request.param
+    monkeypatch.setenv("DROPOUT_LESSONS_DATA", str(tmp_path / "cache"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    bodies = [(file.name, ARCHIVES[file.name]) for file in files.FILES[name]]
+    described = [File(file, len(body), hashlib.sha256(body).hexdigest()) for file, body in bodies]
+    monkeypatch.setitem(files.FILES, name, described)
+    return name
+
+
+def test_color_images_are_what_the_files_hold_channel_by_channel(color, tmp_path):
+    for file in files.FILES[color]:
+        (tmp_path / file.name).write_bytes(ARCHIVES[file.name])
+    data = load(color, validation=10, folder=tmp_path)
+    assert repr(data) == (
+        f"Dataset({color!r}: 90 training, 10 validation, 20 test; 32 x 32 pixels in 3 colors, 10 classes)"
+    )
+    images, labels = COLOR["test"]
+    assert torch.equal(data.test.x.view(-1, *data.image_shape), torch.from_numpy(images / np.float32(255)))
+    assert data.test.y.tolist() == labels.tolist()
+    images, labels = COLOR["pool"]
+    expected = {(row / np.float32(255)).tobytes(): label for row, label in zip(images, labels, strict=True)}
+    for split in (data.train, data.validation):
+        assert [expected[row.tobytes()] for row in split.x.numpy()] == split.y.tolist()
+
+
+def test_color_images_are_downloaded_from_the_first_mirror_that_is_right_and_cached(
+    color, server, tmp_path, monkeypatch
+):
+    faults = ("missing", "other", "truncated", "page", "right")
+    monkeypatch.setitem(files.MIRRORS, color, tuple(server.mirror(fault) for fault in faults))
+    names = [file.name for file in files.FILES[color]]
+    load(color, validation=10)
+    assert server.paths == [f"/{fault}/{name}" for name in names for fault in faults]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "cache" / color).iterdir()} == {
+        name: ARCHIVES[name] for name in names
+    }
+    load(color, validation=10)
+    assert len(server.paths) == len(names) * len(faults)
+
+
+def test_what_is_wrong_with_a_color_file_is_said(color, server, tmp_path, monkeypatch):
+    first = files.FILES[color][0].name
+    with pytest.raises(FileNotFoundError, match=f"it has no {first}"):
+        load(color, folder=tmp_path)
+    (tmp_path / first).write_bytes(ARCHIVES[first] + b"more")
+    with pytest.raises(ValueError, match=rf"{first} is not .*: its content \(more than \d+ bytes\) has SHA-256"):
+        load(color, folder=tmp_path)
+    monkeypatch.setitem(files.MIRRORS, color, (server.mirror("page"),))
+    with pytest.raises(ConnectionError, match=rf'could not download {first} of .*\n.*\nload\("fashion_10k"\) needs'):
+        load(color)
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        {name: batch for name, batch in BATCHES.items() if name != "data_batch_3"},
+        BATCHES | {"data_batch_3": BATCHES["data_batch_3"].ravel()[:-1]},
+        BATCHES | {"data_batch_3": np.zeros((10_001, 3073), np.uint8)},
+    ],
+    ids=["missing", "cut", "too long"],
+)
+def test_an_archive_without_one_of_its_batches_is_refused(batches):
+    with pytest.raises(ValueError, match="lacks data_batch_3"):
+        formats.parse_cifar10(cifar_archive(batches))
+
+
+def test_a_matlab_file_whose_images_and_labels_do_not_fit_is_refused():
+    images, labels = COLOR["test"]
+    with pytest.raises(ValueError, match=r"X of shape \(32, 32, 3, 20\) and type uint8, and y of shape \(19,\)"):
+        formats.parse_svhn(svhn_file(images, labels[1:]))
+
+
+def test_digests_and_sizes_of_the_real_files_are_complete():
+    for name, described in files.FILES.items():
+        assert files.MIRRORS[name]
+        for file in described:
+            assert re.fullmatch("[0-9a-f]{64}", file.sha256)
+            assert file.size > 10_000

@@ -54,7 +54,27 @@ SWEPT = {
     "L2": np.array([[0.11, 0.10], [0.12, 0.14]]),
     "L1": np.array([[0.12, 0.12]]),
 }
+EFFECTS = {
+    "ten networks": paired([0.09, 0.10, 0.09, 0.10, 0.09], [0.1] * 5),
+    "one with dropout": paired([0.08, 0.08, 0.07, 0.08, 0.09], [0.1] * 5),
+}
 FIGURES = {
+    "coefficients": lambda: figures.coefficients(
+        {"plain": [0.5, -0.2], "L2": [0.3, -0.1], "dropout": np.array([[0.3, 0.31], [-0.1, -0.11]])}, ["age", "bmi"]
+    ),
+    "approximation_ratios": lambda: figures.approximation_ratios(
+        [0.0625, 1.0, 8.0], {0.8: [1.0, 1.1, 0.6], 0.5: np.array([[1.0, 1.1], [1.3, 1.2], [0.5, 0.8]])}
+    ),
+    "penalty_by_confidence": lambda: figures.penalty_by_confidence(
+        torch.tensor([0.1, 0.5]), torch.tensor([0.05, 0.1]), label="probability"
+    ),
+    "signed_images": lambda: figures.signed_images({"a": torch.randn(4, 6), "b": torch.randn(3, 6)}, (2, 3)),
+    "activation_histograms": lambda: figures.activation_histograms(
+        {"plain": [5, 3, 0, 0], "dropout": [7, 1, 1, 0]}, [0.0, 1.0, 2.0, 3.0, 4.0], {"plain": 0.9, "dropout": 0.4}
+    ),
+    "interval_chart": lambda: figures.interval_chart(
+        EFFECTS, label="test error, minus plain (points)", scale=100, colors={"ten networks": "ensemble"}
+    ),
     "removal_curves": lambda: figures.removal_curves({"plain": [CURVE, CURVE], "dropout": CURVE}),
     "damage_against_sum": lambda: figures.damage_against_sum({"plain": [COMPENSATION] * 2, "dropout": COMPENSATION}),
     "share_at_damage": lambda: figures.share_at_damage({"plain": (np.ones((2, 3)), np.full((2, 3), 0.1))}),
@@ -280,3 +300,61 @@ def test_a_penalty_sweep_draws_each_penalty_from_the_plain_network_on_with_means
 def test_a_penalty_sweep_needs_weights_and_errors_of_the_same_networks(weights, errors, message):
     with pytest.raises(ValueError, match=message):
         figures.penalty_sweep(weights, errors)
+
+
+def test_an_interval_chart_draws_each_effect_with_its_interval_in_the_label_unit():
+    axis = FIGURES["interval_chart"]().axes[0]
+    lines = [line for line in axis.lines if len(line.get_xdata()) == 2 and line.get_ydata()[0] == line.get_ydata()[1]]
+    drawn = [tuple(line.get_xdata()) for line in lines if line.get_xdata()[0] != line.get_xdata()[1]]
+    assert drawn == [tuple(100 * end for end in effect.interval) for effect in EFFECTS.values()]
+    assert [label.get_text() for label in axis.get_yticklabels()] == list(EFFECTS)
+
+
+def test_an_interval_chart_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="effects must have at least one row"):
+        figures.interval_chart({}, label="error")
+
+
+def test_coefficients_stand_at_their_weights_a_row_for_each_feature():
+    axis = FIGURES["coefficients"]().axes[0]
+    drawn = {line.get_color(): np.stack(line.get_data()) for line in axis.lines[1:]}
+    x, rows = drawn[figures.COLORS["dropout"]]
+    assert x.tolist() == [0.3, 0.31, -0.1, -0.11]
+    assert np.rint(rows).tolist() == [0, 0, 1, 1]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["age", "bmi"]
+    with pytest.raises(ValueError, match=r"weights\['L2'\] must have 2 rows, one for each feature, got 3"):
+        figures.coefficients({"L2": [1.0, 2.0, 3.0]}, ["age", "bmi"])
+
+
+def test_approximation_ratios_have_the_geometric_mean_over_seeds_and_fractions_as_ticks():
+    axis = FIGURES["approximation_ratios"]().axes[0]
+    means = {line.get_label(): line.get_ydata() for line in axis.lines if str(line.get_label()).startswith("keep_prob")}
+    assert means["keep_prob 0.5"] == pytest.approx(np.sqrt([1.0 * 1.1, 1.3 * 1.2, 0.5 * 0.8]))
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["1/16", "1", "8"]
+    with pytest.raises(ValueError, match=r"ratios\[0.5\] must have 3 rows, one for each size, got 2"):
+        figures.approximation_ratios([1, 2, 3], {0.5: [1.0, 2.0]})
+
+
+def test_the_approximate_penalty_is_half_the_variance_of_the_label():
+    axis = FIGURES["penalty_by_confidence"]().axes[0]
+    q, dome = axis.lines[0].get_data()
+    assert dome == pytest.approx(q * (1 - q) / 2)
+    assert pytest.approx(np.array([[0.1, 0.05], [0.5, 0.1]])) == np.stack(axis.lines[1].get_data()).T
+
+
+def test_zero_is_the_middle_gray_of_signed_images():
+    figure = figures.signed_images({"a": torch.tensor([[0.0, 2.0, -1.0, 0.0]])}, (2, 2))
+    (shown,) = figure.axes[0].images
+    assert shown.norm(0.0) == 0.5
+    assert (shown.norm.vmin, shown.norm.vmax) == (-2, 2)
+
+
+def test_histograms_of_activations_are_shares_up_to_the_last_activation():
+    figure = FIGURES["activation_histograms"]()
+    values = [axis.patches[0].get_data().values for axis in figure.axes]
+    assert [sum(value) for value in values] == pytest.approx([100, 100])
+    assert values[1] == pytest.approx(100 * np.array([7, 1, 1, 0]) / 9)
+    assert figure.axes[0].get_xlim() == (0.0, 3.0)
+    assert "dropout, mean 0.40" in texts(figure)
+    with pytest.raises(ValueError, match=r"counts\['plain'\] must have shape \(2,\), got \(3,\)"):
+        figures.activation_histograms({"plain": [1, 2, 3]}, [0.0, 1.0, 2.0], {"plain": 1.0})

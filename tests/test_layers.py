@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.func import functional_call
 
-from dropout_lessons.layers import DropBlock, DropConnect, Dropout, GaussianDropout, SpatialDropout
+from dropout_lessons.layers import (
+    DropBlock,
+    DropConnect,
+    Dropout,
+    GaussianDropout,
+    ScheduledDropout,
+    SpatialDropout,
+)
 
 SCALINGS = ["inverted", "standard"]
 IMAGES = (8, 6, 5, 7)
@@ -353,6 +360,74 @@ def test_on_a_gpu_the_share_of_kept_units_is_keep_prob():
     for scaling in SCALINGS:
         out = Dropout(0.7, scaling=scaling)(torch.ones(1_000_000, device="cuda"))
         assert abs((out > 0).double().mean().item() - 0.7) < 5 * math.sqrt(0.7 * 0.3 / 1_000_000)
+
+
+# --- schedules ------------------------------------------------------------------------------------------------
+
+SCHEDULES = [(0, 2, [0, 1]), (2, None, [2, 3, 4, 5]), (1, 4, [1, 2, 3]), (0, None, [0, 1, 2, 3, 4, 5]), (3, 3, [])]
+
+
+@pytest.mark.parametrize("layer", [*LAYERS, pytest.param(nn.Dropout(0.4), id="torch's")])
+@pytest.mark.parametrize(("start", "stop", "active"), SCHEDULES)
+def test_a_scheduled_layer_drops_in_its_steps_and_in_the_others_does_what_it_does_at_test_time(
+    layer, start, stop, active
+):
+    scheduled = ScheduledDropout(copy.deepcopy(layer), start=start, stop=stop)
+    x = torch.randn(IMAGES)
+    test_time = copy.deepcopy(layer).eval()(x)
+    dropped = []
+    for step in range(6):
+        out = scheduled(x)
+        if not torch.equal(out, test_time):
+            dropped.append(step)
+        assert torch.equal(scheduled.eval()(x), test_time)  # in evaluation mode always; not counted
+        scheduled.train()
+    assert dropped == active
+
+
+def test_steps_without_dropout_draw_nothing():
+    scheduled = ScheduledDropout(Dropout(0.5), start=5)
+    state = torch.get_rng_state()
+    scheduled(torch.ones(100))
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_a_schedule_goes_on_from_a_checkpoint_and_in_copies():
+    x = torch.ones(100)
+    scheduled = ScheduledDropout(Dropout(0.5), stop=3)
+    scheduled(x)
+    scheduled(x)
+    resumed = ScheduledDropout(Dropout(0.5), stop=3)
+    resumed.load_state_dict(scheduled.state_dict())
+    for twin in (resumed, copy.deepcopy(scheduled), pickle.loads(pickle.dumps(scheduled))):
+        assert [bool((twin(x) == 0).any()) for _ in range(2)] == [True, False]
+        assert repr(twin) == repr(scheduled)
+
+
+def test_a_schedule_leaves_the_modes_of_its_layer_as_they_are():
+    x = torch.ones(3, 7)
+    for inner in (True, False):
+        scheduled = ScheduledDropout(DropConnect(7, 4, 0.5), start=100)
+        scheduled.layer.train(inner)
+        modes = [module.training for module in scheduled.modules()]
+        scheduled(x)
+        with pytest.raises(RuntimeError, match="shapes"):
+            scheduled(torch.ones(3, 5))
+        assert [module.training for module in scheduled.modules()] == modes
+    # Sampling at test time switches the dropout layer alone to training mode; no schedule is in its way.
+    scheduled = ScheduledDropout(Dropout(0.5), stop=0).eval()
+    scheduled.layer.train()
+    assert (scheduled(torch.ones(100)) == 0).any()
+    assert scheduled.step == 0
+
+
+def test_schedules_that_cannot_be_are_refused():
+    with pytest.raises(ValueError, match="start must be a step from 0, got -1"):
+        ScheduledDropout(Dropout(0.5), start=-1)
+    with pytest.raises(ValueError, match="stop must be None, for no end, or at least start=5, got 4"):
+        ScheduledDropout(Dropout(0.5), start=5, stop=4)
+    with pytest.raises(TypeError):
+        ScheduledDropout(Dropout(0.5), stop=1.5)
 
 
 # --- torch.compile --------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import tqdm.auto
@@ -87,8 +87,36 @@ def progress_bar(items: Sequence[Item], description: str, *, unit: str, show: bo
         >>> sum(progress_bar(range(4), "adding", unit="number"))
         6
     """
+    yield from tqdm.auto.tqdm(items, desc=description, unit=unit, leave=False, delay=0.5, disable=_no_bar(show))
+
+
+def work_bar(total: float, description: str, *, done: float = 0, show: bool = True) -> tqdm.std.tqdm[Any]:
+    """A bar that its owner moves by amounts of work, as ``progress_bar`` is shown and hidden.
+
+    Args:
+        total: All work.
+        description: What is being done, in a word or two.
+        done: What of it is done already; it does not count in the speed.
+        show: Whether to show a bar at all.
+
+    Example:
+        >>> with work_bar(10.0, "adding") as bar:
+        ...     _ = bar.update(2.5)
+    """
+    layout = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"
+    return tqdm.auto.tqdm(
+        desc=description,
+        total=total,
+        initial=done,
+        leave=False,
+        delay=0.5,
+        bar_format=layout,
+        disable=_no_bar(show),
+    )
+
+
+def _no_bar(show: bool) -> bool | None:
     in_notebook = issubclass(tqdm.auto.tqdm, tqdm.notebook.tqdm_notebook)
     show = show and os.environ.get("TQDM_DISABLE", "0") in ("", "0")
     # None lets tqdm find out whether the output is a terminal; in a notebook it never is, and the bar shows all the same.
-    disable = (False if in_notebook else None) if show else True
-    yield from tqdm.auto.tqdm(items, desc=description, unit=unit, leave=False, delay=0.5, disable=disable)
+    return (False if in_notebook else None) if show else True

@@ -19,7 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from dropout_lessons.layers import Dropout, GaussianDropout, SpatialDropout, _training_scale
+from dropout_lessons.layers import Dropout, GaussianDropout, SpatialDropout
+from dropout_lessons.layers.dropout import training_scale
 from dropout_lessons.masks import sample_mask
 
 # What one entry of the mask covers: an entry of the input, or a channel of it in one of PyTorch's readings of the
@@ -76,7 +77,7 @@ class Call:
         if self.keep_prob == 0:
             return 0.0
         scaling = self.module.scaling if isinstance(self.module, Dropout) else "inverted"
-        return _training_scale(self.keep_prob, scaling, self.x.dtype)
+        return training_scale(self.keep_prob, scaling, self.x.dtype)
 
     @property
     def mask_shape(self) -> tuple[int, ...]:

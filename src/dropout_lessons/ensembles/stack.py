@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from dropout_lessons.datasets import Dataset, Split
-from dropout_lessons.layers import Dropout, _training_scale
+from dropout_lessons.layers import Dropout
+from dropout_lessons.layers.dropout import training_scale
 from dropout_lessons.masks import sample_masks
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import History, Recipe
@@ -102,7 +103,7 @@ class _Dropout:
             stream if generator is None else generator for generator, stream in zip(own, streams, strict=True)
         ]
         self.keep_probs = [layer.keep_prob for layer in layers]
-        scales = [_training_scale(layer.keep_prob, layer.scaling, like.dtype) for layer in layers]
+        scales = [training_scale(layer.keep_prob, layer.scaling, like.dtype) for layer in layers]
         self.training_scale = _shared(scales, like)
         self.test_scale = _shared([layer.keep_prob if layer.scaling == "standard" else 1.0 for layer in layers], like)
 

@@ -12,34 +12,58 @@ from dropout_lessons.figures.coadaptation import (
     share_at_damage,
     study_intervals,
 )
+from dropout_lessons.figures.intervals import interval_chart, interval_panels
+from dropout_lessons.figures.keep_prob import keep_prob_panels, winner_curves
 from dropout_lessons.figures.masks import distinct_masks, image_rows, kept_counts, mask_grid, thinned_networks
 from dropout_lessons.figures.overfitting import penalty_sweep
+from dropout_lessons.figures.placement import excess_loss_curves
+from dropout_lessons.figures.regularizer import (
+    activation_histograms,
+    approximation_ratios,
+    coefficients,
+    penalty_by_confidence,
+    signed_images,
+)
 from dropout_lessons.figures.scaling import input_distribution
 from dropout_lessons.figures.style import COLORS
+from dropout_lessons.figures.sweeps import sweep_curves, sweep_panels, trajectories
 from dropout_lessons.figures.training import learning_curves, paired_scores
 from dropout_lessons.figures.uncertainty import captioned_images, reliability_diagram, way_curves
 
 __all__ = [
     "COLORS",
+    "activation_histograms",
     "agreement",
+    "approximation_ratios",
     "captioned_images",
     "coadaptation_report",
+    "coefficients",
     "damage_against_sum",
     "distinct_masks",
+    "excess_loss_curves",
     "image_rows",
     "input_distribution",
+    "interval_chart",
+    "interval_panels",
+    "keep_prob_panels",
     "kept_counts",
     "learning_curves",
     "mask_grid",
     "member_scores",
     "monte_carlo_curves",
     "paired_scores",
+    "penalty_by_confidence",
     "penalty_sweep",
     "reliability_diagram",
     "removal_curves",
     "score_panels",
     "share_at_damage",
+    "signed_images",
     "study_intervals",
+    "sweep_curves",
+    "sweep_panels",
     "thinned_networks",
+    "trajectories",
     "way_curves",
+    "winner_curves",
 ]

@@ -19,6 +19,8 @@ COLORS = {
     "Gaussian dropout": "#9E2A2B",
     "shuffled labels": "#6F5BC9",
     "ensemble": "#A8588A",
+    "stopped early": "#4C7D9E",
+    "dropout boosting": "#7A7A00",
     "reference": "#555555",
 }
 

@@ -1,10 +1,9 @@
-"""The networks of the course. Their layers have names, so that diagnostics can ask for one."""
+"""The multilayer perceptron."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from jaxtyping import Bool, Float
@@ -13,45 +12,6 @@ from torch import Tensor, nn
 from dropout_lessons.layers import Dropout
 from dropout_lessons.masks import check_keep_prob
 
-__all__ = ["MLP", "HiddenLayer", "evaluating", "modes_restored"]
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[nn.Module]:
-    """Put every layer of a network into evaluation mode for a block, and restore each layer's own mode after it.
-
-    Example:
-        >>> network = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5))
-        >>> with evaluating(network):
-        ...     network.training
-        False
-        >>> network.training
-        True
-    """
-    with modes_restored(network):
-        for module in network.modules():  # not network.eval(), which a network may have overridden
-            module.training = False
-        yield network
-
-
-@contextmanager
-def modes_restored(network: nn.Module) -> Iterator[None]:
-    """Restore each layer's own mode, training or evaluation, after a block that may change it.
-
-    Example:
-        >>> network = nn.Dropout(0.5)
-        >>> with modes_restored(network):
-        ...     _ = network.eval()
-        >>> network.training
-        True
-    """
-    modes = [(module, module.training) for module in network.modules()]
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
-
 
 class HiddenLayer(nn.Linear):
     r"""A dense layer of ReLU units, :math:`h = \max(0, Wx + b)`, with He's initial weights and zero biases.
@@ -59,31 +19,53 @@ class HiddenLayer(nn.Linear):
     Args:
         in_features: Number of inputs.
         out_features: Number of units.
+        batch_norm: Whether :math:`Wx + b` is normalized before the ReLU, by ``nn.BatchNorm1d`` under the name ``norm``.
         generator: Source of the initial weights; PyTorch's global generator when None.
 
     Shape:
-        Input ``(..., in_features)``, output ``(..., out_features)``.
+        Input ``(..., in_features)``, output ``(..., out_features)``; with ``batch_norm`` two axes.
 
     Example:
         >>> bool((HiddenLayer(3, 5)(torch.randn(10, 3)) >= 0).all())
         True
 
-    Source: He et al. 2015 for the initialization.
+    Source: He et al. 2015 for the initialization; Ioffe and Szegedy 2015 for the normalization.
     """
 
-    def __init__(self, in_features: int, out_features: int, *, generator: torch.Generator | None = None) -> None:
+    norm: nn.BatchNorm1d | None
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        batch_norm: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> None:
         with torch.random.fork_rng(devices=[]):  # nn.Linear draws weights of its own, which are not used
             super().__init__(in_features, out_features)
-        _initialize(self, generator)
+        initialize(self, generator)
+        self.norm = nn.BatchNorm1d(out_features) if batch_norm else None
 
     def forward(self, x: Float[Tensor, "*batch in_features"]) -> Float[Tensor, "*batch out_features"]:
         """Compute the units' outputs."""
-        return super().forward(x).relu()
+        h = super().forward(x)
+        return (h if self.norm is None else self.norm(h)).relu()
 
 
-def _initialize(layer: nn.Linear, generator: torch.Generator | None) -> None:
+def initialize(layer: nn.Linear | nn.Conv2d, generator: torch.Generator | None) -> None:
+    """Draw He's initial weights, and set the biases to zero."""
+    assert layer.bias is not None
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
     nn.init.zeros_(layer.bias)
+
+
+def one_each(name: str, keep_prob: float | Sequence[float], number: int, layers: str) -> list[float]:
+    """Return a keep probability for each layer, or say what is wrong with the argument of that name."""
+    keep_probs = list(keep_prob) if isinstance(keep_prob, Sequence) else [keep_prob] * number
+    if len(keep_probs) != number:
+        raise ValueError(f"{name} must be one number or one for each of the {number} {layers}, got {keep_prob}")
+    return [check_keep_prob(value, name=name) for value in keep_probs]
 
 
 class MLP(nn.Module):
@@ -99,6 +81,8 @@ class MLP(nn.Module):
         keep_prob: :math:`p` of the hidden layers, one for all or one for each.
         input_keep_prob: :math:`p_0` of the input.
         dropout: Makes a dropout layer from its ``keep_prob``; :class:`~dropout_lessons.layers.Dropout` by default.
+        batch_norm: Whether hidden layers normalize before their ReLUs. What is dropped in one hidden layer then reaches the
+            normalization of the next; dropout on the last hidden layer comes after all normalization.
         generator: Source of the initial weights; PyTorch's global generator when None.
 
     Shape:
@@ -125,6 +109,7 @@ class MLP(nn.Module):
         keep_prob: float | Sequence[float] = 1.0,
         input_keep_prob: float = 1.0,
         dropout: Callable[[float], nn.Module] = Dropout,
+        batch_norm: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -132,22 +117,17 @@ class MLP(nn.Module):
         if len(sizes) < 2 or not all(isinstance(size, int) and size > 0 for size in sizes):
             raise ValueError(f"sizes must be two or more positive integers, such as [784, 256, 10], got {sizes}")
         n_hidden = len(sizes) - 2
-        keep_probs = list(keep_prob) if isinstance(keep_prob, Sequence) else [keep_prob] * n_hidden
-        if len(keep_probs) != n_hidden:
-            raise ValueError(
-                f"keep_prob must be one number or one for each of the {n_hidden} hidden layers of {sizes}, got {keep_prob}"
-            )
+        keep_probs = one_each("keep_prob", keep_prob, n_hidden, f"hidden layers of {sizes}")
         # Checked here so that the error names the right argument, also where `dropout` makes other layers.
         check_keep_prob(input_keep_prob, name="input_keep_prob")
         self.sizes = tuple(sizes)
         self.hidden_names = tuple(f"hidden{i + 1}" for i in range(n_hidden))
         self.input_dropout = dropout(input_keep_prob)
         for i, name in enumerate(self.hidden_names):
-            check_keep_prob(keep_probs[i])
-            self.add_module(name, HiddenLayer(sizes[i], sizes[i + 1], generator=generator))
+            self.add_module(name, HiddenLayer(sizes[i], sizes[i + 1], batch_norm=batch_norm, generator=generator))
             self.add_module(f"{name}_dropout", dropout(keep_probs[i]))
         self.output = nn.utils.skip_init(nn.Linear, sizes[-2], sizes[-1])
-        _initialize(self.output, generator)
+        initialize(self.output, generator)
 
     def forward(
         self, x: Float[Tensor, "batch inputs"], masks: Mapping[str, Bool[Tensor, " ..."]] | None = None

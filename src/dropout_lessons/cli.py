@@ -1,0 +1,184 @@
+"""The command ``dropout-lessons``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import joblib
+
+from dropout_lessons import experiments
+from dropout_lessons.experiments.experiment import SCALES, Experiment, Result
+from dropout_lessons.experiments.ledger import cost, ledger, ledger_page, summary
+from dropout_lessons.experiments.store import Store, is_recorded, write
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command, and return its exit code: 0, 1 if units failed, 2 for bad input, 130 if interrupted.
+
+    Example:
+        >>> main(["experiments", "list"])  # doctest: +ELLIPSIS
+        ...fig9a_keep_prob...
+        0
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser().parse_args(arguments)
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+        try:
+            return int(options.command(options))
+        except ValueError as error:
+            print(f"dropout-lessons: {error}", file=sys.stderr)
+            return 2
+        except experiments.UnitsFailed as error:
+            print(f"dropout-lessons: {error}", file=sys.stderr)
+            return 1
+        except BrokenPipeError:  # whoever read the output has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except KeyboardInterrupt:
+            command = shlex.join(["dropout-lessons", *arguments])
+            print(f"\ndropout-lessons: interrupted{_kept(options)}. To go on: {command}", file=sys.stderr)
+            return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dropout-lessons", description="Dropout, measured: the paper's experiments.")
+    topics = parser.add_subparsers(title="topics", required=True, metavar="TOPIC")
+    topic = topics.add_parser("experiments", help="the paper, re-run", description="Run the paper's experiments.")
+    commands = topic.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    listing = commands.add_parser("list", help="list the experiments, and what came out of them")
+    listing.set_defaults(command=_list)
+
+    running = commands.add_parser("run", help="run experiments; a run that was stopped goes on where it was")
+    running.add_argument("names", nargs="*", metavar="NAME", help="an experiment of the list")
+    running.add_argument("--all", action="store_true", help="all experiments that have the scale")
+    running.add_argument("--scale", choices=SCALES, default="lecture", help="(default: %(default)s)")
+    running.add_argument("--folder", default="results", help="where finished units are kept (default: %(default)s)")
+    running.add_argument("--jobs", type=int, metavar="N", help="processes (default: one for each core)")
+    running.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(default: %(default)s)")
+    running.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler whose workers compute the units")
+    running.add_argument("--record", action="store_true", help="make the results those that the package ships")
+    running.set_defaults(command=_run)
+
+    showing = commands.add_parser("show", help="show what the paper says, what came out here, and what it costs")
+    showing.add_argument("name", metavar="NAME", help="an experiment of the list")
+    showing.add_argument("--scale", choices=SCALES, help="of a run in the folder (default: what the package ships)")
+    showing.add_argument("--folder", default="results", help="where runs are kept (default: %(default)s)")
+    showing.add_argument("--figure", metavar="FILE", help="draw the figure into a file, such as figure.png")
+    showing.set_defaults(command=_show)
+
+    booking = commands.add_parser("ledger", help="print the ledger, or write its page")
+    booking.add_argument("--out", metavar="FILE", help="write the book's page, Markdown, here")
+    booking.set_defaults(command=_ledger)
+    return parser
+
+
+def _list(options: argparse.Namespace) -> int:
+    for name in experiments.names():
+        experiment = experiments.get(name)
+        state = experiments.recorded(name).verdict if is_recorded(name) else "not recorded"
+        print(f"{name:<28} {', '.join(experiment.scales):<30} {state:<16} {experiment.title}")
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    if bool(options.names) == options.all:
+        raise ValueError("give the names of experiments, or --all; `dropout-lessons experiments list` lists them")
+    chosen = [experiments.get(name) for name in options.names or experiments.names()]
+    if options.all:
+        chosen = [experiment for experiment in chosen if options.scale in experiment.scales]
+    for experiment in chosen:
+        experiment.config(options.scale)  # to hear of a scale that one does not have before the others run
+    if options.record and options.scale == "lecture":
+        raise ValueError("--record takes --scale workstation or paper: the lecture scale is too small to be reported")
+    jobs = options.jobs
+    if jobs is None:
+        jobs = 1 if options.device == "cuda" or options.scheduler else joblib.cpu_count()
+    failed = 0
+    for experiment in chosen:
+        options.running = experiment
+        try:
+            result = experiments.run(
+                experiment,
+                options.scale,
+                folder=options.folder,
+                jobs=jobs,
+                device=options.device,
+                scheduler=options.scheduler,
+            )
+        except experiments.UnitsFailed as error:
+            print(f"dropout-lessons: {error}", file=sys.stderr)
+            failed = 1
+            continue
+        _report(result)
+        kept = experiments.record(result) if options.record else Path(options.folder, experiment.name, options.scale)
+        print(f"  kept in {os.path.relpath(kept)}\n")
+    return failed
+
+
+def _show(options: argparse.Namespace) -> int:
+    experiment = experiments.get(options.name)
+    print(f"{experiment.title}\n{experiment.source}\n\n{experiment.claim}\n")
+    for number in experiment.reported:
+        print(f"  {number.what}: {number.value} ({number.where})")
+    result = None
+    if options.scale:
+        experiment.config(options.scale)
+        result = Store(options.folder, experiment, options.scale).result()
+    elif is_recorded(options.name):
+        result = experiments.recorded(options.name)
+    if result:
+        print()
+        _report(result)
+    elif options.figure:
+        experiments.recorded(options.name)  # says why there is none
+    if experiment.remark:
+        print(f"\n{experiment.remark}")
+    if experiment.not_run:
+        print(f"\n{experiment.not_run}")
+    print(f"\n{cost(experiment).to_string(index=False)}")
+    if result and options.figure:
+        try:
+            result.draw().savefig(options.figure, bbox_inches="tight")
+        except OSError as error:
+            raise ValueError(f"--figure {options.figure} cannot be written: {error.strerror or error}") from error
+    return 0
+
+
+def _ledger(options: argparse.Namespace) -> int:
+    if options.out:
+        write(Path(options.out), ledger_page())
+    else:
+        for (name, source), rows in ledger().groupby(["experiment", "source"], sort=False):
+            print(f"{name} ({source})")
+            for row in rows.to_dict("records"):
+                where = f", {row['scale']} scale, {row['data']}" if row["scale"] else ""
+                required = f"; agrees if {row['required']}" if row["required"] else ""
+                print(f"  {row['statement']}\n    paper: {row['paper'] or 'no number'}")
+                print(f"    here:  {row['ours']}{where}{required}\n    {row['verdict']}")
+            print(f"  {rows.note.iloc[0]}\n" if rows.note.iloc[0] else "")
+    return 0
+
+
+def _report(result: Result) -> None:
+    print(f"{result.experiment.name}, {result.scale}: {result.verdict}")
+    for finding in result.findings:
+        print(f"  {finding.statement}\n    {summary(finding)}")
+    print(f"  {result.provenance['seconds']:.0f} seconds of one core")
+
+
+def _kept(options: argparse.Namespace) -> str:
+    experiment: Experiment | None = getattr(options, "running", None)
+    if experiment is None:
+        return ""
+    folder = Path(options.folder, experiment.name, options.scale, "units")
+    return f"; {len(list(folder.glob('*.json')))} finished units of {experiment.name} are kept in {folder}"

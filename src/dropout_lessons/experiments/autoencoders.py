@@ -1,0 +1,66 @@
+"""The autoencoders of Figures 7 and 8: 256 ReLU units that learn to copy digits, with dropout and without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import torch
+
+from dropout_lessons import datasets
+from dropout_lessons.datasets import Dataset, Split
+from dropout_lessons.experiments.experiment import Unit
+from dropout_lessons.layers import Dropout
+from dropout_lessons.networks import MLP
+from dropout_lessons.training import Recipe, fit
+
+
+def autoencoder_units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+    """For each seed a plain network, one with dropout and, when that is done, a plain one stopped at the same error."""
+    shared = {name: config[name] for name in ("data", "train", "hidden", "keep_prob")}
+    work = config["train"] * config["recipe"]["epochs"] * config["hidden"]
+    for seed in range(config["seeds"]):
+        for arm in ("plain", "dropout"):
+            yield Unit({"arm": arm, **shared, "recipe": config["recipe"]}, seed, work)
+    if table.empty:
+        return
+    recipe = {**config["recipe"], "epochs": config["early_epochs"]}
+    work = 1.5 * config["train"] * config["early_epochs"] * config["hidden"]
+    for _, row in table[table.arm == "dropout"].iterrows():
+        target = float(row["validation_unexplained"])
+        yield Unit({"arm": "stopped early", **shared, "recipe": recipe, "target": target}, int(row["seed"]), work)
+
+
+def trained_autoencoder(unit: Unit, device: torch.device) -> tuple[Dataset, MLP, float]:
+    """The digits of a unit as copies of themselves, its network, and the variance it leaves unexplained on validation data.
+
+    Networks of a seed start with the same weights and see the same order of examples. As in the paper, what is kept is not
+    scaled in training, and activations are multiplied by keep_prob at test time. The network that is stopped early is
+    trained up to the epoch whose validation error is closest to the unit's target.
+    """
+    data = datasets.load(unit["data"], train=unit["train"], seed=unit.seed).to(device)
+    train_set, validation, test = (Split(split.x, split.x) for split in (data.train, data.validation, data.test))
+    copies = replace(data, train=train_set, validation=validation, test=test)
+    keep_prob = unit["keep_prob"] if unit["arm"] == "dropout" else 1.0
+    inputs = data.train.x.shape[1]
+
+    def train(epochs: int, evaluate_every: int) -> tuple[MLP, list[float]]:
+        network = MLP(
+            [inputs, unit["hidden"], inputs],
+            keep_prob=keep_prob,
+            dropout=lambda keep: Dropout(keep, scaling="standard"),
+            generator=torch.Generator().manual_seed(unit.seed),
+        ).to(device)
+        network.output.weight.data *= 0.1  # begins with an even image, not with noise
+        recipe = Recipe(**{**unit["recipe"], "epochs": epochs}, seed=unit.seed)
+        return network, fit(network, copies, recipe, evaluate_every=evaluate_every, progress=False).validation_error
+
+    epochs = unit["recipe"]["epochs"]
+    if unit["arm"] == "stopped early":
+        # The learning rate does not depend on the number of epochs, so that a shorter fit is the beginning of a longer one.
+        _, course = train(epochs, evaluate_every=1)
+        epochs = 1 + min(range(epochs), key=lambda epoch: abs(course[epoch] - unit["target"]))
+    network, (*_, end) = train(epochs, evaluate_every=epochs)
+    return copies, network, end

@@ -1,0 +1,1 @@
+"""The catalog: each file is an experiment, ``EXPERIMENT``, found by the file's name."""

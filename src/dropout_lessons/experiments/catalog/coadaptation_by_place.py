@@ -1,0 +1,169 @@
+"""The story of the notes: does dropout make units rely less on each other, and does it matter where it stands?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from dropout_lessons import datasets, figures
+from dropout_lessons.calibration import fit_temperature
+from dropout_lessons.claims import Evidence
+from dropout_lessons.coadaptation import interaction_share, keep_prob_for_damage, mean_damage
+from dropout_lessons.ensembles import fit_ensemble
+from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.tables import difference
+from dropout_lessons.networks import MLP, evaluating
+from dropout_lessons.training import Recipe, evaluate
+
+LAYERS = ["hidden1", "hidden2"]
+DAMAGE = 0.2  # nats
+
+
+def arms() -> dict[str, dict[str, Any]]:
+    """Keep probabilities of each arm: dropout in all places, in one of them, and in none."""
+    return {
+        "plain": {},
+        "dropout": {"input_keep_prob": 0.8, "keep_prob": 0.5},
+        "inputs only": {"input_keep_prob": 0.8},
+        "layer 1 only": {"keep_prob": [0.5, 1.0]},
+        "layer 2 only": {"keep_prob": [1.0, 0.5]},
+    }
+
+
+def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+    settings = {name: config[name] for name in ("data", "train", "sizes", "epochs", "examples")}
+    work = config["train"] * config["epochs"] * sum(a * b for a, b in pairwise(config["sizes"]))
+    for seed in range(config["seeds"]):
+        yield Unit(settings, seed, work)
+
+
+def compute(unit: Unit, device: torch.device) -> list[Row]:
+    data = datasets.load(unit["data"], train=unit["train"], seed=unit.seed).to(device)
+    networks = {
+        arm: MLP(unit["sizes"], generator=torch.Generator().manual_seed(unit.seed), **keep).to(device)
+        for arm, keep in arms().items()
+    }
+    recipe = Recipe(epochs=unit["epochs"], seed=unit.seed)
+    fit_ensemble(list(networks.values()), data, recipe, evaluate_every=recipe.epochs, progress=False)
+    # Labels of the examples are those of the test set; temperatures come from the validation set.
+    examples = datasets.Split(data.test.x[: unit["examples"]], data.test.y[: unit["examples"]])
+    rows = []
+    for arm, network in networks.items():
+        with evaluating(network), torch.no_grad():
+            temperature = fit_temperature(network(data.validation.x), data.validation.y)
+        error = evaluate(network, data.test).error
+        for layer in LAYERS:
+            rows.append(
+                {"arm": arm, "layer": layer, "test_error": error, **_measured(network, layer, examples, temperature)}
+            )
+    return rows
+
+
+def _measured(network: MLP, layer: str, examples: datasets.Split, temperature: float) -> Row:
+    """The interaction share where masks cost the same for every network, and what masks of one half cost."""
+
+    def settings() -> dict[str, Any]:  # the same masks for all measures and networks
+        return {"temperature": temperature, "generator": torch.Generator(examples.x.device).manual_seed(0)}
+
+    keep_prob = keep_prob_for_damage(network, layer, *examples, damage=DAMAGE, samples=64, **settings())
+    share = interaction_share(network, layer, *examples, keep_prob=keep_prob, progress=False, **settings())
+    half = mean_damage(network, layer, *examples, keep_prob=0.5, samples=64, **settings())
+    return {"keep_prob": keep_prob, "share": share.value, "damage_of_half": half.value}
+
+
+def judge(table: pd.DataFrame) -> list[Finding]:
+    def against_plain(column: str, arm: str, layer: str, unit: str = "") -> Evidence:
+        return difference(table[table.layer == layer], column, {"arm": arm}, {"arm": "plain"}, unit=unit)
+
+    return [
+        Finding(
+            "Dropout everywhere lowers the test error.",
+            "lower",
+            against_plain("test_error", "dropout", "hidden1", "percentage points"),
+            below=0,
+        ),
+        *(
+            Finding(
+                f"With dropout everywhere, the interaction share of {place} at equal damage is lower.",
+                "units rely less on each other",
+                against_plain("share", "dropout", layer),
+                below=0,
+            )
+            for layer, place in zip(LAYERS, ("the first hidden layer", "the second hidden layer"), strict=True)
+        ),
+        *(
+            Finding(
+                f"With dropout on {place} alone, the interaction share of that layer is lower.",
+                "units rely less on each other",
+                against_plain("share", arm, layer),
+                below=0,
+            )
+            for arm, layer, place in (
+                ("layer 1 only", "hidden1", "the first hidden layer"),
+                ("layer 2 only", "hidden2", "the second hidden layer"),
+            )
+        ),
+        Finding(
+            "Losing half of the second hidden layer costs a network trained with dropout less.",
+            "less sensitive",
+            against_plain("damage_of_half", "dropout", "hidden2", "nats"),
+            below=0,
+        ),
+    ]
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    effects = {
+        f"{arm}: {place}": difference(table[table.layer == layer], "share", {"arm": arm}, {"arm": "plain"})
+        for arm in arms()
+        if arm != "plain"
+        for layer, place in zip(LAYERS, ("layer 1", "layer 2"), strict=True)
+    }
+    return figures.interval_chart(effects, label="interaction share at equal damage, minus plain")
+
+
+EXPERIMENT = Experiment(
+    title="Co-adaptation, with dropout everywhere and in one place",
+    source="Srivastava et al. 2014, Section 1; the measure is this course's",
+    claim="Dropout keeps units from co-adapting: they rely less on the presence of others.",
+    reported=[Reported("how much units rely on each other", "no number; Figure 7 is a picture", "Sections 1 and 7.1")],
+    scales={
+        "lecture": {
+            "data": "mnist_10k",
+            "train": 1000,
+            "sizes": [784, 128, 128, 10],
+            "epochs": 60,
+            "examples": 20,
+            "seeds": 5,
+        },
+        "workstation": {
+            "data": "mnist_10k",
+            "train": 1000,
+            "sizes": [784, 256, 256, 10],
+            "epochs": 60,
+            "examples": 50,
+            "seeds": 10,
+        },
+        "paper": {
+            "data": "mnist",
+            "train": 50_000,
+            "sizes": [784, 1024, 1024, 10],
+            "epochs": 200,
+            "examples": 200,
+            "seeds": 10,
+        },
+    },
+    units=units,
+    compute=compute,
+    judge=judge,
+    draw=draw,
+    remark=(
+        "The paper says it and shows filters; it has no measure. Ours is the share of the variance over masks that no sum over "
+        "units explains, at masks that cost every network the same. Another measure may answer otherwise: chapter 6."
+    ),
+)

@@ -1,0 +1,144 @@
+"""Figure 10: the gain from dropout against the number of training examples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from dropout_lessons import figures
+from dropout_lessons.claims import Evidence, sampled
+from dropout_lessons.experiments.catalog.fig9a_keep_prob import TITLES
+from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.tuning import reported, train, tuned
+
+ARMS: dict[str, dict[str, float]] = {"plain": {}, "dropout": {"keep_prob": 0.5, "input_keep_prob": 0.8}}
+
+
+def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+    for data, hidden, sizes, seeds in config["nets"]:
+        for size in sizes:
+            # As many updates for few examples as for many would take; else a small set is also trained for a short time.
+            epochs = max(config["epochs"], round(config["least_updates"] / max(size / 100, 1)))
+            epochs = min(epochs, round(config["most_updates"] / (size / 100)))
+            for arm, keep_probs in ARMS.items():
+                settings = {
+                    "arm": arm,
+                    "data": data,
+                    "train": size,
+                    "width": hidden[0],
+                    "sizes": [784, *hidden, 10],
+                    "recipe": {**config["recipe"], "epochs": epochs},
+                }
+                yield from tuned(settings, [keep_probs], table, seeds=seeds)
+
+
+def compute(unit: Unit, device: torch.device) -> list[Row]:
+    return train(unit, device)
+
+
+def _errors(table: pd.DataFrame) -> pd.DataFrame:
+    """Test errors with a row for each net, data size and seed, and a column for each arm."""
+    return reported(table).pivot(index=["data", "width", "train", "seed"], columns="arm", values="test_error")
+
+
+def _gain(table: pd.DataFrame) -> pd.DataFrame:
+    """The share of the error that dropout takes away, of the widest net on MNIST: a row for each size, a column for each seed."""
+    errors = _errors(table[table["data"].isin(["mnist", "mnist_10k"])])
+    widest = errors.xs(errors.index.get_level_values("width").max(), level="width")
+    gain: pd.DataFrame = (1 - widest["dropout"] / widest["plain"]).droplevel("data").unstack("seed")
+    return gain
+
+
+def judge(table: pd.DataFrame) -> list[Finding]:
+    gain = _gain(table)
+    smallest, between, largest = gain.index.min(), 1000, gain.index.max()
+
+    def change(first: int, second: int) -> Evidence:
+        return sampled((gain.loc[first] - gain.loc[second]).dropna().to_numpy(), unit="percentage points")
+
+    few = [
+        Finding(
+            f"With {size:,} examples dropout takes away less than 5% of the error.",
+            "no gain",
+            sampled(gain.loc[size].dropna().to_numpy(), unit="%"),
+            below=0.05,
+        )
+        for size in (100, 500)
+    ]
+    return [
+        *few,
+        Finding(
+            f"The share of the error that dropout takes away is larger with {between:,} examples than with {smallest:,}.",
+            "the gain rises",
+            change(between, smallest),
+            above=0,
+        ),
+        Finding(
+            f"The share of the error that dropout takes away is smaller with {largest:,} examples than with {between:,}.",
+            "then it declines",
+            change(largest, between),
+            below=0,
+        ),
+    ]
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    errors = _errors(table)
+    panels, sizes = {}, {}
+    for (data, width), found in errors.groupby(["data", "width"], sort=False):
+        rows = found.droplevel(["data", "width"])
+        title = f"{TITLES[data].partition(',')[0]},\n{width} units a layer"
+        panels[title] = {arm: rows[arm].unstack("seed").to_numpy() for arm in ARMS}
+        sizes[title] = rows["plain"].unstack("seed").index.tolist()
+    return figures.sweep_panels(
+        panels, sizes, x_label="training examples (logarithmic)", y_label="test error (%)", logarithmic=True
+    )
+
+
+EXPERIMENT = Experiment(
+    title="Figure 10: the gain from dropout against the number of training examples",
+    source="Srivastava et al. 2014, Figure 10",
+    claim="Dropout does not help with very few examples; then its gain rises with their number, up to a point, and declines.",
+    reported=[
+        Reported("gain with 100 and 500 examples", "none", "Figure 10"),
+        Reported("gain with more examples", "rises, then declines", "Figure 10"),
+    ],
+    scales={
+        "lecture": {
+            "nets": [["mnist_10k", [128, 128], [100, 500, 1000, 2000], 5]],
+            "epochs": 40,
+            "least_updates": 200,
+            "most_updates": 400,
+            "recipe": {},
+        },
+        "workstation": {
+            "nets": [
+                ["mnist_10k", [256, 256], [100, 200, 500, 1000], 10],
+                ["mnist_10k", [256, 256], [2000, 5000], 5],
+                ["mnist_10k", [1024, 1024], [100, 500], 10],
+                ["mnist_10k", [1024, 1024], [1000, 5000], 5],
+                ["fashion_10k", [256, 256], [100, 500, 1000, 2000, 5000], 5],
+            ],
+            "epochs": 60,
+            "least_updates": 300,
+            "most_updates": 1200,
+            "recipe": {},
+        },
+        "paper": {
+            "nets": [["mnist", [1024, 1024, 2048], [100, 500, 1000, 5000, 10_000, 50_000], 5]],
+            "epochs": 200,
+            "least_updates": 10_000,
+            "most_updates": 200_000,
+            "recipe": {"momentum": 0.95, "learning_rate": 0.05, "max_norm": 3.0},
+        },
+    },
+    units=units,
+    compute=compute,
+    judge=judge,
+    draw=draw,
+    remark="",
+)

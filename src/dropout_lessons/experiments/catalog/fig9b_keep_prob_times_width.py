@@ -1,0 +1,147 @@
+"""Figure 9b: the keep probability is swept while the expected number of kept units is fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from dropout_lessons import figures
+from dropout_lessons.experiments.catalog.fig9a_keep_prob import KEEP_PROBS, MNIST, RECIPES
+from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.tables import difference
+from dropout_lessons.experiments.tuning import reported, train, tuned
+
+
+def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+    inputs, *kept, outputs = config["kept"]
+    designs = [("constant width", KEEP_PROBS[0], config["fixed"])]
+    for keep_prob in KEEP_PROBS:
+        widths = [round(units / keep_prob) for units in kept]
+        designs.append(("constant kept units", keep_prob, [inputs, *widths, outputs]))
+    for design, keep_prob, sizes in designs:
+        settings = {
+            **config["data"],
+            "design": design,
+            "keep_prob": keep_prob,
+            "width": sizes[1],
+            "sizes": sizes,
+            "recipe": config["recipe"],
+        }
+        yield from tuned(settings, config["candidates"], table, seeds=config["seeds"])
+
+
+def compute(unit: Unit, device: torch.device) -> list[Row]:
+    return train(unit, device)
+
+
+def judge(table: pd.DataFrame) -> list[Finding]:
+    table = reported(table)
+
+    def compared(first: Mapping[str, Any], second: Mapping[str, Any]) -> Any:
+        kept = {"design": "constant kept units"}
+        return difference(table, "test_error", {**kept, **first}, {**kept, **second}, unit="percentage points")
+
+    return [
+        Finding(
+            "At keep_prob 0.1 the test error is lower with the expected number of kept units held than at the fixed width.",
+            "1.7% against 2.7%",
+            compared({"keep_prob": 0.1}, {"keep_prob": 0.1, "design": "constant width"}),
+            below=0,
+        ),
+        Finding(
+            "At keep_prob 0.6 the test error is lower than at 0.1.",
+            "best near 0.6",
+            compared({"keep_prob": 0.6}, {"keep_prob": 0.1}),
+            below=0,
+        ),
+        Finding(
+            "At keep_prob 0.6 the test error is lower than without dropout.",
+            "best near 0.6",
+            compared({"keep_prob": 0.6}, {"keep_prob": 1.0}),
+            below=0,
+        ),
+    ]
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    shown = reported(table)
+    rows = shown[shown["design"] == "constant kept units"]
+    errors = {
+        kind: rows.pivot(index="keep_prob", columns="seed", values=f"{kind}_error").to_numpy() for kind in ("test", "train")
+    }
+    figure = figures.sweep_panels(
+        {"": {"dropout": errors["test"]}},
+        {"": KEEP_PROBS},
+        dashed={"": {"dropout": errors["train"]}},
+        x_label="keep_prob of the hidden units (times width: constant)",
+        y_label="test error (%)",
+    )
+    fixed = 100 * shown.loc[shown["design"] == "constant width", "test_error"]
+    (axis,) = figure.axes
+    axis.plot(KEEP_PROBS[0], fixed.mean(), "s", color=figures.COLORS["reference"])
+    axis.set_ylim(0, 1.1 * max(axis.get_ylim()[1], fixed.mean()))
+    axis.annotate(
+        "at the fixed width of Figure 9a",
+        (KEEP_PROBS[0], fixed.mean()),
+        xytext=(8, 0),
+        textcoords="offset points",
+        va="center",
+        color=figures.COLORS["reference"],
+    )
+    return figure
+
+
+EXPERIMENT = Experiment(
+    title="Figure 9b: error against keep_prob at a fixed expected number of kept units",
+    source="Srivastava et al. 2014, Figure 9b",
+    claim="With keep_prob times the number of units fixed, small keep probabilities do much better than at a fixed number of units.",
+    reported=[
+        Reported("test error at p = 0.1, p n fixed", "1.7%", "Figure 9b"),
+        Reported("test error at p = 0.1, n fixed", "2.7%", "Figure 9a"),
+        Reported("the best p", "near 0.6", "Figure 9b"),
+    ],
+    scales={
+        "lecture": {
+            "data": MNIST,
+            "kept": [784, 32, 32, 10],
+            "fixed": [784, 128, 128, 10],
+            "recipe": {"epochs": 50},
+            "candidates": RECIPES[2:],
+            "seeds": 5,
+        },
+        "workstation": {
+            "data": MNIST,
+            "kept": [784, 64, 64, 10],
+            "fixed": [784, 256, 256, 10],
+            "recipe": {"epochs": 60},
+            "candidates": RECIPES,
+            "seeds": 10,
+        },
+        "paper": {
+            "data": {"data": "mnist", "train": 50_000, "label_noise": 0.0},
+            "kept": [784, 256, 256, 512, 10],
+            "fixed": [784, 2048, 2048, 2048, 10],
+            "recipe": {"epochs": 200, "momentum": 0.95},
+            "candidates": [
+                {"learning_rate": 0.05, "max_norm": 3.0},
+                {"learning_rate": 0.02, "max_norm": 2.0},
+                {"learning_rate": 0.01, "max_norm": 1.0},
+            ],
+            "seeds": 5,
+        },
+    },
+    units=units,
+    compute=compute,
+    judge=judge,
+    draw=draw,
+    remark=(
+        "The product of keep_prob and width is a quarter of Figure 9a's width here, an eighth in the paper, so that the net for "
+        "keep_prob 0.1 is 2.5 times as wide as the fixed one. Each keep_prob has its own learning rate and max-norm radius, the "
+        "best of the same three on validation images. That matters: at the learning rate that suits keep_prob 0.5, and without "
+        "max-norm, the wide net with keep_prob 0.1 does not train at all, and width rescues nothing."
+    ),
+)

@@ -1,0 +1,210 @@
+"""How the best keep probability moves with the size of the data and of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from matplotlib.figure import Figure
+
+from dropout_lessons import datasets, figures
+from dropout_lessons.claims import Evidence, paired
+from dropout_lessons.datasets import Dataset, Split
+from dropout_lessons.ensembles import fit_ensemble
+from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.tables import difference
+from dropout_lessons.networks import MLP
+from dropout_lessons.training import Recipe, evaluate
+
+KEEP_PROBS = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+SHARED = 0.5  # the keep_prob at which a layer has as many units whether n is held or p*n
+
+
+def hidden_units(width: int, keep_prob: float, held: str) -> int:
+    """Units of a hidden layer: ``width`` at every keep_prob, or as many as leave ``width / 2`` on average."""
+    return width if held == "n" else round(SHARED * width / keep_prob)
+
+
+def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+    batch_size = Recipe().batch_size
+    for train in config["trains"]:
+        # As many steps, not as many epochs: otherwise few examples would also mean little training.
+        recipe = {"epochs": config["steps"] * batch_size // train}
+        for width in config["widths"]:
+            settings = {
+                "data": config["data"],
+                "pool": config["pool"],
+                "train": train,
+                "width": width,
+                "recipe": recipe,
+            }
+            inputs = (28 // config["pool"]) ** 2
+            weights = sum(
+                a * b
+                for held in ("n", "p*n")
+                for keep_prob in KEEP_PROBS
+                for a, b in pairwise([inputs, *[hidden_units(width, keep_prob, held)] * 2, 10])
+            )
+            for seed in range(config["seeds"]):
+                yield Unit(settings, seed, float(train * recipe["epochs"] * weights))
+
+
+def compute(unit: Unit, device: torch.device) -> list[Row]:
+    data = pooled(datasets.load(unit["data"], train=unit["train"], seed=unit.seed), unit["pool"]).to(device)
+    inputs = data.train.x.shape[1]
+    recipe = Recipe(**unit["recipe"], seed=unit.seed)
+    networks: dict[tuple[float, int], MLP] = {}
+    for held in ("n", "p*n"):
+        for keep_prob in KEEP_PROBS:
+            n = hidden_units(unit["width"], keep_prob, held)
+            if (keep_prob, n) not in networks:  # at SHARED the two are one network
+                start = torch.Generator().manual_seed(unit.seed)
+                network = MLP([inputs, n, n, data.n_classes], keep_prob=keep_prob, generator=start)
+                networks[keep_prob, n] = network.to(device)
+    fitted = fit_ensemble(list(networks.values()), data, recipe, evaluate_every=recipe.epochs, progress=False)
+    histories = dict(zip(networks, fitted, strict=True))
+    rows = []
+    for held in ("n", "p*n"):
+        for keep_prob in KEEP_PROBS:
+            key = keep_prob, hidden_units(unit["width"], keep_prob, held)
+            rows.append(
+                {
+                    "held": held,
+                    "keep_prob": keep_prob,
+                    "units": key[1],
+                    "train_error": histories[key].train_error[-1],
+                    "validation_error": histories[key].validation_error[-1],
+                    "test_error": evaluate(networks[key], data.test).error,
+                }
+            )
+    return rows
+
+
+def pooled(data: Dataset, side: int) -> Dataset:
+    """The data with each square of ``side`` by ``side`` pixels replaced by its mean."""
+    height, width = data.image_shape
+
+    def shrink(split: Split) -> Split:
+        return Split(F.avg_pool2d(split.x.view(-1, 1, height, width), side).flatten(1), split.y)
+
+    return replace(
+        data,
+        train=shrink(data.train),
+        validation=shrink(data.validation),
+        test=shrink(data.test),
+        image_shape=(height // side, width // side),
+    )
+
+
+def judge(table: pd.DataFrame) -> list[Finding]:
+    fixed = table[table.held == "n"]
+    widths, trains = sorted(fixed.width.unique()), sorted(fixed.train.unique())
+
+    def best(rows: pd.DataFrame, column: str) -> pd.Series[float]:
+        """For each seed, the keep_prob of the lowest test error, on average over the values of another column."""
+        lowest = rows.loc[rows.groupby(["seed", column]).test_error.idxmin()]
+        return lowest.groupby("seed").keep_prob.mean()
+
+    def moved(by: str, over: str, low: int, high: int) -> Evidence:
+        return paired(best(fixed[fixed[by] == high], over).to_numpy(), best(fixed[fixed[by] == low], over).to_numpy())
+
+    mean = table.groupby(["held", "keep_prob", "seed"])["test_error"].mean().reset_index()
+    widest = fixed[fixed.width == widths[-1]].groupby(["keep_prob", "seed"])["test_error"].mean().reset_index()
+    points = "percentage points"
+    return [
+        Finding(
+            f"With {widths[-1]} units in a layer the best keep_prob is lower than with {widths[0]}.",
+            "a smaller p requires a larger n",
+            moved("width", "train", widths[0], widths[-1]),
+            below=0,
+        ),
+        Finding(
+            f"With {trains[-1]:,} examples the best keep_prob is higher than with {trains[0]:,}.",
+            "",
+            moved("train", "width", trains[0], trains[-1]),
+            above=0,
+        ),
+        Finding(
+            f"At keep_prob {KEEP_PROBS[0]} the error is lower if p*n is held at its value for {SHARED} than if n is.",
+            "lower: from 2.7% to 1.7% at p = 0.1",
+            difference(
+                mean,
+                "test_error",
+                {"held": "p*n", "keep_prob": KEEP_PROBS[0]},
+                {"held": "n", "keep_prob": KEEP_PROBS[0]},
+                unit=points,
+            ),
+            below=0,
+        ),
+        Finding(
+            f"With {widths[-1]} units, keep_prob 0.5 makes fewer errors than no dropout.",
+            "fewer",
+            difference(widest, "test_error", {"keep_prob": 0.5}, {"keep_prob": 1.0}, unit=points),
+            below=0,
+        ),
+    ]
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    def errors(train: int, width: int) -> Any:
+        rows = table[(table.held == "n") & (table.train == train) & (table.width == width)]
+        return rows.pivot(index="keep_prob", columns="seed", values="test_error").to_numpy()
+
+    return figures.keep_prob_panels(
+        {
+            f"{train:,} examples": {f"{width} units": errors(train, width) for width in np.unique(table.width)}
+            for train in np.unique(table.train)
+        },
+        KEEP_PROBS,
+    )
+
+
+EXPERIMENT = Experiment(
+    title="The best keep_prob, as data and network grow",
+    source="Srivastava et al. 2014, Figures 9 and 10 and Appendix A.4",
+    claim="The best keep probability depends on the number of units: a smaller one needs more of them.",
+    reported=[
+        Reported("how p depends on n", "smaller p requires a larger n", "Appendix A.4"),
+        Reported("test error at p = 0.1, with n fixed and with p*n fixed", "2.7% and 1.7%", "Figure 9"),
+    ],
+    scales={
+        "lecture": {
+            "data": "mnist_10k",
+            "pool": 2,
+            "trains": [200, 1000],
+            "widths": [32, 64],
+            "steps": 600,
+            "seeds": 5,
+        },
+        "workstation": {
+            "data": "mnist_10k",
+            "pool": 2,
+            "trains": [200, 1000, 4000],
+            "widths": [64, 128, 256],
+            "steps": 600,
+            "seeds": 5,
+        },
+        "paper": {
+            "data": "mnist",
+            "pool": 1,
+            "trains": [1000, 10_000, 50_000],
+            "widths": [512, 1024, 2048],
+            "steps": 100_000,
+            "seeds": 5,
+        },
+    },
+    units=units,
+    compute=compute,
+    judge=judge,
+    draw=draw,
+    remark=(
+        "A study of this course around the paper's Figure 9: two hidden layers instead of three, digits shrunk to 14 by 14 "
+        "pixels, and a number of steps that is the same for all. The paper has no sweep of p over data sizes."
+    ),
+)

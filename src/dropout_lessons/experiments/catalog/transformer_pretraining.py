@@ -1,0 +1,221 @@
+"""A transformer reads as much text as it likes, or a little text again and again: with dropout, and without."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dropout_lessons import figures
+from dropout_lessons.claims import Evidence
+from dropout_lessons.datasets import MarkovSource
+from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.tables import difference
+from dropout_lessons.layers import Dropout
+from dropout_lessons.networks import SmallTransformer, evaluating
+
+TEXTS = ("single pass", "repeated")
+TUNING_SEEDS = (1000, 1001)
+
+
+def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+    network, steps, batch = config["network"], config["steps"], config["batch"]
+    weights = 12 * network["depth"] * network["width"] ** 2
+    work = steps * batch * network["context"] * weights
+    shared = {name: config[name] for name in ("network", "batch", "steps", "sequences", "checkpoints")}
+
+    def unit(stage: str, text: str, keep_prob: float, learning_rate: float, seed: int) -> Unit:
+        arm = {"stage": stage, "text": text, "keep_prob": keep_prob, "learning_rate": learning_rate}
+        return Unit({**arm, **shared}, seed, work)
+
+    arms = list(itertools.product(TEXTS, config["keep_probs"]))
+    candidates = config["learning_rates"]
+    tuning = [unit("tuning", *arm, rate, seed) for arm in arms for rate in candidates for seed in TUNING_SEEDS]
+    if len(candidates) > 1:
+        yield from tuning
+        if table.empty or (table.stage == "tuning").sum() < len(tuning):
+            return
+    for text, keep_prob in arms:
+        rate = candidates[0] if len(candidates) == 1 else best_learning_rate(table, text, keep_prob)
+        for seed in range(config["seeds"]):
+            yield unit("report", text, keep_prob, rate, seed)
+
+
+def best_learning_rate(table: pd.DataFrame, text: str, keep_prob: float) -> float:
+    """The one with the lowest validation loss, each network taken where that is lowest."""
+    runs = table[(table.stage == "tuning") & (table.text == text) & (table.keep_prob == keep_prob)]
+    return float(runs.groupby("learning_rate").validation_excess.mean().idxmin())
+
+
+def compute(unit: Unit, device: torch.device) -> list[Row]:
+    def generator(stream: int) -> torch.Generator:
+        return torch.Generator().manual_seed(10 * unit.seed + stream)
+
+    settings, steps, batch = unit["network"], unit["steps"], unit["batch"]
+    source = MarkovSource(settings["symbols"], concentration=settings["concentration"], seed=unit.seed)
+    length = settings["context"]
+    validation, test = (source.sample(250, length, generator=generator(stream)).to(device) for stream in (1, 2))
+    sequences = steps * batch if unit["text"] == "single pass" else unit["sequences"]
+    corpus = source.sample(sequences, length, generator=generator(3)).to(device)
+    passes, order = -(-steps * batch // sequences), generator(4)
+    batches = torch.cat([torch.randperm(sequences, generator=order) for _ in range(passes)]).to(device).split(batch)
+
+    network = SmallTransformer(
+        settings["symbols"],
+        settings["context"],
+        **{name: settings[name] for name in ("width", "depth", "heads")},
+        keep_prob=unit["keep_prob"],
+        generator=generator(5),
+    ).to(device)
+    masks = torch.Generator(device).manual_seed(unit.seed)
+    for layer in network.modules():
+        if isinstance(layer, Dropout):
+            layer.generator = masks
+    optimizer = torch.optim.Adam(network.parameters(), lr=unit["learning_rate"], fused=True)
+    # The learning rate rises over the first steps, and falls linearly to zero.
+    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, (step + 1) / 20) * (1 - step / steps))
+    rows: list[Row] = []
+    for step in range(1, steps + 1):
+        loss = next_symbol_loss(network, corpus[batches[step - 1]])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        rates.step()
+        if step * unit["checkpoints"] // steps > len(rows):
+            with evaluating(network), torch.no_grad():
+                row: Row = {"step": step, "validation_excess": source.excess_loss(network(validation), validation)}
+                if unit["stage"] == "report":
+                    row["test_excess"] = source.excess_loss(network(test), test)
+            rows.append(row)
+    return rows if unit["stage"] == "report" else [min(rows, key=lambda row: row["validation_excess"])]
+
+
+def next_symbol_loss(network: SmallTransformer, text: Tensor) -> Tensor:
+    """Cross-entropy of the third symbol and all that follow, in nats: what the two before a symbol decide."""
+    return F.cross_entropy(network(text)[:, 1:-1].flatten(0, 1), text[:, 2:].flatten())
+
+
+def final(table: pd.DataFrame) -> pd.DataFrame:
+    """Each reported network after its last step."""
+    reported = table[table.stage == "report"]
+    last: pd.DataFrame = reported[reported.step == reported.step.max()]
+    return last
+
+
+def early_stopped(table: pd.DataFrame) -> pd.DataFrame:
+    """Each reported network at the checkpoint where its validation loss is lowest."""
+    reported = table[table.stage == "report"]
+    lowest = reported.groupby(["text", "keep_prob", "seed"]).validation_excess.idxmin()
+    stopped: pd.DataFrame = reported.loc[lowest.tolist()]
+    return stopped
+
+
+def judge(table: pd.DataFrame) -> list[Finding]:
+    def against(rows: pd.DataFrame, text: str, keep_prob: float, control: float) -> Evidence:
+        rows = rows[rows.text == text]
+        return difference(rows, "test_excess", {"keep_prob": keep_prob}, {"keep_prob": control}, unit="nats")
+
+    last, stopped = final(table), early_stopped(table)
+    return [
+        Finding(
+            "In a single pass over fresh text, the loss is higher with keep_prob 0.9 than without dropout.",
+            "higher (Liu et al. 2025); PaLM is trained without dropout",
+            against(last, "single pass", 0.9, 1.0),
+            above=0,
+        ),
+        Finding(
+            "In a single pass, more dropout is worse: the loss is higher with keep_prob 0.8 than with 0.9.",
+            "best without dropout, of several rates (Liu et al. 2025)",
+            against(last, "single pass", 0.8, 0.9),
+            above=0,
+        ),
+        Finding(
+            "After as many steps on repeated text, the loss is lower with keep_prob 0.9 than without dropout.",
+            "dropout relieves what many epochs do (Xue et al. 2023)",
+            against(last, "repeated", 0.9, 1.0),
+            below=0,
+        ),
+        Finding(
+            "On repeated text it is lower also where every network is stopped at its lowest validation loss.",
+            "",
+            against(stopped, "repeated", 0.9, 1.0),
+            below=0,
+        ),
+    ]
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    reported = table[table.stage == "report"]
+
+    def curves(text: str, keep_prob: float) -> NDArray[np.float64]:
+        rows = reported[(reported.text == text) & (reported.keep_prob == keep_prob)]
+        return rows.pivot(index="step", columns="seed", values="test_excess").to_numpy(np.float64)
+
+    keep_probs = sorted(reported.keep_prob.unique().tolist())
+    panels = {
+        f"{name} text": {keep_prob: curves(text, keep_prob) for keep_prob in keep_probs}
+        for text, name in zip(TEXTS, ("fresh", "repeated"), strict=True)
+    }
+    return figures.excess_loss_curves(sorted(reported.step.unique().tolist()), panels)
+
+
+LANGUAGE = {"symbols": 8, "concentration": 0.3, "context": 16}
+EXPERIMENT = Experiment(
+    title="Pre-training a transformer: fresh text or repeated text",
+    source="Liu, Bauer and Manning 2025; Chowdhery et al. 2022 (PaLM); Xue et al. 2023",
+    claim="Where every batch is new, a transformer learns better without dropout; where text repeats, dropout helps.",
+    reported=[
+        Reported("dropout in single-epoch pre-training", "hurts, in BERT and Pythia 160M and 1.4B", "Liu et al. 2025"),
+        Reported("dropout rate in pre-training PaLM; in fine-tuning it", "none; 0.1", "Chowdhery et al. 2022"),
+        Reported("dropout where pre-training text is repeated", "remarkably effective", "Xue et al. 2023, abstract"),
+    ],
+    scales={
+        "lecture": {
+            "network": {**LANGUAGE, "width": 32, "depth": 2, "heads": 2},
+            "batch": 16,
+            "steps": 300,
+            "sequences": 200,
+            "checkpoints": 6,
+            "keep_probs": [0.8, 0.9, 1.0],
+            "learning_rates": [0.01],
+            "seeds": 5,
+        },
+        "workstation": {
+            "network": {**LANGUAGE, "width": 32, "depth": 2, "heads": 2},
+            "batch": 16,
+            "steps": 1000,
+            "sequences": 400,
+            "checkpoints": 10,
+            "keep_probs": [0.8, 0.9, 1.0],
+            "learning_rates": [0.003, 0.01, 0.03],
+            "seeds": 10,
+        },
+        "paper": {
+            "network": {"symbols": 32, "concentration": 0.1, "context": 128, "width": 384, "depth": 6, "heads": 6},
+            "batch": 32,
+            "steps": 10_000,
+            "sequences": 4000,
+            "checkpoints": 20,
+            "keep_probs": [0.8, 0.9, 1.0],
+            "learning_rates": [0.0003, 0.001, 0.003],
+            "seeds": 5,
+        },
+    },
+    units=units,
+    compute=compute,
+    judge=judge,
+    draw=draw,
+    remark=(
+        "The papers train on natural language with models thousands of times as large, and measure other tasks as well. "
+        "Here the text comes from a random source in which two symbols decide the next, so that fresh text never runs "
+        "out and the least possible loss is known. The scale called paper is one for a GPU, and not theirs either."
+    ),
+)

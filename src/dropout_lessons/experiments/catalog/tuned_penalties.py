@@ -1,0 +1,141 @@
+"""Dropout against penalties on the weights, max-norm and early stopping, each tuned with the same budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Any
+
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from dropout_lessons import figures
+from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.tables import difference, values
+from dropout_lessons.experiments.tuning import Candidate, reported, train, tuned
+
+COLORS = {
+    "plain": "plain",
+    "early stopping": "reference",
+    "L2": "L2",
+    "L1": "L1",
+    "max-norm": "max-norm",
+    "dropout": "dropout",
+    "dropout + max-norm": "dropout",
+}
+
+
+def grid(**choices: list[Any]) -> list[Candidate]:
+    """Every combination."""
+    return [dict(zip(choices, chosen, strict=True)) for chosen in product(*choices.values())]
+
+
+def arms(learning_rates: list[float], epochs: list[int], radii: list[float]) -> dict[str, list[Candidate]]:
+    """Eight candidates for each arm: two learning rates and four strengths, or eight learning rates where there is no strength."""
+    low, high = learning_rates
+    several = [low * (high / low) ** (i / 3) for i in range(-2, 6)]
+    keep_probs = [(0.3, 0.8), (0.5, 0.8), (0.5, 1.0), (0.7, 0.9)]
+    rates = {"learning_rate": learning_rates}
+    return {
+        "plain": grid(learning_rate=[float(f"{rate:.2g}") for rate in several]),
+        "early stopping": grid(**rates, epochs=epochs),
+        "L2": grid(**rates, weight_decay=[1e-4, 1e-3, 3e-3, 1e-2]),
+        "L1": grid(**rates, l1=[1e-5, 1e-4, 3e-4, 1e-3]),
+        "max-norm": grid(**rates, max_norm=radii),
+        "dropout": [
+            {**rate, "keep_prob": hidden, "input_keep_prob": inputs} for rate in grid(**rates) for hidden, inputs in keep_probs
+        ],
+        "dropout + max-norm": [
+            {**candidate, "keep_prob": 0.5, "input_keep_prob": 0.8} for candidate in grid(**rates, max_norm=radii)
+        ],
+    }
+
+
+def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+    for label_noise in config["label_noise"]:
+        for arm, candidates in config["arms"].items():
+            settings = {"arm": arm, "label_noise": label_noise}
+            settings |= {name: config[name] for name in ("data", "train", "sizes", "recipe")}
+            yield from tuned(settings, candidates, table, seeds=config["seeds"], tuning_seeds=config["tuning_seeds"])
+
+
+def compute(unit: Unit, device: torch.device) -> list[Row]:
+    return train(unit, device)
+
+
+def judge(table: pd.DataFrame) -> list[Finding]:
+    table = reported(table)
+    findings = []
+    for label_noise, name in ((0.0, "On clean labels"), (0.3, "With 30% random labels")):
+        rows = table[table["label_noise"] == label_noise]
+        unit = "percentage points"
+        for arm in [arm for arm in COLORS if not arm.startswith("dropout")]:
+            evidence = difference(rows, "test_error", {"arm": "dropout"}, {"arm": arm}, unit=unit)
+            findings.append(Finding(f"{name} dropout's test error is lower than that of {arm}.", "lower", evidence, below=0))
+        evidence = difference(rows, "test_error", {"arm": "dropout + max-norm"}, {"arm": "dropout"}, unit=unit)
+        findings.append(Finding(f"{name} max-norm lowers dropout's test error further.", "lower", evidence, below=0))
+        evidence = difference(rows, "test_nll", {"arm": "dropout"}, {"arm": "plain"}, unit="nats")
+        findings.append(Finding(f"{name} dropout's test loss is lower than that of plain.", "", evidence, below=0))
+    return findings
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    table = reported(table)
+    panels = {
+        f"test error, {name} (%)": {
+            arm: values(table, "test_error", arm=arm, label_noise=label_noise).tolist() for arm in COLORS
+        }
+        for label_noise, name in ((0.0, "clean"), (0.3, "30% noise"))
+    }
+    return figures.score_panels(panels, COLORS)
+
+
+EXPERIMENT = Experiment(
+    title="Dropout against tuned penalties and early stopping",
+    source="A study of this course, after Srivastava et al. 2014, Table 9",
+    claim="Dropout generalizes better than L2, L1 and max-norm; max-norm improves it further.",
+    reported=[
+        Reported("test error, L2", "1.62%", "Table 9"),
+        Reported("test error, max-norm", "1.35%", "Table 9"),
+        Reported("test error, dropout + L2", "1.25%", "Table 9"),
+        Reported("test error, dropout + max-norm", "1.05%", "Table 9"),
+    ],
+    scales={
+        "lecture": {
+            "data": "mnist_10k",
+            "train": 500,
+            "label_noise": [0.0, 0.3],
+            "sizes": [784, 64, 64, 10],
+            "recipe": {"epochs": 40},
+            "arms": {name: found[1::2] for name, found in arms([0.03, 0.1], [3, 6, 12, 24], [0.7, 1.0, 1.5, 2.0]).items()},
+            "tuning_seeds": 1,
+            "seeds": 5,
+        },
+        "workstation": {
+            "data": "mnist_10k",
+            "train": 1000,
+            "label_noise": [0.0, 0.3],
+            "sizes": [784, 256, 256, 10],
+            "recipe": {"epochs": 60},
+            "arms": arms([0.03, 0.1], [3, 6, 12, 24], [0.7, 1.0, 1.5, 2.0]),
+            "tuning_seeds": 2,
+            "seeds": 10,
+        },
+        "paper": {
+            "data": "mnist",
+            "train": 50_000,
+            "label_noise": [0.0, 0.3],
+            "sizes": [784, 1024, 1024, 2048, 10],
+            "recipe": {"epochs": 200, "momentum": 0.95},
+            "arms": arms([0.01, 0.05], [5, 10, 25, 50], [1.0, 2.0, 3.0, 4.0]),
+            "tuning_seeds": 1,
+            "seeds": 5,
+        },
+    },
+    units=units,
+    compute=compute,
+    judge=judge,
+    draw=draw,
+    remark="",
+)

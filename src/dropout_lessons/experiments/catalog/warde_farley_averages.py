@@ -1,0 +1,262 @@
+"""Warde-Farley et al. 2013: all subnetworks of small networks, averaged; and dropout's noise without its objective."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from dropout_lessons import datasets, figures
+from dropout_lessons.averaging import exact_average, weight_scaling
+from dropout_lessons.calibration import error, nll
+from dropout_lessons.claims import Evidence, paired
+from dropout_lessons.datasets import Split
+from dropout_lessons.ensembles import fit_ensemble
+from dropout_lessons.experiments.boosting import DropoutBoosting
+from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.tables import difference
+from dropout_lessons.experiments.tuning import FIRST_TUNING_SEED
+from dropout_lessons.networks import MLP
+from dropout_lessons.training import Recipe, evaluate, fit
+
+KEEP: Mapping[str, Any] = {"keep_prob": 0.5, "input_keep_prob": 0.8}
+ARMS = ("plain", "dropout boosting", "dropout")
+TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 2)
+
+
+def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+    small = config["averages"]
+    settings = {name: small[name] for name in ("data", "train", "test", "hidden", "recipe")}
+    # A subnetwork's normalizer, its reciprocal and its logarithm take about as long as 200 multiply-adds.
+    subnetworks = 200 * 2 ** sum(small["hidden"])
+    for task in small["tasks"]:
+        for seed in range(config["seeds"]):
+            yield Unit({"part": "averages", "task": task, **settings}, seed, small["test"] * subnetworks)
+
+    large = config["boosting"]
+    settings = {name: large[name] for name in ("data", "train", "sizes", "recipe")}
+    weights = sum(inputs * outputs for inputs, outputs in pairwise(large["sizes"]))
+    work = 3 * large["train"] * large["recipe"]["epochs"] * weights
+    for arm in ARMS:
+        tuning = {"part": "boosting", "arm": arm, "stage": "tuning", **settings}
+        for rate in large["learning_rates"]:
+            for seed in TUNING_SEEDS:
+                yield Unit({**tuning, "learning_rate": rate}, seed, work)
+        best = _best_rate(table, arm, len(large["learning_rates"]) * len(TUNING_SEEDS))
+        if best is not None:
+            for seed in range(config["seeds"]):
+                yield Unit({**tuning, "stage": "report", "learning_rate": best}, seed, work)
+
+
+def _best_rate(table: pd.DataFrame, arm: str, candidates: int) -> float | None:
+    """The learning rate with the lowest mean validation error, once all have been tried."""
+    if "stage" not in table:
+        return None
+    tried = table[(table.stage == "tuning") & (table.arm == arm)]
+    if len(tried) < candidates:
+        return None
+    return float(str(tried.groupby("learning_rate").validation_error.mean().idxmin()))
+
+
+def compute(unit: Unit, device: torch.device) -> list[Row]:
+    return _averages(unit, device) if unit["part"] == "averages" else _boosting(unit, device)
+
+
+def _averages(unit: Unit, device: torch.device) -> list[Row]:
+    train, test = _task(unit)
+    sizes = [train.x.shape[1], *unit["hidden"], 2]
+    network = MLP(sizes, keep_prob=0.5, generator=torch.Generator().manual_seed(unit.seed)).double().to(device)
+    recipe = Recipe(**unit["recipe"], seed=unit.seed)
+    fit(network, train, recipe, evaluate_every=recipe.epochs, progress=False)
+    x, y = test.x.to(device), test.y.to(device)
+    every = exact_average(network, x, progress=False)
+    assert every.member_log_probs is not None
+    geometric = every.member_log_probs.log_softmax(1)
+    answers = {
+        "arithmetic": every.log_probs,
+        "geometric": geometric,
+        "weight scaling": weight_scaling(network, x).log_probs,
+    }
+    return [
+        {
+            "arm": "dropout",
+            "rule": rule,
+            "members": every.members if rule != "weight scaling" else 1,
+            "test_error": error(log_probs.exp(), y),
+            "test_nll": nll(log_probs, y),
+            "kl_from_geometric": (geometric.exp() * (geometric - log_probs)).sum(1).mean().item(),
+        }
+        for rule, log_probs in answers.items()
+    ]
+
+
+def _task(unit: Unit) -> tuple[Split, Split]:
+    """Training and test examples of one task: two digits, or points inside and outside of the diamond |x| + |y| < 1."""
+    sizes = (unit["train"], unit["test"])
+    if unit["task"] == "diamond":
+        generator = torch.Generator().manual_seed(unit.seed)
+        points = [2 * torch.rand(n, 2, generator=generator, dtype=torch.float64) - 1 for n in sizes]
+        train, test = (Split(x, (x.abs().sum(1) < 1).long()) for x in points)
+        return train, test
+    pair = [int(digit) for digit in unit["task"].split(" or ")]
+    data = datasets.load(unit["data"], seed=unit.seed)
+
+    def only(split: Split, n: int) -> Split:
+        chosen = torch.isin(split.y, torch.tensor(pair)).nonzero()[:n, 0]
+        return Split(split.x[chosen].double(), (split.y[chosen] == pair[1]).long())
+
+    return only(data.train, sizes[0]), only(data.test, sizes[1])
+
+
+def _boosting(unit: Unit, device: torch.device) -> list[Row]:
+    data = datasets.load(unit["data"], train=unit["train"], seed=unit.seed).to(device)
+    keep: Mapping[str, Any] = {} if unit["arm"] == "plain" else KEEP
+    network = MLP(unit["sizes"], generator=torch.Generator().manual_seed(unit.seed), **keep).to(device)
+    recipe = Recipe(**unit["recipe"], learning_rate=unit["learning_rate"], seed=unit.seed)
+    trained = DropoutBoosting(network) if unit["arm"] == "dropout boosting" else network
+    (history,) = fit_ensemble([trained], data, recipe, evaluate_every=recipe.epochs, progress=False)
+    row: Row = {"train_error": history.train_error[-1], "validation_error": history.validation_error[-1]}
+    if unit["stage"] == "report":
+        score = evaluate(network, data.test)
+        row |= {"test_error": score.error, "test_nll": score.loss}
+    return [row]
+
+
+def _mean_over_tasks(table: pd.DataFrame, column: str, rule: str) -> pd.Series:
+    rows = table[(table.part == "averages") & (table["rule"] == rule)]
+    return rows.groupby("seed")[column].mean()
+
+
+def judge(table: pd.DataFrame) -> list[Finding]:
+    def compared(rule: str, control: str, column: str = "test_error", unit: str = "percentage points") -> Evidence:
+        first, second = (_mean_over_tasks(table, column, name) for name in (rule, control))
+        return paired(first.to_numpy(), second.to_numpy(), unit=unit)
+
+    def arms(arm: str, control: str) -> Evidence:
+        rows = table[(table.part == "boosting") & (table.stage == "report")]
+        return difference(rows, "test_error", {"arm": arm}, {"arm": control}, unit="percentage points")
+
+    return [
+        Finding(
+            "The geometric and the arithmetic mean of all subnetworks make as many errors, within a point.",
+            "no systematic difference",
+            compared("geometric", "arithmetic"),
+            within=(-0.01, 0.01),
+        ),
+        Finding(
+            "Weight scaling makes as many errors as the geometric mean of all subnetworks, within half a point.",
+            "nearly the same",
+            compared("weight scaling", "geometric"),
+            within=(-0.005, 0.005),
+        ),
+        Finding(
+            "Weight scaling is closer to the geometric mean than the arithmetic mean is, in KL divergence.",
+            "an approximation of the geometric mean",
+            compared("weight scaling", "arithmetic", "kl_from_geometric", "nats"),
+            below=0,
+        ),
+        Finding(
+            "Dropout boosting makes more errors than dropout.",
+            "more",
+            arms("dropout boosting", "dropout"),
+            above=0,
+        ),
+        Finding(
+            "Dropout boosting makes as many errors as no dropout, within half a point.",
+            "almost no regularization",
+            arms("dropout boosting", "plain"),
+            within=(-0.005, 0.005),
+        ),
+    ]
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    rows = table[table.part == "averages"]
+    losses = rows.groupby(["rule", "task"]).test_nll.mean()
+    return figures.agreement(
+        losses["geometric"].tolist(),
+        {"arithmetic mean": losses["arithmetic"].tolist(), "weight scaling": losses["weight scaling"].tolist()},
+        label="geometric mean, exact (nats)",
+        axis="test loss (nats)",
+    )
+
+
+RECIPE = {"epochs": 60}
+EXPERIMENT = Experiment(
+    title="All subnetworks of small networks, and dropout's noise without its objective",
+    source="Warde-Farley et al. 2013",
+    claim="The geometric and the arithmetic mean of all subnetworks are about as good, and weight scaling is close to the "
+    "geometric one. Masks without the objective that each subnetwork be right by itself, dropout boosting, hardly regularize.",
+    reported=[
+        Reported("geometric against arithmetic mean of 2^20 subnetworks", "no systematic difference", "Section 4"),
+        Reported("weight scaling against the exhaustive geometric mean", "nearly the same error", "Section 4"),
+        Reported("dropout boosting", "almost no regularization", "Section 6"),
+    ],
+    scales={
+        "lecture": {
+            "averages": {
+                "data": "mnist_10k",
+                "tasks": ["3 or 5", "4 or 9", "diamond"],
+                "train": 500,
+                "test": 100,
+                "hidden": [8, 8],
+                "recipe": RECIPE,
+            },
+            "boosting": {
+                "data": "mnist_10k",
+                "train": 500,
+                "sizes": [784, 64, 64, 10],
+                "recipe": {"epochs": 30},
+                "learning_rates": [0.05, 0.2],
+            },
+            "seeds": 5,
+        },
+        "workstation": {
+            "averages": {
+                "data": "mnist_10k",
+                "tasks": ["1 or 7", "3 or 5", "3 or 8", "4 or 9", "5 or 6", "7 or 9", "diamond"],
+                "train": 1000,
+                "test": 200,
+                "hidden": [10, 10],
+                "recipe": RECIPE,
+            },
+            "boosting": {
+                "data": "mnist_10k",
+                "train": 1000,
+                "sizes": [784, 256, 256, 10],
+                "recipe": RECIPE,
+                "learning_rates": [0.03, 0.1, 0.3],
+            },
+            "seeds": 10,
+        },
+        "paper": {
+            "averages": {
+                "data": "mnist",
+                "tasks": ["1 or 7", "3 or 5", "3 or 8", "4 or 9", "5 or 6", "7 or 9", "diamond"],
+                "train": 10_000,
+                "test": 1500,
+                "hidden": [10, 10],
+                "recipe": RECIPE,
+            },
+            "boosting": {
+                "data": "mnist",
+                "train": 50_000,
+                "sizes": [784, 1200, 1200, 10],
+                "recipe": {"epochs": 200, "momentum": 0.95, "max_norm": 2.0},
+                "learning_rates": [0.01, 0.03, 0.1, 0.3],
+            },
+            "seeds": 5,
+        },
+    },
+    units=units,
+    compute=compute,
+    judge=judge,
+    draw=draw,
+    remark="The paper tunes each of its small networks; here they share one recipe, since it is averages of one network that are "
+    "compared. The tasks are fewer and are this course's choice, but for the diamond. Two outputs with a softmax stand for the "
+    "paper's sigmoid, which changes nothing. For boosting, each arm's learning rate is chosen on validation data.",
+)

@@ -1,0 +1,192 @@
+"""Where dropout hurts: clean data of which there is much, narrow layers, short training, regression."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from dropout_lessons import datasets, figures
+from dropout_lessons.calibration import ece
+from dropout_lessons.claims import Evidence
+from dropout_lessons.datasets import Dataset, Split
+from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.tables import difference
+from dropout_lessons.experiments.tuning import fit_candidates, reported, rows_of, tuned
+from dropout_lessons.networks import evaluating
+
+# The paper's dropout, and half of it.
+ARMS = {
+    "plain": {"input_keep_prob": 1.0, "keep_prob": 1.0},
+    "half the dropout": {"input_keep_prob": 0.9, "keep_prob": 0.75},
+    "dropout": {"input_keep_prob": 0.8, "keep_prob": 0.5},
+}
+
+
+def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+    for case in config["cases"]:
+        for arm, keep_probs in ARMS.items():
+            settings = {
+                **{name: case[name] for name in ("case", "data", "train", "target", "sizes", "recipe")},
+                "arm": arm,
+                **keep_probs,
+            }
+            yield from tuned(settings, case["candidates"], table, seeds=case["seeds"])
+
+
+def lower_half_from_upper(data: Dataset) -> Dataset:
+    """Turn images of digits into a regression: predict the pixels of the lower half from those of the upper one."""
+    height, width = data.image_shape
+    above = height // 2 * width
+    parts = (Split(part.x[:, :above], part.x[:, above:]) for part in (data.train, data.validation, data.test))
+    train, validation, test = parts
+    return replace(data, train=train, validation=validation, test=test, image_shape=(height // 2, width))
+
+
+def compute(unit: Unit, device: torch.device) -> list[Row]:
+    data = datasets.load(unit["data"], train=unit["train"], seed=unit.seed)
+    if unit["target"] == "lower half":
+        data = lower_half_from_upper(data)
+    data, networks, histories = fit_candidates(unit, device, data=data)
+    rows = rows_of(unit, data, networks, histories)
+    if unit["stage"] == "report" and unit["target"] == "label":
+        for row, network in zip(rows, networks, strict=True):
+            with evaluating(network), torch.no_grad():
+                row["test_ece"] = ece(network(data.test.x).softmax(1), data.test.y)
+    return rows
+
+
+def compared(table: pd.DataFrame, case: str, column: str, arm: str = "dropout") -> Evidence:
+    rows = reported(table)
+    unit = "nats" if column == "test_nll" else "percentage points"
+    return difference(rows[rows["case"] == case], column, {"arm": arm}, {"arm": "plain"}, unit=unit)
+
+
+def judge(table: pd.DataFrame) -> list[Finding]:
+    findings = []
+    for case in table["case"].unique():
+        target = table.loc[table["case"] == case, "target"].iloc[0]
+        what = "the test error" if target == "label" else "the share of the variance that is left unexplained"
+        findings.append(
+            Finding(
+                f"{TITLES[case]}: dropout raises {what}.", PAPER[case], compared(table, case, "test_error"), above=0
+            )
+        )
+        if case == "Fashion, 1,000":
+            findings += [
+                Finding(
+                    f"{TITLES[case]}: dropout lowers the test NLL all the same.",
+                    "",
+                    compared(table, case, "test_nll"),
+                    below=0,
+                ),
+                Finding(
+                    f"{TITLES[case]}: dropout lowers the calibration error, too.",
+                    "",
+                    compared(table, case, "test_ece"),
+                    below=0,
+                ),
+            ]
+    return findings
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    panels: dict[str, dict[str, Evidence]] = {"test error": {}, "test loss": {}}
+    colors = {}
+    for case in table["case"].unique():
+        for arm, row in (("dropout", case), ("half the dropout", f"{case}: half")):
+            colors[row] = "dropout" if arm == "dropout" else "reference"
+            panels["test error"][row] = compared(table, case, "test_error", arm)
+            if (table.loc[table["case"] == case, "target"] == "label").all():
+                panels["test loss"][row] = compared(table, case, "test_nll", arm)
+    labels = {"test error": "minus no dropout\n(points)", "test loss": "minus no dropout\n(nats)"}
+    return figures.interval_panels(panels, labels=labels, scales={"test error": 100.0}, colors=colors)
+
+
+_RATES = [{"learning_rate": rate} for rate in (0.1, 0.03)]
+_ADAM_RATES = [{"learning_rate": rate} for rate in (0.003, 0.001)]
+_WIDE = [784, 256, 256, 10]
+
+
+def _case(case: str, data: str, train: int, sizes: list[int], epochs: int, **others: Any) -> dict[str, Any]:
+    shared = {"case": case, "data": data, "train": train, "target": "label", "sizes": sizes, "seeds": 10}
+    return {**shared, "recipe": {"epochs": epochs}, "candidates": _RATES, **others}
+
+
+_REGRESSION = {"target": "lower half", "recipe": {"epochs": 40, "optimizer": "adam"}, "candidates": _ADAM_RATES}
+_NARROW, _SHORT, _HALF = "16 units a layer", "5 epochs", "regression"
+TITLES = {
+    "Fashion, 1,000": "Fashion-MNIST, 1,000 images",
+    "Fashion, 5,000": "Fashion-MNIST, 5,000 images",
+    "Fashion, 50,000": "Fashion-MNIST, 50,000 images",
+    _NARROW: "MNIST, two layers of 16 units",
+    _SHORT: "MNIST, a few epochs",
+    _HALF: "MNIST, the lower half of a digit from the upper one",
+}
+PAPER = {
+    "Fashion, 1,000": "",
+    "Fashion, 5,000": "gain declines for large data (Figure 10)",
+    "Fashion, 50,000": "gain declines for large data (Figure 10)",
+    _NARROW: "n / p units where n were best without (Appendix A.1)",
+    _SHORT: "takes 2-3 times as long (Section 10)",
+    _HALF: "",
+}
+
+EXPERIMENT = Experiment(
+    title="Where dropout hurts",
+    source="This course; Srivastava et al. 2014, Section 10, Figure 10 and Appendix A, for what to expect",
+    claim="Where a network does not overfit in its decisions, is too narrow or is trained too briefly, dropout costs accuracy.",
+    reported=[
+        Reported("time that training takes with dropout", "2-3 times as long", "Section 10"),
+        Reported("units of a layer with dropout where n were best without", "n / p", "Appendix A.1"),
+    ],
+    scales={
+        "lecture": {
+            "cases": [
+                _case(
+                    "Fashion, 1,000",
+                    "fashion_10k",
+                    1000,
+                    [784, 128, 128, 10],
+                    30,
+                    seeds=5,
+                    candidates=_RATES[:1],
+                ),
+                _case(_NARROW, "mnist_10k", 2000, [784, 16, 16, 10], 15, seeds=5, candidates=_RATES[:1]),
+                _case(_SHORT, "mnist_10k", 1000, [784, 128, 128, 10], 5, seeds=5, candidates=_RATES[:1]),
+            ]
+        },
+        "workstation": {
+            "cases": [
+                _case("Fashion, 1,000", "fashion_10k", 1000, _WIDE, 40),
+                _case("Fashion, 5,000", "fashion_10k", 5000, _WIDE, 20),
+                _case("Fashion, 50,000", "fashion_mnist", 50_000, _WIDE, 6, seeds=5),
+                _case(_NARROW, "mnist_10k", 5000, [784, 16, 16, 10], 20),
+                _case(_SHORT, "mnist_10k", 1000, _WIDE, 5),
+                _case(_HALF, "mnist_10k", 1000, [392, 128, 128, 392], 40, **_REGRESSION),
+            ]
+        },
+        "paper": {
+            "cases": [
+                _case("Fashion, 50,000", "fashion_mnist", 50_000, [784, 1024, 1024, 1024, 10], 100, seeds=5),
+                _case(_NARROW, "mnist", 50_000, [784, 16, 16, 10], 50),
+                _case(_SHORT, "mnist", 50_000, [784, 1024, 1024, 1024, 10], 2, seeds=5),
+                _case(_HALF, "mnist", 50_000, [392, 1024, 1024, 392], 40, **_REGRESSION),
+            ]
+        },
+    },
+    units=units,
+    compute=compute,
+    judge=judge,
+    draw=draw,
+    remark=(
+        "The paper shows where dropout helps; these cases are this course's, and a statement holds if dropout costs accuracy. "
+        "Each arm has the better of two learning rates on validation images. Dropout means the paper's, 0.8 and 0.5; tuned "
+        "over keep probabilities its error would come close to that of no dropout, of which it would then be little. The case "
+        "of 50,000 images is the full Fashion-MNIST; the others are embedded in the package."
+    ),
+)

@@ -1,0 +1,144 @@
+"""Convolutional networks that experiments share: dropout on images, on feature maps, on hidden units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from dropout_lessons import datasets, figures
+from dropout_lessons.claims import Evidence
+from dropout_lessons.datasets import Dataset, Split
+from dropout_lessons.experiments.experiment import Row, Unit
+from dropout_lessons.experiments.tables import difference
+from dropout_lessons.experiments.tuning import OF_NETWORK, recipe_of, reported, rows_of, tuned
+from dropout_lessons.layers import DropBlock, Dropout, SpatialDropout
+from dropout_lessons.networks import ConvNet
+from dropout_lessons.training import fit
+
+#: What is dropped of a feature map, by name.
+MASKS: dict[str, Callable[[float], nn.Module]] = {
+    "entries": Dropout,
+    "channels": SpatialDropout,
+    "blocks": lambda keep_prob: DropBlock(keep_prob, block_size=3),
+}
+
+
+def shrunk(data: Dataset) -> Dataset:
+    """The same images at half the height and width, each pixel the mean of four.
+
+    Example:
+        >>> shrunk(datasets.load("mnist_10k", train=10))
+        Dataset('mnist_10k': 10 training, 1000 validation, 4000 test; 14 x 14 pixels, 10 classes)
+    """
+    *channels, height, width = data.image_shape
+
+    def halved(split: Split) -> Split:
+        return split._replace(x=F.avg_pool2d(split.x.view(len(split.x), -1, height, width), 2).flatten(1))
+
+    return replace(
+        data,
+        train=halved(data.train),
+        validation=halved(data.validation),
+        test=halved(data.test),
+        image_shape=(*channels, height // 2, width // 2),
+    )
+
+
+def build(unit: Unit, candidate: Mapping[str, Any], image_shape: tuple[int, ...], n_classes: int) -> ConvNet:
+    """The untrained network of a unit's candidate; with the seed, all have the same initial weights."""
+    chosen = {**unit.settings, **candidate}
+    return ConvNet(
+        image_shape,
+        n_classes,
+        channels=unit["channels"],
+        hidden=unit["hidden"],
+        **{name: chosen[name] for name in OF_NETWORK if name in chosen},
+        conv_dropout=MASKS[chosen.get("masks", "entries")],
+        generator=torch.Generator().manual_seed(unit.seed),
+    )
+
+
+def train_conv_nets(unit: Unit, device: torch.device) -> list[Row]:
+    """Train a unit's candidates, one after the other: rows as those of ``tuning.train``.
+
+    The unit has the settings ``data``, ``train``, ``channels``, ``hidden``, ``recipe``, ``stage`` and ``candidates``; perhaps
+    ``shrink`` for smaller images, ``standardize``, ``masks``, and keep probabilities by the names that ``ConvNet`` gives them.
+    """
+    data = datasets.load(
+        unit["data"], train=unit["train"], seed=unit.seed, standardize=unit.settings.get("standardize", False)
+    ).to(device)
+    if unit.settings.get("shrink", False):
+        data = shrunk(data)
+    networks, histories = [], []
+    for candidate in unit["candidates"]:
+        network = build(unit, candidate, data.image_shape, data.n_classes).to(device)
+        recipe = recipe_of(unit.settings, candidate, unit.seed)
+        histories.append(fit(network, data, recipe, evaluate_every=recipe.epochs, progress=False))
+        networks.append(network)
+    return rows_of(unit, data, networks, histories)
+
+
+def multiplications(image_shape: tuple[int, ...], settings: Mapping[str, Any]) -> float:
+    """How many a forward pass of one example takes.
+
+    Example:
+        >>> multiplications((14, 14), {"channels": [], "hidden": [100]})  # 196 x 100, and 100 x 10 of the output
+        20600.0
+    """
+    network = ConvNet(image_shape, channels=settings["channels"], hidden=settings["hidden"])
+    total = 0.0
+
+    def count(module: nn.Module, inputs: Any, output: Tensor) -> None:
+        nonlocal total
+        assert isinstance(module, (nn.Conv2d, nn.Linear))
+        total += module.weight.numel() * math.prod(output.shape[2:])  # each kernel once for every pixel
+
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            module.register_forward_hook(count)
+    network(torch.zeros(1, math.prod(image_shape)))
+    return total
+
+
+#: The paper's network for color images of 32 x 32 pixels, and how it is trained here.
+PAPER_NET: dict[str, Any] = {
+    "standardize": True,
+    "channels": [96, 128, 256],
+    "hidden": [2048, 2048],
+    "recipe": {"epochs": 100, "momentum": 0.95, "max_norm": 4.0},
+    "candidates": [{"learning_rate": 0.01}, {"learning_rate": 0.003}],
+    "seeds": 5,
+}
+_PAPER_ARMS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "hidden units": {"keep_prob": [0.5, 0.5]},
+    "everywhere": {"input_keep_prob": 0.9, "conv_keep_prob": [0.75, 0.75, 0.5], "keep_prob": [0.5, 0.5]},
+}
+
+
+def placement_units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+    """Units of Tables 3 and 4: dropout in no layer, on the hidden units, and in all layers."""
+    shared = {name: config[name] for name in ("data", "train", "standardize", "channels", "hidden", "recipe")}
+    weights = multiplications((3, 32, 32), config)
+    for arm, keep_probs in _PAPER_ARMS.items():
+        settings = {"arm": arm, **keep_probs, **shared}
+        yield from tuned(settings, config["candidates"], table, seeds=config["seeds"], weights=weights)
+
+
+def placement_errors(table: pd.DataFrame, treatment: str, control: str) -> Evidence:
+    """Paired difference in test error between two arms of Tables 3 and 4."""
+    return difference(reported(table), "test_error", {"arm": treatment}, {"arm": control}, unit="percentage points")
+
+
+def draw_placements(table: pd.DataFrame) -> Figure:
+    """Test errors of Tables 3 and 4, less that without dropout."""
+    effects = {arm: placement_errors(table, arm, "plain") for arm in _PAPER_ARMS if arm != "plain"}
+    return figures.interval_chart(effects, label="test error, minus plain (points)", scale=100.0)

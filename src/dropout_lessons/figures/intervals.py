@@ -1,0 +1,99 @@
+"""Figures of effects: each with its 95% interval, one under the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dropout_lessons.claims import Evidence
+from dropout_lessons.figures.style import COLORS, styled
+
+
+@styled
+def interval_chart(
+    effects: Mapping[str, Evidence], *, label: str, colors: Mapping[str, str] | None = None, scale: float = 1.0
+) -> Figure:
+    """Draw effects with their 95% intervals, one under the other, and a line at zero.
+
+    Args:
+        effects: What is compared, and its evidence.
+        label: What the effect is, with its unit.
+        colors: For a row, the key of ``COLORS`` it is drawn in; ``"dropout"`` where none is given.
+        scale: Factor from the values to the label's unit; 100 for fractions shown in percentage points.
+
+    Raises:
+        ValueError: If there is nothing to draw.
+
+    Example:
+        >>> from dropout_lessons.claims import paired
+        >>> effect = paired([0.08, 0.07, 0.09, 0.08, 0.08], [0.1] * 5, unit="percentage points")
+        >>> figure = interval_chart({"dropout": effect}, label="test error, minus plain (points)", scale=100)
+    """
+    if not effects:
+        raise ValueError("effects must have at least one row, got none")
+    figure, axis = plt.subplots(figsize=(5.6, 0.36 * len(effects) + 0.9))
+    _draw_effects(axis, effects, label=label, colors=colors or {}, scale=scale)
+    return figure
+
+
+@styled
+def interval_panels(
+    panels: Mapping[str, Mapping[str, Evidence]],
+    *,
+    labels: Mapping[str, str],
+    scales: Mapping[str, float] | None = None,
+    colors: Mapping[str, str] | None = None,
+) -> Figure:
+    """Draw effects with their 95% intervals in panels side by side, the same rows in each.
+
+    Args:
+        panels: For each panel, by its title, what is compared and its evidence. A row that a panel lacks stays empty there.
+        labels: For each panel, what the effect is, with its unit.
+        scales: For a panel, the factor from the values to the label's unit; 1 where none is given.
+        colors: For a row, the key of ``COLORS`` it is drawn in; ``"dropout"`` where none is given.
+
+    Raises:
+        ValueError: If there is nothing to draw.
+
+    Example:
+        >>> from dropout_lessons.claims import sampled
+        >>> effects = {"dropout": sampled([0.1, 0.2, 0.1, 0.3, 0.2])}
+        >>> figure = interval_panels({"loss": effects}, labels={"loss": "loss, minus plain (nats)"})
+    """
+    if not any(panels.values()):
+        raise ValueError("panels must have at least one effect, got none")
+    rows = list(dict.fromkeys(name for effects in panels.values() for name in effects))
+    figure, axes = plt.subplots(1, len(panels), squeeze=False, figsize=(5.8, 0.36 * len(rows) + 1.2))
+    for axis, (title, effects) in zip(axes[0], panels.items(), strict=True):
+        _draw_effects(
+            axis, effects, rows=rows, label=labels[title], colors=colors or {}, scale=(scales or {}).get(title, 1.0)
+        )
+        axis.set_title(title)
+        if axis is not axes[0, 0]:
+            axis.set_yticklabels([])
+    return figure
+
+
+def _draw_effects(
+    axis: Axes,
+    effects: Mapping[str, Evidence],
+    *,
+    label: str,
+    colors: Mapping[str, str],
+    scale: float,
+    rows: Sequence[str] | None = None,
+) -> None:
+    rows = list(effects) if rows is None else rows
+    axis.axvline(0, color=COLORS["reference"], linewidth=1)
+    for name, evidence in effects.items():
+        color, row = COLORS[colors.get(name, "dropout")], rows.index(name)
+        axis.plot([scale * end for end in evidence.interval], [row, row], color=color, solid_capstyle="butt")
+        axis.plot([scale * evidence.effect], [row], "o", color=color, markersize=5)
+    axis.set_yticks(range(len(rows)), list(rows))
+    axis.set_ylim(len(rows) - 0.5, -0.5)
+    axis.tick_params(axis="y", length=0)
+    axis.spines["left"].set_visible(False)
+    axis.set_xlabel(label)

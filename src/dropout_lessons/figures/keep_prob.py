@@ -1,0 +1,133 @@
+"""Figures of keep probabilities: where the best one lies, and how well a validation set can find it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from dropout_lessons.claims import sampled
+from dropout_lessons.figures.style import COLORS, styled
+
+_MARKERS = ("o", "s", "^", "D", "v")
+_DASHES = ("--", ":", "-.")
+
+
+@styled
+def keep_prob_panels(
+    errors: Mapping[str, Mapping[str, ArrayLike]],
+    keep_probs: Sequence[float],
+    *,
+    y_label: str = "test error (%)",
+    cut: float = 2.5,
+) -> Figure:
+    """Draw error against keep_prob, a panel for each data set and a line for each network, with 95% intervals over seeds.
+
+    A panel ends at ``cut`` times the lowest error of its last line. Higher ones of that line are written at the top, in
+    percent: at a keep_prob that is far too small they may be ten times as high, and would leave no room to see the rest.
+
+    Args:
+        errors: For each panel, by its title, and each line, by its label, fractions of shape (keep_probs, seeds); at least
+            five seeds.
+        keep_probs: The points of the horizontal axis.
+        y_label: What was measured, in percent.
+        cut: Where a panel ends, as a multiple of the lowest mean of its last line.
+
+    Raises:
+        ValueError: If there is no panel, or a table does not have a row for each keep_prob.
+
+    Example:
+        >>> wide = 0.1 + 0.01 * np.random.default_rng(0).random((3, 5))
+        >>> figure = keep_prob_panels({"1,000 examples": {"256 units": wide}}, [0.2, 0.5, 0.8])
+    """
+    if not errors:
+        raise ValueError("errors must have at least one panel, got none")
+    figure, axes = plt.subplots(1, len(errors), figsize=(1.6 + 2.3 * len(errors), 3.5), squeeze=False)
+    for axis, (title, lines) in zip(axes[0], errors.items(), strict=True):
+        tables = {label: 100 * np.asarray(values, dtype=float) for label, values in lines.items()}
+        for label, table in tables.items():
+            if table.ndim != 2 or len(table) != len(keep_probs):
+                raise ValueError(
+                    f"errors[{title!r}][{label!r}] must have shape ({len(keep_probs)}, seeds), got {table.shape}"
+                )
+        top = cut * tables[label].mean(1).min()
+        for index, (label, table) in enumerate(tables.items()):
+            evidence = [sampled(row) for row in table]
+            low, high = np.array([item.interval for item in evidence]).T
+            mean = np.array([item.effect for item in evidence])
+            # The lines differ in size, not in idea: one color, told apart by marker, dashes and strength.
+            last = index == len(tables) - 1
+            strength = 1 if last else 0.75
+            axis.fill_between(keep_probs, low, high, color=COLORS["dropout"], alpha=0.15 * strength, linewidth=0)
+            axis.plot(
+                keep_probs,
+                mean,
+                marker=_MARKERS[index % len(_MARKERS)],
+                linestyle="-" if last else _DASHES[index % len(_DASHES)],
+                color=COLORS["dropout"],
+                alpha=strength,
+                markersize=4,
+                linewidth=1.5,
+                label=label,
+            )
+            for keep_prob, error in zip(keep_probs, mean, strict=True):
+                if last and error > top:
+                    axis.annotate(
+                        f"\N{UPWARDS ARROW}{error:.0f}", (keep_prob, top), ha="center", va="bottom", fontsize=9
+                    )
+        axis.set_title(title, pad=18)
+        axis.set_xlabel("keep_prob")
+        axis.set_ylim(0, top)
+    axes[0, 0].set_ylabel(y_label)
+    axes[0, -1].legend(fontsize=9, handlelength=2.4)
+    return figure
+
+
+@styled
+def winner_curves(sizes: Sequence[int], validation: ArrayLike, test: ArrayLike) -> Figure:
+    """Draw the error of the network that won on validation images, on those images and on test images, against their number.
+
+    Args:
+        sizes: Numbers of validation images that the choice was made on.
+        validation: Error of the chosen network on the images that it was chosen on, a fraction, shape (sizes, seeds).
+        test: Its error on other images, of the same shape; at least five seeds.
+
+    Raises:
+        ValueError: If a table does not have a row for each size.
+
+    Example:
+        >>> errors = 0.1 + 0.01 * np.random.default_rng(0).random((2, 5))
+        >>> figure = winner_curves([100, 1000], errors - 0.01, errors)
+    """
+    figure, axis = plt.subplots(figsize=(5.6, 3.4))
+    for label, values, color, side in (
+        ("on test images", test, "dropout", 9),
+        ("on the images it was chosen by", validation, "reference", -9),
+    ):
+        table = 100 * np.asarray(values, dtype=float)
+        if table.ndim != 2 or len(table) != len(sizes):
+            raise ValueError(f"validation and test must have shape ({len(sizes)}, seeds), got {table.shape}")
+        evidence = [sampled(row) for row in table]
+        mean = [item.effect for item in evidence]
+        low, high = np.array([item.interval for item in evidence]).T
+        axis.fill_between(sizes, low, high, color=COLORS[color], alpha=0.2, linewidth=0)
+        axis.plot(sizes, mean, "o-" if color == "dropout" else "o--", color=COLORS[color], markersize=4)
+        axis.annotate(
+            label,
+            (sizes[0], mean[0]),
+            xytext=(2, side),
+            textcoords="offset points",
+            va="bottom" if side > 0 else "top",
+            color=COLORS[color],
+            fontweight="bold",
+        )
+    axis.set_xscale("log")
+    axis.set_xticks(list(sizes), [f"{size:,}" for size in sizes])
+    axis.minorticks_off()
+    axis.margins(y=0.15)
+    axis.set_xlabel("validation images (logarithmic)")
+    axis.set_ylabel("error of the chosen one (%)")
+    return figure

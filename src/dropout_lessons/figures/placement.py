@@ -1,0 +1,59 @@
+"""Figures of where dropout stands in a network, and of what it is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from dropout_lessons.claims import sampled
+from dropout_lessons.figures.style import COLORS, styled
+
+_LINES = ("-", "--", ":")
+
+
+@styled
+def excess_loss_curves(steps: Sequence[int], panels: Mapping[str, Mapping[float, ArrayLike]]) -> Figure:
+    """Draw by how much language models' loss is above the least possible one while they train, on a logarithmic scale.
+
+    Lines are means over seeds, with their 95% intervals.
+
+    Args:
+        steps: The steps after which the loss was taken.
+        panels: For each panel, by name, and each ``keep_prob`` the losses in nats, shape (steps, seeds); at least five
+            seeds and at most three keep probabilities below 1.
+
+    Raises:
+        ValueError: If losses do not have a row for each step.
+
+    Example:
+        >>> losses = 0.5 + 0.1 * np.random.default_rng(0).random((3, 5))
+        >>> figure = excess_loss_curves([100, 200, 300], {"fresh text": {1.0: losses, 0.9: 2 * losses}})
+    """
+    figure, axes = plt.subplots(1, len(panels), squeeze=False, sharey=True, figsize=(5.8, 3.7))
+    for axis, (title, curves) in zip(axes[0], panels.items(), strict=True):
+        lines = iter(_LINES)
+        for keep_prob, losses in sorted(curves.items(), reverse=True):
+            table = np.asarray(losses, dtype=float)
+            if table.ndim != 2 or len(table) != len(steps):
+                raise ValueError(f"losses of {title!r} must have shape ({len(steps)}, seeds), got {table.shape}")
+            evidence = [sampled(row) for row in table]
+            color = COLORS["plain" if keep_prob == 1 else "dropout"]
+            line = "-" if keep_prob == 1 else next(lines)
+            name = "no dropout" if keep_prob == 1 else f"keep_prob {keep_prob:g}"
+            axis.fill_between(steps, *np.array([item.interval for item in evidence]).T, color=color, alpha=0.2, lw=0)
+            axis.plot(steps, [item.effect for item in evidence], line, color=color, label=name)
+        axis.set_yscale("log")
+        axis.set_xlim(left=0)
+        axis.set_title(title)
+        axis.set_xlabel("training steps")
+    low, high = axes[0, 0].get_ylim()
+    ticks = [tick for tick in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5) if low <= tick <= high]
+    axes[0, 0].set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes[0, 0].minorticks_off()
+    axes[0, 0].set_ylabel("loss above the least possible (nats)")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=10)
+    return figure

@@ -1,0 +1,195 @@
+"""Figures of dropout as a penalty: coefficients, approximations, learned features, activations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+import matplotlib.pyplot as plt
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from dropout_lessons.figures.style import COLORS, styled
+
+_MARKERS = {"plain": "o", "L2": "D", "dropout": "o"}
+
+
+@styled
+def coefficients(
+    weights: Mapping[str, ArrayLike], features: Sequence[str], *, named: Mapping[str, str] | None = None
+) -> Figure:
+    """Draw the weight that each method gives each feature: a line for each feature, a marker for each value.
+
+    Args:
+        weights: For each arm, a key of ``COLORS``, weights of shape (features,) or (features, seeds).
+        features: Names of the features.
+        named: What the legend calls an arm, where not by its name.
+
+    Raises:
+        ValueError: If an arm does not have a weight for each feature.
+
+    Example:
+        >>> figure = coefficients({"plain": [0.5, -0.2], "L2": [0.3, -0.1]}, ["age", "bmi"])
+    """
+    figure, axis = plt.subplots(figsize=(5.6, 0.36 * len(features) + 1.2))
+    axis.axvline(0, color=COLORS["reference"], linewidth=1)
+    for i, (arm, values) in enumerate(weights.items()):
+        table = np.asarray(values, dtype=float)
+        table = table[:, np.newaxis] if table.ndim == 1 else table
+        if len(table) != len(features):
+            raise ValueError(f"weights[{arm!r}] must have {len(features)} rows, one for each feature, got {len(table)}")
+        # Below each other, so that equal weights do not hide each other.
+        rows = np.arange(len(features)) + 0.24 * (i - (len(weights) - 1) / 2)
+        axis.plot(
+            table.ravel(),
+            rows.repeat(table.shape[1]),
+            _MARKERS.get(arm, "s"),
+            color=COLORS[arm],
+            markersize=5 if table.shape[1] == 1 else 4,
+            alpha=1 if table.shape[1] == 1 else 0.6,
+            label=(named or {}).get(arm, arm),
+        )
+    axis.set_yticks(range(len(features)), list(features))
+    axis.set_ylim(len(features) - 0.5, -0.5)
+    axis.tick_params(axis="y", length=0)
+    axis.grid(axis="y", color="#e4e1d9", linewidth=1)
+    axis.set_axisbelow(True)
+    axis.set_xlabel("weight of the standardized feature")
+    figure.legend(loc="outside upper left", ncols=len(weights), fontsize=10, handlelength=1.0, columnspacing=1.2)
+    return figure
+
+
+@styled
+def approximation_ratios(
+    sizes: Sequence[float], ratios: Mapping[float, ArrayLike], *, x_label: str = "size of the weights"
+) -> Figure:
+    """Draw the ratio of an approximate to an exact penalty against the size of the weights, both axes logarithmic.
+
+    Args:
+        sizes: Factors by which the weights were multiplied.
+        ratios: For each keep_prob, ratios of shape (sizes,) or (sizes, seeds): the mean is a line, each seed a thin one.
+        x_label: The horizontal axis.
+
+    Raises:
+        ValueError: If a curve does not have a row for each size.
+
+    Example:
+        >>> figure = approximation_ratios([0.1, 1.0, 10.0], {0.5: [1.0, 0.9, 0.3]})
+    """
+    figure, axis = plt.subplots(figsize=(5.6, 3.5))
+    axis.axhline(1, color=COLORS["reference"], linewidth=1)
+    lines = ["-", "--", ":", "-."]
+    for (keep_prob, values), line in zip(ratios.items(), lines, strict=False):
+        table = np.asarray(values, dtype=float)
+        table = table[:, np.newaxis] if table.ndim == 1 else table
+        if len(table) != len(sizes):
+            raise ValueError(f"ratios[{keep_prob}] must have {len(sizes)} rows, one for each size, got {len(table)}")
+        axis.plot(sizes, table, color=COLORS["dropout"], alpha=0.25, linewidth=0.8)
+        mean = np.exp(np.log(table).mean(1))
+        axis.plot(sizes, mean, line, color=COLORS["dropout"], label=f"keep_prob {keep_prob:g}")
+    axis.set_xscale("log", base=2)
+    axis.set_yscale("log")
+    axis.set_xticks(sizes, [str(Fraction(size).limit_denominator(1000)) for size in sizes])
+    low, high = axis.get_ylim()
+    ticks = [tick for tick in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.7, 1.0, 1.4, 2.0, 5.0, 10.0) if low <= tick <= high]
+    axis.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.minorticks_off()
+    axis.set_xlabel(x_label)
+    axis.set_ylabel("approximate penalty / exact")
+    axis.legend(fontsize=10)
+    return figure
+
+
+@styled
+def penalty_by_confidence(
+    probs: Float[Tensor, " examples"], penalties: Float[Tensor, " examples"], *, label: str
+) -> Figure:
+    """Draw dropout's penalty of each example in units of its logit's variance, and the quadratic approximation.
+
+    The approximation, half of :math:`q (1 - q)`, depends on the predicted probability :math:`q` alone.
+
+    Args:
+        probs: Predicted probability of class 1 for each example, with nothing dropped.
+        penalties: What dropout adds to the expected loss of each example, divided by the variance of its logit.
+        label: The horizontal axis: probability of what.
+
+    Example:
+        >>> import torch
+        >>> figure = penalty_by_confidence(torch.tensor([0.1, 0.5]), torch.tensor([0.05, 0.1]), label="probability")
+    """
+    q = np.linspace(0, 1, 201)
+    figure, axis = plt.subplots(figsize=(5.6, 3.4))
+    axis.plot(q, q * (1 - q) / 2, color=COLORS["reference"])
+    axis.annotate("quadratic approximation", (0.5, 0.125), xytext=(0, 5), textcoords="offset points", ha="center")
+    axis.plot(probs.cpu().numpy(), penalties.cpu().numpy(), "o", color=COLORS["dropout"], markersize=4, alpha=0.6)
+    axis.annotate("dropout", (0.5, 0.02), ha="center", color=COLORS["dropout"], weight="bold")
+    axis.set_ylim(0, None)
+    axis.set_xlabel(label)
+    axis.set_ylabel("penalty / variance of the logit")
+    return figure
+
+
+@styled
+def signed_images(rows: Mapping[str, Float[Tensor, "images pixels"]], image_shape: tuple[int, int]) -> Figure:
+    """Draw rows of images with positive and negative values, such as learned features; zero is gray, as in the paper.
+
+    Each row has a scale of its own, from minus its largest absolute value to that value.
+
+    Args:
+        rows: For each row its name and its images, flattened.
+        image_shape: Height and width in pixels.
+
+    Example:
+        >>> import torch
+        >>> figure = signed_images({"features": torch.randn(5, 16)}, (4, 4))
+    """
+    columns = max(len(images) for images in rows.values())
+    figure, axes = plt.subplots(
+        len(rows), columns, squeeze=False, figsize=(5.6, (5.6 / columns + 0.32) * len(rows)), layout="constrained"
+    )
+    for row, (name, images) in zip(axes, rows.items(), strict=True):
+        # The name is wider than its image: kept out of the layout of columns, with an empty title to make room for it.
+        row[0].set_title(" ")
+        row[0].text(0, 1.12, name, transform=row[0].transAxes).set_in_layout(False)
+        most = float(images.abs().max()) or 1.0
+        for axis, image in zip(row, images, strict=False):
+            axis.imshow(image.view(image_shape).cpu().numpy(), cmap="gray", vmin=-most, vmax=most)
+        for axis in row:
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.spines[:].set_visible(False)
+    return figure
+
+
+@styled
+def activation_histograms(counts: Mapping[str, ArrayLike], edges: ArrayLike, means: Mapping[str, float]) -> Figure:
+    """Draw how often hidden units take which activation, for each arm, with the mean activation as a line.
+
+    Args:
+        counts: For each arm, a key of ``COLORS``, counts of shape (bins,); drawn as shares.
+        edges: Edges of the bins, shape (bins + 1,).
+        means: For each arm its mean activation.
+
+    Raises:
+        ValueError: If counts and edges do not fit each other.
+
+    Example:
+        >>> figure = activation_histograms({"plain": [5, 3, 1]}, [0.0, 1.0, 2.0, 3.0], {"plain": 0.9})
+    """
+    borders: NDArray[np.float64] = np.asarray(edges, dtype=float)
+    figure, axes = plt.subplots(1, len(counts), squeeze=False, sharey=True, sharex=True, figsize=(5.8, 2.9))
+    for axis, (arm, values) in zip(axes[0], counts.items(), strict=True):
+        table = np.asarray(values, dtype=float)
+        if table.shape != (len(borders) - 1,):
+            raise ValueError(f"counts[{arm!r}] must have shape ({len(borders) - 1},), got {table.shape}")
+        axis.stairs(100 * table / table.sum(), borders, fill=True, color=COLORS[arm], alpha=0.5)
+        axis.axvline(means[arm], color=COLORS[arm], linestyle="--")
+        axis.set_title(f"{arm}, mean {means[arm]:.2f}", color=COLORS[arm])
+        axis.set_xlabel("activation")
+    used = np.flatnonzero(sum(np.asarray(values, dtype=float) > 0 for values in counts.values()))
+    axes[0, 0].set_xlim(borders[0], borders[used[-1] + 1])
+    axes[0, 0].set_ylabel("share of activations (%)")
+    return figure

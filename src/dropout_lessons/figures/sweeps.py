@@ -1,0 +1,177 @@
+"""Figures of sweeps: something measured over seeds, against a number that was varied, or against the epochs of training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+from numpy.typing import ArrayLike
+
+from dropout_lessons.claims import sampled
+from dropout_lessons.figures.style import COLORS, styled
+
+
+@styled
+def sweep_curves(
+    curves: Mapping[str, ArrayLike],
+    x: Sequence[float],
+    *,
+    x_label: str,
+    y_label: str,
+    scale: float = 100.0,
+    logarithmic: bool = False,
+) -> Figure:
+    """Draw, for each arm, the mean over seeds with its 95% interval against what was varied.
+
+    Args:
+        curves: For each arm, a key of ``COLORS``, values of shape (points, seeds), NaN where a seed is missing; at least five seeds.
+        x: The points.
+        x_label: What was varied, with its unit.
+        y_label: What was measured, with its unit.
+        scale: Factor from the values to that unit; 100 for fractions shown in percent.
+        logarithmic: Whether the horizontal axis is logarithmic.
+
+    Raises:
+        ValueError: If a curve does not have a row for each point.
+
+    Example:
+        >>> errors = 0.1 + 0.01 * np.random.default_rng(0).random((3, 5))
+        >>> figure = sweep_curves({"dropout": errors}, [0.2, 0.5, 0.8], x_label="keep_prob", y_label="test error (%)")
+    """
+    figure, axis = plt.subplots(figsize=(5.6, 3.6))
+    _draw_sweep(axis, curves, x, scale=scale, logarithmic=logarithmic)
+    axis.set_xlabel(x_label)
+    axis.set_ylabel(y_label)
+    return figure
+
+
+@styled
+def sweep_panels(
+    panels: Mapping[str, Mapping[str, ArrayLike]],
+    x: Mapping[str, Sequence[float]],
+    *,
+    x_label: str,
+    y_label: str,
+    scale: float = 100.0,
+    logarithmic: bool = False,
+    dashed: Mapping[str, Mapping[str, ArrayLike]] | None = None,
+    dashed_label: str = "training",
+    y_max: float | None = None,
+) -> Figure:
+    """Draw sweeps beside each other, each as :func:`sweep_curves` does.
+
+    Args:
+        panels: For each panel's title the values of each arm, as in ``sweep_curves``.
+        x: For each panel's title the points.
+        x_label: As in ``sweep_curves``.
+        y_label: As in ``sweep_curves``.
+        scale: As in ``sweep_curves``.
+        logarithmic: As in ``sweep_curves``.
+        dashed: Further values in the same form, drawn dashed and without intervals, such as training errors.
+        dashed_label: What stands beside the dashed lines.
+        y_max: Where the vertical axes end, in the label's unit; what is higher leaves the figure.
+
+    Raises:
+        ValueError: If a curve does not have a row for each point.
+
+    Example:
+        >>> errors = 0.1 + 0.01 * np.random.default_rng(0).random((2, 5))
+        >>> panels = {"narrow": {"dropout": errors}, "wide": {"dropout": errors}}
+        >>> figure = sweep_panels(panels, dict.fromkeys(panels, [0.2, 0.5]), x_label="keep_prob", y_label="test error (%)")
+    """
+    figure, axes = plt.subplots(1, len(panels), squeeze=False, figsize=(5.8, 3.6))
+    for axis, (title, curves) in zip(axes[0], panels.items(), strict=True):
+        for arm, values in (dashed or {}).get(title, {}).items():
+            mean = scale * np.nanmean(_checked(arm, values, x[title]), axis=1)
+            axis.plot(x[title], mean, "--", color=COLORS[arm], linewidth=1.5)
+            i = int(np.abs(mean - np.median(mean)).argmin())
+            axis.annotate(
+                dashed_label, (x[title][i], mean[i]), xytext=(0, 5), textcoords="offset points", color=COLORS[arm]
+            )
+        _draw_sweep(axis, curves, x[title], scale=scale, logarithmic=logarithmic)
+        axis.set_title(title)
+        axis.set_ylim(bottom=0, top=y_max)
+    figure.supxlabel(x_label, fontsize=11, color="#222222")
+    axes[0, 0].set_ylabel(y_label)
+    return figure
+
+
+def _checked(arm: str, values: ArrayLike, x: Sequence[float]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    table = np.asarray(values, dtype=np.float64)
+    if table.ndim != 2 or len(table) != len(x):
+        raise ValueError(f"curves[{arm!r}] must have shape ({len(x)}, seeds), got {table.shape}")
+    return table
+
+
+def _draw_sweep(
+    axis: Axes, curves: Mapping[str, ArrayLike], x: Sequence[float], *, scale: float, logarithmic: bool
+) -> None:
+    means = {}
+    for arm, values in curves.items():
+        evidence = [sampled(row[~np.isnan(row)]) for row in scale * _checked(arm, values, x)]
+        low, high = np.array([item.interval for item in evidence]).T
+        means[arm] = np.array([item.effect for item in evidence])
+        axis.fill_between(x, low, high, color=COLORS[arm], alpha=0.2, linewidth=0)
+        axis.plot(x, means[arm], "o-", color=COLORS[arm], markersize=4)
+    # Each name stands where its curve is furthest from the others, on the side away from them.
+    for arm, mean in means.items():
+        others = np.mean([means[other] for other in means if other != arm] or [mean - 1], axis=0)
+        i = int(np.abs(mean - others).argmax()) if len(means) > 1 else len(x) // 2
+        above = mean[i] >= others[i]
+        axis.annotate(
+            arm,
+            (x[i], mean[i]),
+            xytext=(0, 7 if above else -7),
+            textcoords="offset points",
+            ha="left" if i == 0 else "right" if i == len(x) - 1 else "center",
+            va="bottom" if above else "top",
+            color=COLORS[arm],
+            weight="bold",
+        )
+    if logarithmic:
+        axis.set_xscale("log")
+        axis.set_xticks(list(x), [f"{value:,g}" for value in x])
+        axis.minorticks_off()
+
+
+@styled
+def trajectories(
+    runs: Mapping[str, Mapping[str, ArrayLike]], epochs: Sequence[float], *, y_label: str, scale: float = 100.0
+) -> Figure:
+    """Draw how something falls during training: a line for each arm and network, the mean over seeds.
+
+    Args:
+        runs: For each arm, a key of ``COLORS``, and each network's name, values of shape (epochs, seeds).
+        epochs: Epochs of the rows.
+        y_label: What was measured, with its unit.
+        scale: As in :func:`sweep_curves`.
+
+    Raises:
+        ValueError: If a network does not have a row for each epoch.
+
+    Example:
+        >>> errors = np.linspace(0.3, 0.1, 4)[:, None].repeat(5, axis=1)
+        >>> figure = trajectories({"plain": {"2 layers": errors}}, [5, 10, 15, 20], y_label="validation error (%)")
+    """
+    figure, axis = plt.subplots(figsize=(5.6, 3.6))
+    ends = {}
+    for arm, networks in runs.items():
+        means = [scale * _checked(f"{arm}, {name}", values, epochs).mean(1) for name, values in networks.items()]
+        for mean in means:
+            axis.plot(epochs, mean, color=COLORS[arm], linewidth=1.2)
+        ends[arm] = float(np.mean([mean[-1] for mean in means]))
+    for arm, end in ends.items():
+        axis.annotate(
+            arm, (epochs[-1], end), xytext=(6, 0), textcoords="offset points", va="center", color=COLORS[arm], weight="bold"
+        )
+    axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter(NullFormatter())
+    axis.set_xlabel("epoch")
+    axis.set_ylabel(y_label)
+    return figure

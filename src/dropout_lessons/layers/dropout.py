@@ -1,0 +1,154 @@
+"""Dropout of single units: Bernoulli and Gaussian."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from dropout_lessons.masks import check_keep_prob, sample_mask
+
+Scaling = Literal["inverted", "standard"]
+
+
+def check_scaling(scaling: Scaling) -> Scaling:
+    if scaling not in get_args(Scaling):
+        raise ValueError(
+            f'scaling must be "inverted" (divide by keep_prob in training) or "standard" (multiply by keep_prob at '
+            f"test), got {scaling!r}"
+        )
+    return scaling
+
+
+def check_floating(x: Tensor) -> None:
+    if not x.is_floating_point():
+        raise TypeError(f"x must be a floating-point tensor, got {x.dtype}; convert with x.float()")
+
+
+def training_scale(keep_prob: float, scaling: Scaling, dtype: torch.dtype) -> float:
+    # For keep_prob near 0 the scale is bounded by the largest finite number, since 0 * inf would be NaN.
+    return min(1 / keep_prob, torch.finfo(dtype).max) if scaling == "inverted" else 1.0
+
+
+class Dropout(nn.Module):
+    r"""Drop each entry of the input independently, :math:`\tilde h_j = m_j h_j / p` with :math:`m_j \sim \mathrm{Bernoulli}(p)`.
+
+    A drop-in for ``nn.Dropout(1 - keep_prob)``, in eager mode, ``torch.compile`` and ``torch.func``. On the CPU it is
+    several times as fast from about 10,000 entries on (``make bench``), and keeps one byte an entry for the backward
+    pass instead of four.
+
+    Args:
+        keep_prob: Probability :math:`p \in (0, 1]` of keeping a unit; 1 makes the layer the identity.
+        scaling: ``"inverted"`` divides by :math:`p` in training and is the identity at test time; ``"standard"`` does not
+            scale in training and multiplies by :math:`p` at test time.
+        generator: Source of the masks; PyTorch's global generator when None. Leave it None under
+            ``torch.utils.checkpoint``, which replays the global generators only: another one would draw a second mask.
+
+    Shape:
+        Input and output: any shape, any floating-point type.
+
+    Raises:
+        ValueError: If ``keep_prob`` is outside (0, 1] or ``scaling`` is unknown.
+        TypeError: If the input is not floating point, or a given mask is not bool.
+
+    Example:
+        >>> layer = Dropout(keep_prob=0.5, generator=torch.Generator().manual_seed(0))
+        >>> sorted(set(layer(torch.ones(1000)).tolist()))  # dropped, or kept and doubled
+        [0.0, 2.0]
+        >>> layer.eval()(torch.ones(3)).tolist()
+        [1.0, 1.0, 1.0]
+
+    Source: Srivastava et al. 2014, Section 4, where scaling is "standard"; Section 10 describes "inverted".
+    """
+
+    def __init__(
+        self,
+        keep_prob: float = 0.5,
+        *,
+        scaling: Scaling = "inverted",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.keep_prob = check_keep_prob(keep_prob)
+        self.scaling = check_scaling(scaling)
+        self.generator = generator
+
+    def sample_mask(self, x: Tensor) -> Bool[Tensor, " ..."]:
+        """Draw a mask that broadcasts to the shape of ``x``."""
+        return sample_mask(x.shape, self.keep_prob, generator=self.generator, device=x.device)
+
+    def forward(self, x: Float[Tensor, " ..."], mask: Bool[Tensor, " ..."] | None = None) -> Float[Tensor, " ..."]:
+        """Apply dropout to ``x``; a given ``mask`` is used in either mode, which runs one named subnetwork."""
+        check_floating(x)
+        if mask is None:
+            if not self.training:
+                return x if self.scaling == "inverted" else x * self.keep_prob
+            if self.keep_prob == 1.0:
+                return x
+            if self._has_native_kernel(x):
+                return F.dropout(x, 1 - self.keep_prob)
+            mask = self.sample_mask(x)
+        elif mask.dtype != torch.bool:
+            raise TypeError(f"mask must be bool (True = kept), got {mask.dtype}; convert with mask.bool()")
+        scale = training_scale(self.keep_prob, self.scaling, x.dtype)
+        # As bytes, since torch multiplies floats by bytes several times as fast as by bools. Scaling in place saves
+        # a tensor: the product's gradient needs the mask, not the product.
+        dropped = x * (mask if torch.compiler.is_compiling() else mask.view(torch.uint8))
+        return dropped if scale == 1.0 else dropped.mul_(scale)
+
+    def _has_native_kernel(self, x: Tensor) -> bool:
+        # On a GPU PyTorch draws, multiplies and scales in one kernel; it knows neither generators nor other masks.
+        plain = type(self) is Dropout and self.generator is None and self.scaling == "inverted"
+        return plain and x.is_cuda
+
+    def extra_repr(self) -> str:
+        return f"keep_prob={self.keep_prob}, scaling={self.scaling!r}"
+
+
+class GaussianDropout(nn.Module):
+    r"""Multiply by Gaussian noise with the moments of inverted dropout, :math:`\tilde h_j = h_j\,\mathcal N(1, (1-p)/p)`.
+
+    Nothing is rescaled, in training or at test time, since the noise has mean 1.
+
+    Args:
+        keep_prob: :math:`p \in (0, 1]`; the noise has variance :math:`(1-p)/p`, that of :class:`Dropout` with the same :math:`p`.
+        generator: As in :class:`Dropout`.
+
+    Shape:
+        Input and output: any shape, any floating-point type.
+
+    Raises:
+        ValueError: If ``keep_prob`` is outside (0, 1].
+        TypeError: If the input is not floating point.
+
+    Example:
+        >>> layer = GaussianDropout(keep_prob=0.8, generator=torch.Generator().manual_seed(0))
+        >>> noise = layer(torch.ones(100_000))
+        >>> round(noise.mean().item(), 2), round(noise.var().item(), 2)
+        (1.0, 0.25)
+
+    Source: Srivastava et al. 2014, Section 10.
+    """
+
+    def __init__(self, keep_prob: float = 0.5, *, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        self.keep_prob = check_keep_prob(keep_prob)
+        self.generator = generator
+
+    def forward(self, x: Float[Tensor, " ..."]) -> Float[Tensor, " ..."]:
+        """Multiply ``x`` by noise in training mode; return it as it is in evaluation mode."""
+        check_floating(x)
+        if not self.training or self.keep_prob == 1.0:
+            return x
+        # For keep_prob near 0 the standard deviation is bounded, so that its products stay finite.
+        std = min(math.sqrt((1 - self.keep_prob) / self.keep_prob), math.sqrt(torch.finfo(x.dtype).max))
+        source: dict[str, Any] = {} if self.generator is None else {"generator": self.generator}
+        noise: Tensor = torch.randn(x.shape, dtype=x.dtype, device=x.device, **source)
+        return x * noise.mul_(std).add_(1)
+
+    def extra_repr(self) -> str:
+        return f"keep_prob={self.keep_prob}"

@@ -1,0 +1,491 @@
+"""Runs of experiments: the same table whatever happens on the way, nothing lost, nothing computed twice."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+TOYS = Path(__file__).parent / "toys"
+sys.path.append(str(TOYS))
+
+import tiny_training  # noqa: E402
+import toy  # noqa: E402
+
+from dropout_lessons.experiments import Unit, UnitsFailed, record, recorded, run, runner, store  # noqa: E402
+from dropout_lessons.experiments.store import Store, from_csv, to_csv  # noqa: E402
+
+N_UNITS = {"lecture": 6 + 5, "workstation": 6 + 14}
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the toy writes down what it computes."""
+    (tmp_path / "told").mkdir()
+    (tmp_path / "told" / "log").touch()
+    monkeypatch.setenv("TOY", str(tmp_path / "told"))
+    return tmp_path / "told" / "log"
+
+
+def computed(log: Path, event: str = "start") -> Counter[str]:
+    """How often each unit was started, or done."""
+    return Counter(line.split()[1] for line in log.read_text().splitlines() if line.startswith(event))
+
+
+def unit_files(folder: Path, scale: str = "lecture") -> list[Path]:
+    return sorted((folder / "toy" / scale / "units").glob("*.json"))
+
+
+@pytest.fixture
+def start(log: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start the command in a process group of its own, as a terminal does."""
+    started = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", "import sys, toy; sys.exit(toy.command())", "experiments", *arguments],
+            env={**os.environ, "PYTHONPATH": str(TOYS), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+# What comes out
+
+
+def test_a_run_tunes_first_and_then_reports_with_the_best_candidate_on_other_seeds(log):
+    table = run(toy.EXPERIMENT).table
+    tuning, report = table[table.stage == "tuning"], table[table.stage == "report"]
+    assert set(tuning.rate) == {0.1, 0.2, 0.4}
+    assert set(report.rate) == {0.2}  # the least validation error
+    assert not set(tuning.seed) & set(report.seed)
+    assert set(computed(log).values()) == {1}
+
+
+def test_rows_carry_the_scalars_of_their_unit_in_the_order_of_the_plan():
+    table = run(toy.EXPERIMENT).table
+    assert list(table.columns) == ["stage", "rate", "seed", "arm", "validation_error", "test_error", "extra"]
+    assert table.seed.tolist() == [seed for seed in [1000, 1001] * 3 + list(range(5)) for _ in range(3)]
+
+
+def test_a_table_has_the_numbers_that_were_computed_bit_for_bit():
+    row = run(toy.EXPERIMENT).table.query("stage == 'report' and seed == 3 and arm == 'None'").iloc[0]
+    draws = np.random.default_rng(3)
+    assert row.validation_error == draws.random()
+    assert row.test_error == 0.5 + draws.random() / 3
+
+
+def test_csv_gives_back_every_number_and_the_word_none():
+    rng = np.random.default_rng(0)
+    floats = rng.integers(0, 2**64, 3000, dtype=np.uint64).view(np.float64)  # of any size, and some NaN
+    table = pd.DataFrame(
+        {"x": [*floats, np.inf, -np.inf, np.nan, -0.0, 5e-324], "arm": ["None", "NA", "nan", "", "a"] * 601}
+    )
+    table["arm"] = table["arm"].replace("", "null")
+    back = from_csv(to_csv(table))
+    # A NaN comes back as the one NaN that there is in text; everything else bit for bit.
+    is_nan = np.isnan(table.x)
+    assert np.array_equal(np.isnan(back.x), is_nan)
+    assert np.array_equal(back.x[~is_nan].to_numpy().view(np.uint64), table.x[~is_nan].to_numpy().view(np.uint64))
+    assert back.arm.tolist() == table.arm.tolist()
+    assert to_csv(back) == to_csv(table)
+
+
+def test_the_provenance_says_what_was_computed_with_what():
+    result = run(toy.EXPERIMENT, "lecture")
+    assert result.provenance["experiment"] == "toy"
+    assert result.provenance["config"] == {"seeds": 5}
+    assert result.provenance["versions"]["torch"] == torch.__version__
+    assert result.provenance["device"] == "cpu"
+    assert len(result.provenance["units"]) == N_UNITS["lecture"]
+    assert result.provenance["units"][0]["settings"] == {"stage": "tuning", "rate": 0.1, "shape": [2, 3]}
+    total = sum(unit["seconds"] for unit in result.provenance["units"])
+    assert result.provenance["seconds"] == pytest.approx(total, abs=0.02)
+    assert os.uname().nodename not in json.dumps(result.provenance)
+    assert str(Path.cwd()) not in json.dumps(result.provenance)
+
+
+def test_one_process_and_two_train_the_same_networks_bit_for_bit_with_one_thread(tmp_path):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        here = run(tiny_training.EXPERIMENT)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    there = run(tiny_training.EXPERIMENT, jobs=2, folder=tmp_path)
+    assert here.table[["test_nll", "weight"]].nunique().tolist() == [8, 8]
+    assert set(here.table.torch_threads) == set(there.table.torch_threads) == {1}
+    assert set(here.table.blas_threads) == set(there.table.blas_threads) == {1}
+    pd.testing.assert_frame_equal(here.table, there.table, check_exact=True)
+
+
+# What is kept
+
+
+def test_what_is_kept_is_read_and_gives_the_same_files_again(log, tmp_path):
+    first = run(toy.EXPERIMENT, folder=tmp_path)
+    files = {path: path.read_bytes() for path in tmp_path.glob("toy/lecture/*.*") if path.is_file()}
+    assert {path.name for path in files} == {"table.csv", "provenance.json"}
+    again = run(toy.EXPERIMENT, folder=tmp_path)
+    assert set(computed(log).values()) == {1}
+    assert {path: path.read_bytes() for path in files} == files
+    pd.testing.assert_frame_equal(first.table, again.table, check_exact=True)
+    pd.testing.assert_frame_equal(
+        first.table, Store(tmp_path, toy.EXPERIMENT, "lecture").result().table, check_exact=True
+    )
+    assert len(unit_files(tmp_path)) == N_UNITS["lecture"]
+
+
+def test_a_run_without_a_folder_writes_nothing_and_gives_the_same_table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = run(toy.EXPERIMENT).table
+    assert list(tmp_path.iterdir()) == []
+    pd.testing.assert_frame_equal(table, run(toy.EXPERIMENT, folder="kept").table, check_exact=True)
+
+
+def test_another_version_of_an_experiment_is_computed_anew_beside_the_old_one(log, tmp_path):
+    run(toy.EXPERIMENT, folder=tmp_path)
+    newer = run(replace(toy.EXPERIMENT, version=2), folder=tmp_path)
+    assert set(computed(log).values()) == {2}
+    assert newer.provenance["version"] == 2
+    with pytest.raises(ValueError, match="is of its version 2, and the experiment is at version 1"):
+        Store(tmp_path, toy.EXPERIMENT, "lecture").result()
+
+
+def truncate(path: Path, others: list[Path]) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def change_a_digit(path: Path, others: list[Path]) -> None:
+    text = path.read_text()
+    changed = re.sub(r'("test_error": 0\.)(\d)', lambda found: f"{found[1]}{(int(found[2]) + 1) % 10}", text, count=1)
+    assert changed != text
+    path.write_text(changed)
+
+
+def empty(path: Path, others: list[Path]) -> None:
+    path.write_text("")
+
+
+def put_another_unit_there(path: Path, others: list[Path]) -> None:
+    shutil.copy(others[0], path)
+
+
+def put_something_else_there(path: Path, others: list[Path]) -> None:
+    path.write_text('["this", "is", "no", "unit"]\n')
+
+
+def put_bytes_there(path: Path, others: list[Path]) -> None:
+    path.write_bytes(bytes(range(256)))
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (truncate, "is no result of a unit"),
+        (empty, "is no result of a unit"),
+        (put_something_else_there, "is no result of a unit"),
+        (put_bytes_there, "is no result of a unit"),
+        (change_a_digit, "was changed after it was written"),
+        (put_another_unit_there, "holds another unit"),
+    ],
+)
+def test_a_damaged_file_is_named_moved_aside_and_computed_again(damage, reason, log, tmp_path):
+    whole = run(toy.EXPERIMENT, folder=tmp_path).table
+    path, *others = unit_files(tmp_path)
+    before = path.read_bytes()
+    damage(path, others)
+    damaged = path.read_bytes()
+    with pytest.warns(UserWarning, match=f"{re.escape(str(path))} {reason}.* is computed again"):
+        table = run(toy.EXPERIMENT, folder=tmp_path).table
+    pd.testing.assert_frame_equal(table, whole, check_exact=True)
+    assert path.with_name(f"{path.name}.damaged").read_bytes() == damaged
+    assert str(json.loads(path.read_text())["rows"]) == str(json.loads(before)["rows"])
+    assert sorted(computed(log).values()) == [1] * (N_UNITS["lecture"] - 1) + [2]
+
+
+def test_files_that_are_no_part_of_the_plan_are_not_counted(tmp_path):
+    table = run(toy.EXPERIMENT, folder=tmp_path).table
+    path = unit_files(tmp_path)[0]
+    shutil.copy(path, path.with_name("a-copy.json"))
+    path.with_name("notes.txt").write_text("mine")
+    path.with_name(f".{path.name}.tmp").write_text("left by a runner that was kil")
+    pd.testing.assert_frame_equal(run(toy.EXPERIMENT, folder=tmp_path).table, table, check_exact=True)
+
+
+def test_a_table_that_was_changed_is_not_trusted(tmp_path):
+    run(toy.EXPERIMENT, folder=tmp_path)
+    path = tmp_path / "toy" / "lecture" / "table.csv"
+    path.write_text(path.read_text().replace("0.", "1.", 1))
+    with pytest.raises(
+        ValueError, match=r"'toy' was changed .*: `dropout-lessons experiments run toy --scale lecture`"
+    ):
+        Store(tmp_path, toy.EXPERIMENT, "lecture").result()
+
+
+# What goes wrong
+
+
+def test_a_unit_that_raises_is_named_and_the_others_are_done_and_kept(log, tmp_path):
+    log.with_name("fails").write_text("report-1 report-3")
+    with pytest.raises(UnitsFailed) as failure:
+        run(toy.EXPERIMENT, folder=tmp_path)
+    message = str(failure.value)
+    assert message.startswith("2 of 5 units of 'toy' failed; the others are done and kept:")
+    assert "stage=report, rate=0.2, seed=1: ArithmeticError: report-1 is told to fail" in message
+    assert "seed=3: ArithmeticError" in message
+    assert "raise ArithmeticError" in str(failure.value.__cause__)  # where it was raised
+    assert len(unit_files(tmp_path)) == N_UNITS["lecture"] - 2
+    log.with_name("fails").unlink()
+    run(toy.EXPERIMENT, folder=tmp_path)
+    assert computed(log) == {name: 1 + name.endswith(("0.2-1", "0.2-3")) for name in computed(log)}
+
+
+def test_nothing_is_reported_from_a_tuning_that_failed(log):
+    log.with_name("fails").write_text("tuning-1001")
+    with pytest.raises(UnitsFailed, match="3 of 6 units of 'toy' failed:"):
+        run(toy.EXPERIMENT)
+    assert not any(name.startswith("report") for name in computed(log))
+
+
+def test_a_row_that_no_table_can_hold_is_refused():
+    bad = replace(toy.EXPERIMENT, compute=lambda unit, device: [{"weights": torch.zeros(3)}])
+    with pytest.raises(UnitsFailed, match=r"TypeError: a row holds numbers, .*, got Tensor as 'weights'"):
+        run(bad)
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"file/toy/lecture cannot be written: Not a directory; .* another folder"):
+        run(toy.EXPERIMENT, folder=tmp_path / "file")
+
+
+def test_a_full_disk_is_named_and_leaves_no_half_written_file(log, tmp_path, monkeypatch):
+    real = os.fsync
+
+    def full(descriptor: int) -> None:
+        if len(unit_files(tmp_path)) == 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(store.os, "fsync", full)
+    with pytest.raises(ValueError, match=r"units/.*\.json cannot be written: No space left on device; make room"):
+        run(toy.EXPERIMENT, folder=tmp_path)
+    assert len(list((tmp_path / "toy" / "lecture" / "units").iterdir())) == 4
+    monkeypatch.undo()
+    run(toy.EXPERIMENT, folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"experiment": "toy"}, "name must be one of .*, got 'toy'"),
+        ({"scale": "paper"}, r"scale must be one of \['lecture', 'workstation'\] for 'toy', got 'paper'"),
+        ({"jobs": 0}, "jobs must be an integer of at least 1, got 0"),
+        ({"device": "mps"}, 'device must be "cpu" or "cuda", got \'mps\''),
+        ({"scheduler": "tcp://127.0.0.1:9"}, "no Dask scheduler answers at 'tcp://127.0.0.1:9'"),
+    ],
+)
+def test_what_cannot_be_run_is_refused(arguments, message, monkeypatch):
+    monkeypatch.setattr(runner, "PATIENCE", 1)
+    with pytest.raises(ValueError, match=message):
+        run(**{"experiment": toy.EXPERIMENT, **arguments})
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match='device must be "cpu" here, since PyTorch finds no GPU'):
+        run(toy.EXPERIMENT, device="cuda")
+
+
+def test_a_gpu_takes_one_unit_at_a_time(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(ValueError, match="leave out jobs and scheduler"):
+        run(toy.EXPERIMENT, device="cuda", jobs=2)
+
+
+# Kills, interruptions, and other runners, with real processes
+
+
+def test_a_killed_run_goes_on_and_gives_the_table_of_one_that_was_not_killed(start, log, tmp_path):
+    whole, folder = tmp_path / "whole", tmp_path / "killed"
+    run(toy.EXPERIMENT, "workstation", folder=whole)
+    log.write_text("")
+    command = ("run", "toy", "--scale", "workstation", "--folder", str(folder), "--jobs", "2")
+    log.with_name("seconds").write_text("0.2")
+    process = start(*command)
+    wait_until(lambda: len(unit_files(folder, "workstation")) >= 8)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    children = {int(line.split()[2]) for line in log.read_text().splitlines()}
+    finished = unit_files(folder, "workstation")
+    assert 8 <= len(finished) < N_UNITS["workstation"]
+    assert not (folder / "toy" / "workstation" / "table.csv").exists()
+    wait_until(lambda: not any(is_alive(pid) for pid in children), seconds=10)  # they do not go on without a runner
+    before = {path: path.stat().st_mtime_ns for path in finished}
+    started = computed(log)
+    log.with_name("seconds").unlink()
+    second = start(*command)
+    assert second.wait(60) == 0, second.stderr.read()
+    assert {path: path.stat().st_mtime_ns for path in finished} == before
+    # Started again: those two, at most, that the kill caught in the middle, and none that was done.
+    twice = {name for name, times in computed(log).items() if times > 1}
+    assert len(twice) <= 2
+    assert len(started) - len(finished) <= 2
+    assert len(computed(log)) == N_UNITS["workstation"]
+    tables = [(path / "toy" / "workstation" / "table.csv").read_bytes() for path in (folder, whole)]
+    assert tables[0] == tables[1]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")")[-1].split()[0]
+    except OSError:
+        return False
+
+
+def test_two_runners_share_the_work_compute_nothing_twice_and_end_with_the_same_table(start, log, tmp_path):
+    command = ("run", "toy", "--scale", "workstation", "--folder", str(tmp_path), "--jobs", "1")
+    log.with_name("seconds").write_text("0.3")
+    runners = [start(*command), start(*command)]
+    outputs = [runner.communicate(timeout=60) for runner in runners]
+    assert [runner.returncode for runner in runners] == [0, 0], outputs
+    assert computed(log) == dict.fromkeys(computed(log), 1)
+    assert len(computed(log)) == N_UNITS["workstation"]
+    shares = Counter(line.split()[2] for line in log.read_text().splitlines() if line.startswith("done"))
+    assert len(shares) == 2
+    (first, _), (second, _) = outputs
+    assert first == second
+    log.with_name("seconds").unlink()
+    alone = run(toy.EXPERIMENT, "workstation").table
+    assert (tmp_path / "toy/workstation/table.csv").read_text() == to_csv(alone)
+
+
+def test_a_unit_whose_runner_died_is_taken_over(log, tmp_path):
+    folder = Store(tmp_path, toy.EXPERIMENT, "lecture")
+    unit = Unit({"stage": "tuning", "rate": 0.1, "shape": (2, 3)}, 1000)
+    code = (
+        "import sys, time; from filelock import FileLock; lock = FileLock(sys.argv[1]); lock.acquire(); "
+        "print('held', flush=True); time.sleep(60)"
+    )
+    lock = folder.folder / ".locks" / f"{unit.key()}.lock"
+    holder = subprocess.Popen([sys.executable, "-c", code, str(lock)], stdout=subprocess.PIPE)
+    try:
+        holder.stdout.readline()
+        assert folder.lock(unit.key()) is None
+
+        def kill_when_the_rest_is_done() -> None:
+            wait_until(lambda: len(computed(log, "done")) == 5)
+            time.sleep(0.5)  # for the runner to find that only the held one is left
+            holder.kill()
+
+        watcher = threading.Thread(target=kill_when_the_rest_is_done)
+        watcher.start()
+        run(toy.EXPERIMENT, folder=tmp_path)
+        watcher.join()
+    finally:
+        holder.kill()
+        holder.communicate()
+    assert list(computed(log))[5] == "tuning-0.1-1000"  # the first of its stage came last
+    assert set(computed(log).values()) == {1}
+
+
+def test_an_interrupted_run_says_what_is_kept_and_how_to_go_on(start, log, tmp_path):
+    command = ("run", "toy", "--scale", "workstation", "--folder", str(tmp_path), "--jobs", "2")
+    log.with_name("seconds").write_text("0.3")
+    process = start(*command)
+    wait_until(lambda: len(unit_files(tmp_path, "workstation")) >= 5)
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl+C does, to the children too
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    finished = len(unit_files(tmp_path, "workstation"))
+    assert f"interrupted; {finished} finished units of toy are kept in" in errors
+    assert f"To go on: dropout-lessons experiments {' '.join(command)}" in errors
+    assert "Traceback" not in errors
+    children = {int(line.split()[2]) for line in log.read_text().splitlines()}
+    wait_until(lambda: not any(is_alive(pid) for pid in children), seconds=10)
+
+
+def test_a_process_that_dies_stops_the_run_which_keeps_what_is_done(start, log, tmp_path):
+    log.with_name("kills").write_text("report-4")
+    process = start("run", "toy", "--folder", str(tmp_path), "--jobs", "2")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "a process that computed units ended" in errors
+    assert "Traceback" not in errors
+    assert len(unit_files(tmp_path)) >= 6
+    log.with_name("kills").unlink()
+    run(toy.EXPERIMENT, folder=tmp_path)
+
+
+# What the package ships
+
+
+@pytest.fixture
+def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(store, "RECORDS", tmp_path / "records")
+    monkeypatch.setattr(store, "get", lambda name: {"toy": toy.EXPERIMENT}[name])
+    return tmp_path / "records"
+
+
+def test_a_recorded_result_is_the_one_that_was_computed(records):
+    result = run(toy.EXPERIMENT, "workstation")
+    assert record(result) == records / "toy.csv"
+    again = recorded("toy")
+    pd.testing.assert_frame_equal(again.table, result.table, check_exact=True)
+    assert json.dumps(again.provenance) == json.dumps(result.provenance)
+    assert again.findings == result.findings
+    assert again.verdict == "reproduced"
+
+
+def test_what_cannot_be_recorded_or_found_is_refused(records):
+    with pytest.raises(ValueError, match=r'scale must be "workstation" or "paper" .*, got "lecture"'):
+        record(run(toy.EXPERIMENT))
+    command = "`dropout-lessons experiments run toy --scale workstation --record` makes it"
+    with pytest.raises(ValueError, match=f"there is no result of 'toy': {command}"):
+        recorded("toy")
+    record(run(toy.EXPERIMENT, "workstation"))
+    (records / "toy.json").write_text("{")
+    with pytest.raises(ValueError, match="cannot be read"):
+        recorded("toy")
+
+
+def test_an_experiment_that_was_not_run_says_why(records, monkeypatch):
+    missing = replace(toy.EXPERIMENT, not_run="It needs a GPU.")
+    monkeypatch.setattr(store, "get", lambda name: missing)
+    with pytest.raises(ValueError, match="'toy' has no recorded result: It needs a GPU"):
+        recorded("toy")
