@@ -58,7 +58,28 @@ EFFECTS = {
     "ten networks": paired([0.09, 0.10, 0.09, 0.10, 0.09], [0.1] * 5),
     "one with dropout": paired([0.08, 0.08, 0.07, 0.08, 0.09], [0.1] * 5),
 }
+SEEDS = 0.1 + 0.01 * np.random.default_rng(0).random((3, 5))
 FIGURES = {
+    "sweep_curves": lambda: figures.sweep_curves(
+        {"plain": SEEDS + 0.02, "dropout": SEEDS}, [0.2, 0.5, 0.8], x_label="keep_prob", y_label="test error (%)"
+    ),
+    "sweep_panels": lambda: figures.sweep_panels(
+        {"narrow": {"dropout": SEEDS}, "wide": {"dropout": SEEDS}},
+        {"narrow": [100, 500, 1000], "wide": [100, 500, 1000]},
+        x_label="examples",
+        y_label="test error (%)",
+        logarithmic=True,
+    ),
+    "trajectories": lambda: figures.trajectories(
+        {"plain": {"2 layers": SEEDS + 0.02}, "dropout": {"2 layers": SEEDS}},
+        [5, 10, 15],
+        y_label="validation error (%)",
+    ),
+    "excess_loss_curves": lambda: figures.excess_loss_curves(
+        [100, 200, 300], {"fresh text": {1.0: 5 * SEEDS, 0.9: 10 * SEEDS}}
+    ),
+    "keep_prob_panels": lambda: figures.keep_prob_panels({"1,000 examples": {"256 units": SEEDS}}, [0.2, 0.5, 0.8]),
+    "winner_curves": lambda: figures.winner_curves([100, 500, 1000], SEEDS - 0.01, SEEDS),
     "coefficients": lambda: figures.coefficients(
         {"plain": [0.5, -0.2], "L2": [0.3, -0.1], "dropout": np.array([[0.3, 0.31], [-0.1, -0.11]])}, ["age", "bmi"]
     ),
@@ -71,6 +92,12 @@ FIGURES = {
     "signed_images": lambda: figures.signed_images({"a": torch.randn(4, 6), "b": torch.randn(3, 6)}, (2, 3)),
     "activation_histograms": lambda: figures.activation_histograms(
         {"plain": [5, 3, 0, 0], "dropout": [7, 1, 1, 0]}, [0.0, 1.0, 2.0, 3.0, 4.0], {"plain": 0.9, "dropout": 0.4}
+    ),
+    "interval_panels": lambda: figures.interval_panels(
+        {"error": EFFECTS, "loss": {"one with dropout": EFFECTS["one with dropout"]}},
+        labels={"error": "error (points)", "loss": "loss (nats)"},
+        scales={"error": 100.0},
+        colors={"ten networks": "ensemble"},
     ),
     "interval_chart": lambda: figures.interval_chart(
         EFFECTS, label="test error, minus plain (points)", scale=100, colors={"ten networks": "ensemble"}
@@ -308,6 +335,26 @@ def test_an_interval_chart_draws_each_effect_with_its_interval_in_the_label_unit
     drawn = [tuple(line.get_xdata()) for line in lines if line.get_xdata()[0] != line.get_xdata()[1]]
     assert drawn == [tuple(100 * end for end in effect.interval) for effect in EFFECTS.values()]
     assert [label.get_text() for label in axis.get_yticklabels()] == list(EFFECTS)
+
+
+def test_interval_panels_share_their_rows_and_each_has_its_unit():
+    errors, losses = FIGURES["interval_panels"]().axes
+    drawn = {}
+    for axis in (errors, losses):
+        for line in axis.lines:
+            x, y = line.get_xdata(), line.get_ydata()
+            if len(x) == 2 and y[0] == y[1]:
+                drawn[axis, y[0]] = tuple(x), line.get_color()
+    ten, one = EFFECTS.values()
+    assert drawn == {
+        (errors, 0): (tuple(100 * end for end in ten.interval), figures.COLORS["ensemble"]),
+        (errors, 1): (tuple(100 * end for end in one.interval), figures.COLORS["dropout"]),
+        (losses, 1): (one.interval, figures.COLORS["dropout"]),  # the row that it has in the first panel
+    }
+    assert errors.get_ylim() == losses.get_ylim()
+    assert [label.get_text() for label in errors.get_yticklabels()] == list(EFFECTS)
+    with pytest.raises(ValueError, match="panels must have at least one effect"):
+        figures.interval_panels({"error": {}}, labels={"error": "error"})
 
 
 def test_an_interval_chart_of_nothing_is_refused():

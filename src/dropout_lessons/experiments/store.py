@@ -291,7 +291,7 @@ def _write_result(path: Path, provenance_path: Path, result: Result) -> None:
             settings.append(unit["settings"])
         units.append([settings.index(unit["settings"]), unit["seed"], unit["seconds"]])
     write(path, to_csv(result.table))
-    lists = {"settings": settings, "units": units}
+    lists: dict[str, list[Any]] = {"settings": settings, "units": units}
     content = {name: json.dumps(value) for name, value in result.provenance.items()}
     content |= {name: "[\n  " + ",\n  ".join(map(json.dumps, values)) + "\n ]" for name, values in lists.items()}
     write(provenance_path, "{\n" + ",\n".join(f' "{name}": {value}' for name, value in content.items()) + "\n}\n")

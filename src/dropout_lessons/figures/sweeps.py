@@ -28,7 +28,7 @@ def sweep_curves(
     """Draw, for each arm, the mean over seeds with its 95% interval against what was varied.
 
     Args:
-        curves: For each arm, a key of ``COLORS``, values of shape (points, seeds), NaN where a seed is missing; at least five seeds.
+        curves: For each arm, a key of ``COLORS``, values of shape (points, seeds), NaN where a seed is missing; five or more.
         x: The points.
         x_label: What was varied, with its unit.
         y_label: What was measured, with its unit.
@@ -134,7 +134,8 @@ def _draw_sweep(
         )
     if logarithmic:
         axis.set_xscale("log")
-        axis.set_xticks(list(x), [f"{value:,g}" for value in x])
+        # Room for the first and the last number only, where panels stand beside each other.
+        axis.set_xticks(list(x), ["" if value not in (x[0], x[-1]) else f"{value:,g}" for value in x])
         axis.minorticks_off()
 
 
@@ -164,9 +165,16 @@ def trajectories(
         for mean in means:
             axis.plot(epochs, mean, color=COLORS[arm], linewidth=1.2)
         ends[arm] = float(np.mean([mean[-1] for mean in means]))
+    order = sorted(ends, key=lambda arm: ends[arm])
     for arm, end in ends.items():
         axis.annotate(
-            arm, (epochs[-1], end), xytext=(6, 0), textcoords="offset points", va="center", color=COLORS[arm], weight="bold"
+            arm,
+            (epochs[-1], end),
+            xytext=(6, 9 * (2 * order.index(arm) - len(order) + 1)),  # apart where lines end together
+            textcoords="offset points",
+            va="center",
+            color=COLORS[arm],
+            weight="bold",
         )
     axis.set_yscale("log")
     axis.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))

@@ -91,7 +91,7 @@ def draw(table: pd.DataFrame) -> Figure:
     panels, sizes = {}, {}
     for (data, width), found in errors.groupby(["data", "width"], sort=False):
         rows = found.droplevel(["data", "width"])
-        title = f"{TITLES[data].partition(',')[0]},\n{width} units a layer"
+        title = f"{TITLES[str(data)].partition(',')[0]},\n{width} units a layer"
         panels[title] = {arm: rows[arm].unstack("seed").to_numpy() for arm in ARMS}
         sizes[title] = rows["plain"].unstack("seed").index.tolist()
     return figures.sweep_panels(

@@ -88,6 +88,7 @@ EXPERIMENT = Experiment(
     judge=judge,
     draw=draw,
     remark="The networks of Figure 7. Activations are in no unit: halve the incoming weights, double the outgoing ones, and they "
-    "halve while the network computes the same, so their mean says more about scales than about sparsity. How often a unit is "
-    "active does not depend on scales. The last statement is an addition: it compares at equal reconstruction error.",
+    "halve while the network computes the same, so their mean says more about scales than about sparsity, and need not be the "
+    "paper's. How often a unit is active does not depend on scales. The last statement is an addition: it compares at equal "
+    "reconstruction error.",
 )

@@ -71,7 +71,9 @@ def draw(table: pd.DataFrame) -> Figure:
     shown = reported(table)
     errors = {
         kind: {
-            TITLES[data]: {"dropout": rows.pivot(index="keep_prob", columns="seed", values=f"{kind}_error").to_numpy()}
+            TITLES[str(data)]: {
+                "dropout": rows.pivot(index="keep_prob", columns="seed", values=f"{kind}_error").to_numpy()
+            }
             for data, rows in shown.groupby("data", sort=False)
         }
         for kind in ("test", "train")

@@ -71,7 +71,8 @@ def draw(table: pd.DataFrame) -> Figure:
     shown = reported(table)
     rows = shown[shown["design"] == "constant kept units"]
     errors = {
-        kind: rows.pivot(index="keep_prob", columns="seed", values=f"{kind}_error").to_numpy() for kind in ("test", "train")
+        kind: rows.pivot(index="keep_prob", columns="seed", values=f"{kind}_error").to_numpy()
+        for kind in ("test", "train")
     }
     figure = figures.sweep_panels(
         {"": {"dropout": errors["test"]}},
@@ -98,7 +99,7 @@ def draw(table: pd.DataFrame) -> Figure:
 EXPERIMENT = Experiment(
     title="Figure 9b: error against keep_prob at a fixed expected number of kept units",
     source="Srivastava et al. 2014, Figure 9b",
-    claim="With keep_prob times the number of units fixed, small keep probabilities do much better than at a fixed number of units.",
+    claim="With keep_prob times the number of units fixed, small keep probabilities do much better than at a fixed width.",
     reported=[
         Reported("test error at p = 0.1, p n fixed", "1.7%", "Figure 9b"),
         Reported("test error at p = 0.1, n fixed", "2.7%", "Figure 9a"),

@@ -32,7 +32,7 @@ def grid(**choices: list[Any]) -> list[Candidate]:
 
 
 def arms(learning_rates: list[float], epochs: list[int], radii: list[float]) -> dict[str, list[Candidate]]:
-    """Eight candidates for each arm: two learning rates and four strengths, or eight learning rates where there is no strength."""
+    """Eight candidates for each arm: two learning rates and four strengths, or eight learning rates."""
     low, high = learning_rates
     several = [low * (high / low) ** (i / 3) for i in range(-2, 6)]
     keep_probs = [(0.3, 0.8), (0.5, 0.8), (0.5, 1.0), (0.7, 0.9)]
@@ -44,7 +44,9 @@ def arms(learning_rates: list[float], epochs: list[int], radii: list[float]) -> 
         "L1": grid(**rates, l1=[1e-5, 1e-4, 3e-4, 1e-3]),
         "max-norm": grid(**rates, max_norm=radii),
         "dropout": [
-            {**rate, "keep_prob": hidden, "input_keep_prob": inputs} for rate in grid(**rates) for hidden, inputs in keep_probs
+            {**rate, "keep_prob": hidden, "input_keep_prob": inputs}
+            for rate in grid(**rates)
+            for hidden, inputs in keep_probs
         ],
         "dropout + max-norm": [
             {**candidate, "keep_prob": 0.5, "input_keep_prob": 0.8} for candidate in grid(**rates, max_norm=radii)
@@ -72,7 +74,9 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         unit = "percentage points"
         for arm in [arm for arm in COLORS if not arm.startswith("dropout")]:
             evidence = difference(rows, "test_error", {"arm": "dropout"}, {"arm": arm}, unit=unit)
-            findings.append(Finding(f"{name} dropout's test error is lower than that of {arm}.", "lower", evidence, below=0))
+            findings.append(
+                Finding(f"{name} dropout's test error is lower than that of {arm}.", "lower", evidence, below=0)
+            )
         evidence = difference(rows, "test_error", {"arm": "dropout + max-norm"}, {"arm": "dropout"}, unit=unit)
         findings.append(Finding(f"{name} max-norm lowers dropout's test error further.", "lower", evidence, below=0))
         evidence = difference(rows, "test_nll", {"arm": "dropout"}, {"arm": "plain"}, unit="nats")
@@ -108,7 +112,9 @@ EXPERIMENT = Experiment(
             "label_noise": [0.0, 0.3],
             "sizes": [784, 64, 64, 10],
             "recipe": {"epochs": 40},
-            "arms": {name: found[1::2] for name, found in arms([0.03, 0.1], [3, 6, 12, 24], [0.7, 1.0, 1.5, 2.0]).items()},
+            "arms": {
+                name: found[1::2] for name, found in arms([0.03, 0.1], [3, 6, 12, 24], [0.7, 1.0, 1.5, 2.0]).items()
+            },
             "tuning_seeds": 1,
             "seeds": 5,
         },

@@ -1,0 +1,301 @@
+"""Every experiment of the catalog: its plan at each scale, its recorded result, and a unit of that computed again."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from dropout_lessons.experiments import Result, Unit, cost, get, ledger, ledger_page, names, recorded, run
+from dropout_lessons.experiments.ledger import plan
+from dropout_lessons.experiments.not_run import NOT_RUN
+from dropout_lessons.experiments.store import RECORDS, is_recorded
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMES = names()
+SCALES = [(name, scale) for name in NAMES for scale in get(name).scales]
+# What every machine has; test_experiments_placement.py runs those of CIFAR-10 and SVHN on images that it makes up.
+EMBEDDED = {"mnist": "mnist_10k", "fashion_mnist": "fashion_10k"}
+DOWNLOADED = {*EMBEDDED, "cifar10", "svhn"}
+
+
+@cache
+def plan_of(name: str, scale: str) -> list[Unit]:
+    return plan(get(name), scale)
+
+
+def result_of(name: str) -> Result:
+    if not is_recorded(name):
+        pytest.skip(f"{name} has no recorded result: {get(name).not_run or 'it is to be recorded'}")
+    return recorded(name)
+
+
+def plain(value: Any) -> Any:
+    """As it comes out of a file."""
+    return json.loads(json.dumps(value))
+
+
+def same_settings(unit: Mapping[str, Any]) -> str:
+    return json.dumps(unit["settings"], sort_keys=True)
+
+
+# Plans
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_experiment_says_where_its_claim_and_its_numbers_stand(name):
+    experiment = get(name)
+    assert experiment.name == name
+    assert experiment.title
+    assert experiment.source
+    assert experiment.claim.endswith(".")
+    assert experiment.reported
+    assert all(number.what and number.value and number.where for number in experiment.reported)
+    assert set(experiment.scales) == {"lecture", "workstation", "paper"} or experiment.not_run
+
+
+@pytest.mark.parametrize(("name", "scale"), SCALES)
+def test_units_can_be_kept_and_told_apart(name, scale):
+    units = plan_of(name, scale)
+    assert units
+    for unit in units:
+        assert plain(unit.settings) == json.loads(json.dumps(plain(unit.settings), allow_nan=False))
+        assert isinstance(unit.seed, int)
+        assert unit.work > 0
+    assert max(Counter(unit.key() for unit in units).values()) == 1
+    # Their rows can be told apart in the table, too.
+    assert max(Counter(tuple(unit.columns.items()) for unit in units).values()) == 1
+
+
+@pytest.mark.parametrize(("name", "scale"), SCALES)
+def test_tuning_and_reporting_share_no_seeds_and_at_least_five_are_reported(name, scale):
+    units = plan_of(name, scale)
+    tuning = {unit.seed for unit in units if unit.settings.get("stage") == "tuning"}
+    reported = {unit.seed for unit in units if unit.settings.get("stage") != "tuning"}
+    assert reported == set(range(len(reported)))
+    assert len(reported) >= 5
+    assert not tuning & reported
+
+
+SMALL = {
+    "epochs": 1,
+    "train": 200,
+    "test": 100,
+    "examples": 50,
+    "draws": 50,
+    "members": 2,
+    "steps": 4,
+    "sequences": 32,
+    "checkpoints": 2,
+    "batch": 8,
+    "width": 16,
+    "depth": 1,
+    "heads": 2,
+    "context": 8,
+}
+
+
+def shrunk(value: Any, name: str = "") -> Any:
+    """The same work, as little of it as there can be: an epoch, a few examples, narrow layers."""
+    if isinstance(value, Mapping):
+        return {name: shrunk(inner, name) for name, inner in value.items()}
+    if name == "sizes":
+        return [value[0], *(min(width, 8) for width in value[1:-1]), value[-1]]
+    if name in ("hidden", "channels", "samples"):
+        return [min(inner, 4) for inner in value] if isinstance(value, (list, tuple)) else min(value, 8)
+    if name == "candidates":
+        return [shrunk(candidate) for candidate in value]
+    if name == "grid":
+        return [2, 2]
+    if name == "data":
+        return EMBEDDED.get(value, value)
+    return min(value, SMALL[name]) if name in SMALL else value
+
+
+def kinds(units: list[Unit]) -> Iterator[Unit]:
+    """The first unit of each stage and part."""
+    first: dict[Any, Unit] = {}
+    for unit in units:
+        first.setdefault((unit.settings.get("stage"), unit.settings.get("part")), unit)
+    yield from first.values()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_paper_scale_runs_when_it_is_shrunk(name):
+    experiment = get(name)
+    computed = 0
+    for unit in kinds(plan_of(name, "paper")):
+        small = Unit(shrunk(unit.settings), unit.seed)
+        if small.settings.get("data") in DOWNLOADED:
+            continue
+        table = run(replace(experiment, units=lambda config, table, small=small: [small]), "paper").table
+        assert len(table) >= 1
+        assert set(table.seed) == {unit.seed}
+        if is_recorded(name):
+            assert set(table) <= set(recorded(name).table)
+        computed += 1
+    assert computed or name in ("cifar10_table4", "svhn_table3")
+
+
+# Records
+
+
+def test_every_record_is_of_an_experiment():
+    files = {path.name for path in RECORDS.iterdir()}
+    recorded_names = {path.removesuffix(".csv") for path in files if path.endswith(".csv")}
+    assert files == {f"{name}{suffix}" for name in recorded_names for suffix in (".csv", ".json")}
+    assert recorded_names <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_record_is_complete_and_of_the_experiment_as_it_is(name):
+    result = result_of(name)
+    experiment = get(name)
+    assert result.provenance["experiment"] == name
+    assert result.provenance["config"] == plain(experiment.config(result.scale)), (
+        "its configuration was changed: run it again"
+    )
+    planned = [
+        {"settings": plain(unit.settings), "seed": unit.seed}
+        for unit in experiment.units(experiment.config(result.scale), result.table)
+    ]
+    done = [{"settings": unit["settings"], "seed": unit["seed"]} for unit in result.provenance["units"]]
+    assert sorted(map(json.dumps, done)) == sorted(map(json.dumps, planned))
+    rows = sum(len(rows_of(result, unit)) for unit in done)
+    assert rows == len(result.table)
+    assert all(len(rows_of(result, unit)) for unit in done)
+    assert result.provenance["seconds"] == pytest.approx(
+        sum(unit["seconds"] for unit in result.provenance["units"]), abs=0.001 * len(done) + 0.01
+    )
+
+
+def rows_of(result: Result, unit: Mapping[str, Any]) -> pd.DataFrame:
+    """The rows of a unit in a table."""
+    chosen = pd.Series(True, index=result.table.index)
+    for column, value in Unit(unit["settings"], unit["seed"]).columns.items():
+        same = result.table[column].isna() if value is None else result.table[column] == value
+        chosen &= same
+    return result.table[chosen]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_record_is_judged_and_drawn(name):
+    result = result_of(name)
+    assert result.findings
+    for finding in result.findings:
+        assert finding.statement.endswith(".")
+        assert finding.evidence.n >= 5
+        assert np.isfinite(finding.evidence.interval).all()
+    assert result.verdict in ("reproduced", "partly", "not reproduced", "undecided")
+    figure = result.draw()
+    assert isinstance(figure, Figure)
+    assert figure.axes
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_cheapest_unit_of_a_record_comes_out_again(name):
+    """On one kind of processor bit for bit; on another one, training amplifies what it rounds differently.
+
+    How far it can, is not known, but it is no more than what another seed does: that changes the data, the initial weights
+    and every mask besides. So each column must come out within five times its standard deviation over the seeds, in
+    the mean square over the unit's rows. What does not depend on the seed must come out as it was.
+    """
+    result = result_of(name)
+    experiment = get(name)
+    own = [unit for unit in result.provenance["units"] if unit["settings"].get("data") not in DOWNLOADED]
+    seeds = Counter(map(same_settings, own))
+    often = [unit for unit in own if seeds[same_settings(unit)] >= 5]
+    cheapest = min(often, key=lambda unit: unit["seconds"])
+    assert cheapest["seconds"] < 8, "the cheapest unit is to take at most about 4 seconds: divide it"
+
+    unit = Unit(cheapest["settings"], cheapest["seed"])
+    again = run(replace(experiment, units=lambda config, table: [unit]), result.scale).table
+    before = rows_of(result, cheapest)
+    assert len(again) == len(before)
+    others = [rows_of(result, other) for other in own if same_settings(other) == same_settings(cheapest)]
+    others = [rows for rows in others if len(rows) == len(before)]  # such as one for each member that is left
+    for column in again.columns.difference(list(unit.columns)):
+        if not pd.api.types.is_numeric_dtype(again[column]) or again[column].dtype == bool:
+            assert again[column].fillna("").tolist() == before[column].fillna("").tolist(), column
+            continue
+        new, old = again[column].to_numpy(float), before[column].to_numpy(float)
+        assert np.array_equal(np.isfinite(new), np.isfinite(old)), column
+        finite = np.isfinite(old)
+        spread = np.stack([rows[column].to_numpy(float)[finite] for rows in others]).std(axis=0, ddof=1)
+        off = (new - old)[finite]
+        assert np.sqrt(np.mean(off**2)) <= 5 * np.sqrt(np.mean(spread**2)) + 1e-6 * np.abs(old[finite]).max(
+            initial=1
+        ), column
+
+
+# The ledger
+
+
+def test_the_ledger_has_a_row_for_each_finding_and_for_each_number_that_was_not_run():
+    table = ledger()
+    for name in NAMES:
+        rows = table[table.experiment == name]
+        if is_recorded(name):
+            result = recorded(name)
+            words = {True: "agrees", False: "differs", None: "undecided"}
+            assert rows.verdict.tolist() == [words[finding.holds] for finding in result.findings]
+            assert rows.statement.tolist() == [finding.statement for finding in result.findings]
+            assert (rows.scale == result.scale).all()
+            inexact = [finding.evidence.atol is None for finding in result.findings]
+            assert rows.ours[inexact].str.contains(r"95% interval \[.+, .+\], \d+ (?:seeds|draws)").all()
+            assert (rows.data != "").all()
+        else:
+            assert rows.paper.tolist() == [number.value for number in get(name).reported]
+            assert (rows.verdict == "not run here").all()
+    for missing in NOT_RUN:
+        rows = table[table.experiment == missing.title]
+        assert rows.paper.tolist() == [number.value for number in missing.reported]
+        assert (rows.note == missing.reason).all()
+
+
+def test_the_page_of_the_ledger_is_what_the_records_give():
+    assert (ROOT / "book" / "ledger.md").read_text(encoding="utf-8") == ledger_page(), "run `make ledger`"
+
+
+def test_the_page_of_the_ledger_has_a_section_for_each_experiment_and_links_that_lead_there():
+    page = ledger_page()
+    for name in NAMES:
+        label = f"ledger-{name.replace('_', '-')}"
+        assert page.count(f"({label})=\n## ") == page.count(f"](#{label})") == is_recorded(name)
+    lines = page.splitlines()
+    widths = [line.replace("\\|", "").count("|") for line in lines if line.startswith("|")]
+    assert min(widths) >= 4
+    for line, below in itertools.pairwise(lines):
+        if line.startswith("|") and below.startswith("|"):
+            assert line.replace("\\|", "").count("|") == below.replace("\\|", "").count("|"), line
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_cost_is_measured_where_there_is_a_record_and_estimated_by_work_elsewhere(name):
+    table = cost(get(name)).set_index("scale")
+    assert list(table.index) == list(get(name).scales)
+    if not is_recorded(name):
+        assert (table.basis == "not measured").all()
+        assert table.seconds.isna().all()
+        return
+    result = recorded(name)
+    assert table.basis.to_dict() == {
+        scale: "measured" if scale == result.scale else "estimated" for scale in table.index
+    }
+    assert table.seconds[result.scale] == result.provenance["seconds"]
+    work = {scale: sum(unit.work for unit in plan_of(name, scale)) for scale in table.index}
+    for scale in table.index:
+        expected = result.provenance["seconds"] * work[scale] / work[result.scale]
+        assert table.seconds[scale] == pytest.approx(expected, rel=1e-3, abs=0.1)
