@@ -218,7 +218,7 @@ def test_the_cheapest_unit_of_a_record_comes_out_again(name):
     seeds = Counter(map(same_settings, own))
     often = [unit for unit in own if seeds[same_settings(unit)] >= 5]
     cheapest = min(often, key=lambda unit: unit["seconds"])
-    assert cheapest["seconds"] < 8, "the cheapest unit is to take at most about 4 seconds: divide it"
+    assert cheapest["seconds"] < 20, "the cheapest unit is to take at most a few seconds: divide it"
 
     unit = Unit(cheapest["settings"], cheapest["seed"])
     again = run(replace(experiment, units=lambda config, table: [unit]), result.scale).table

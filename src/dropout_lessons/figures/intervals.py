@@ -72,7 +72,7 @@ def interval_panels(
             axis, effects, rows=rows, label=labels[title], colors=colors or {}, scale=(scales or {}).get(title, 1.0)
         )
         axis.set_title(title)
-        axis.locator_params(axis="x", nbins=4)
+        axis.locator_params(axis="x", nbins=3)
         if axis is not axes[0, 0]:
             axis.set_yticklabels([])
     return figure
