@@ -1,0 +1,105 @@
+"""The transformer experiment: what is tuned, what is compared, and that nothing is drawn from outside a unit."""
+
+from __future__ import annotations
+
+import itertools
+
+import pandas as pd
+import pytest
+import torch
+
+from dropout_lessons.experiments import Unit, get
+from dropout_lessons.experiments.catalog import transformer_pretraining as module
+
+TINY = {
+    "network": {"symbols": 4, "concentration": 0.3, "context": 6, "width": 8, "depth": 1, "heads": 1},
+    "batch": 4,
+    "steps": 6,
+    "sequences": 8,
+    "checkpoints": 3,
+}
+
+
+def compute(text: str = "repeated", keep_prob: float = 0.9, stage: str = "report", seed: int = 0) -> pd.DataFrame:
+    arm = {"stage": stage, "text": text, "keep_prob": keep_prob, "learning_rate": 0.01}
+    return pd.DataFrame(module.compute(Unit({**arm, **TINY}, seed), torch.device("cpu")))
+
+
+def test_a_unit_depends_on_its_settings_and_seed_alone_and_leaves_the_global_generator():
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = compute()
+    assert torch.equal(before, torch.get_rng_state())
+    torch.manual_seed(2)
+    pd.testing.assert_frame_equal(first, compute(), check_exact=True)
+    assert not first.equals(compute(seed=1))
+    assert not first.equals(compute(keep_prob=0.8))
+    assert not first.equals(compute(text="single pass"))
+
+
+def test_losses_are_taken_at_evenly_spread_steps_up_to_the_last():
+    assert compute().step.tolist() == [2, 4, 6]
+
+
+def test_tuning_looks_at_no_test_text_and_keeps_the_best_checkpoint():
+    tuned = compute(stage="tuning")
+    assert "test_excess" not in tuned
+    assert tuned.validation_excess.tolist() == [compute().validation_excess.min()]
+
+
+def tuning_table(losses: dict[float, list[float]]) -> pd.DataFrame:
+    rows = [
+        {"stage": "tuning", "text": text, "keep_prob": keep_prob, "learning_rate": rate, "validation_excess": loss}
+        for text, keep_prob in itertools.product(module.TEXTS, (0.8, 0.9, 1.0))
+        for rate, pair in losses.items()
+        for loss in pair
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_every_arm_has_the_same_candidates_and_the_lowest_mean_validation_loss_decides():
+    config = get("transformer_pretraining").config("workstation")
+    first = list(module.units(config, pd.DataFrame()))
+    assert {unit["stage"] for unit in first} == {"tuning"}
+    arms = {(unit["text"], unit["keep_prob"]) for unit in first}
+    each = [
+        [(unit["learning_rate"], unit.seed) for unit in first if (unit["text"], unit["keep_prob"]) == arm]
+        for arm in arms
+    ]
+    assert len(arms) == 6
+    assert all(candidates == each[0] for candidates in each)
+    table = tuning_table({0.003: [0.1, 0.4], 0.01: [0.2, 0.2], 0.03: [0.05, 0.5]})
+    assert len(table) == len(first)
+    reported = [unit for unit in module.units(config, table) if unit["stage"] == "report"]
+    assert len(reported) == 6 * config["seeds"]
+    assert {unit["learning_rate"] for unit in reported} == {0.01}
+    assert not [unit for unit in module.units(config, table[:-1]) if unit["stage"] == "report"]  # wait for all
+
+
+def test_early_stopping_reports_the_test_loss_where_the_validation_loss_is_lowest():
+    rows = [
+        {"stage": "report", "text": "repeated", "keep_prob": 1.0, "seed": seed, "step": step, **losses}
+        for seed in range(2)
+        for step, losses in {
+            100: {"validation_excess": 0.5, "test_excess": 0.6},
+            200: {"validation_excess": 0.3, "test_excess": 0.4},
+            300: {"validation_excess": 0.9, "test_excess": 0.2},
+        }.items()
+    ]
+    table = pd.DataFrame(rows)
+    assert module.early_stopped(table).test_excess.tolist() == [0.4, 0.4]
+    assert module.final(table).test_excess.tolist() == [0.2, 0.2]
+
+
+def test_the_loss_that_is_trained_leaves_out_what_nobody_can_know():
+    """The first two symbols have no two before them: what is said of them does not count."""
+
+    class Knows(torch.nn.Module):
+        def forward(self, text):
+            return 50.0 * torch.nn.functional.one_hot(text.roll(-1, dims=1), 4)
+
+    text = torch.tensor([[0, 1, 2, 3, 1, 0]])
+    assert module.next_symbol_loss(Knows(), text).item() == pytest.approx(0, abs=1e-12)
+    wrong_at_first = Knows()
+    wrong_at_first.forward = lambda text: torch.cat([torch.zeros(1, 1, 4), Knows()(text)[:, 1:]], dim=1)
+    assert module.next_symbol_loss(wrong_at_first, text).item() == pytest.approx(0, abs=1e-12)
