@@ -160,7 +160,8 @@ def ledger_page() -> str:
         "whole 95% interval of the effect over seeds lies where the paper says, it *differs* if the whole interval lies "
         "elsewhere, and it is *undecided* if the interval holds both. The statements follow the paper's text, and were "
         "fixed before the recorded runs, though not before smaller trials. An experiment is "
-        "*reproduced* if all its statements agree, and *partly* if some do. All of this page is computed from the recorded results: `make ledger` writes it, and "
+        "*reproduced* if all its statements agree, and *partly* if some do. All of this page is computed from the "
+        "recorded results: `make ledger` writes it, and "
         "`dropout-lessons experiments run NAME --scale workstation` computes a result again.",
         "## Verdicts",
         _verdicts(results, len(missing)),
