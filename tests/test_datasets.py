@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -592,6 +593,18 @@ def test_the_next_mirror_makes_up_for_a_faulty_one(cache, server, use, fault):
     assert_is_the_small_data_set(small())
     assert_cache_is_right(cache)
     assert server.paths[:2] == [f"/{fault}/{FIRST}.gz", f"/right/{FIRST}.gz"]
+
+
+@pytest.mark.parametrize("pack", [bytes, lambda content: gzip.compress(content, compresslevel=1)])
+def test_no_more_of_a_file_is_read_than_it_should_hold(tmp_path, pack):
+    path = tmp_path / FIRST
+    path.write_bytes(pack(bytes(2**26)))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=f"more than {len(CONTENT[FIRST])} bytes"):
+        files._verified(path, FILES[0])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**23
 
 
 def test_an_error_names_each_url_its_reason_and_the_ways_out(cache, use):

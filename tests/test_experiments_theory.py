@@ -115,7 +115,7 @@ def test_rows_of_the_logistic_penalty_add_up():
     rows = pd.DataFrame(logistic.compute(unit, CPU))
     assert len(rows) == len(logistic.SIZES) * len(logistic.KEEP_PROBS) * 3
     every = rows[rows.confidence == "all"]
-    assert (every.examples == 60).all()
+    assert (every.counted == 60).all()
     assert (every.misplaced >= abs(every.quadratic - every.exact) - 1e-9).all()
     parts = rows[rows.confidence != "all"].groupby(["keep_prob", "size"])[["exact", "quadratic", "misplaced"]].sum()
     whole = every.set_index(["keep_prob", "size"]).loc[parts.index, parts.columns]

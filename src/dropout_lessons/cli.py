@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Example:
         >>> main(["experiments", "list"])  # doctest: +ELLIPSIS
-        ...fig9a_keep_prob...
+        batchnorm_variance_shift     lecture, workstation, paper ...
         0
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)

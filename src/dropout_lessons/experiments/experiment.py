@@ -35,7 +35,7 @@ class Unit:
 
     Example:
         >>> unit = Unit({"train": 1000, "arm": "dropout"}, seed=3)
-        >>> unit["train"], unit.key()
+        >>> unit["train"], unit.key()  # doctest: +ELLIPSIS
         (1000, 'train=1000,arm=dropout,seed=3-...')
     """
 

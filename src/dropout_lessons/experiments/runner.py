@@ -295,7 +295,7 @@ def _work(compute: Compute, key: str, unit: Unit, device: torch.device) -> Outco
     clock = time.thread_time if device.type == "cpu" else time.perf_counter
     started = clock()
     try:
-        rows = [_plain_row(row) for row in compute(unit, device)]
+        rows = [_plain_row(unit, row) for row in compute(unit, device)]
     except Exception as error:
         return Outcome(key, None, f"{type(error).__name__}: {error}", traceback.format_exc())
     where = "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
@@ -304,11 +304,15 @@ def _work(compute: Compute, key: str, unit: Unit, device: torch.device) -> Outco
     return Outcome(key, Done(settings, unit.seed, rows, clock() - started, where, versions()))
 
 
-def _plain_row(row: Row) -> Row:
+def _plain_row(unit: Unit, row: Row) -> Row:
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in row.items()}
     for name, value in plain.items():
         if not isinstance(value, (bool, int, float, str, type(None))):
             raise TypeError(f"a row holds numbers, strings, booleans and None, got {type(value).__name__} as {name!r}")
+        if name in unit.columns and value != unit.columns[name]:
+            raise ValueError(
+                f"a row's {name!r} is {value!r} and its unit's is {unit.columns[name]!r}: rename one of them"
+            )
     return plain
 
 

@@ -301,10 +301,10 @@ def _read_result(path: Path, provenance_path: Path, experiment: Experiment, reme
     try:
         text = path.read_text(encoding="utf-8")
         source = json.loads(provenance_path.read_text(encoding="utf-8"))
-        settings = source.pop("settings", [])
+        settings = source.pop("settings")
         source["units"] = [
-            unit if isinstance(unit, dict) else {"settings": settings[unit[0]], "seed": unit[1], "seconds": unit[2]}
-            for unit in source["units"]
+            {"settings": settings[number], "seed": seed, "seconds": seconds}
+            for number, seed, seconds in source["units"]
         ]
     except FileNotFoundError:
         raise ValueError(f"there is no result of {experiment.name!r}: {remedy}") from None

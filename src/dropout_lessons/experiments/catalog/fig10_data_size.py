@@ -55,7 +55,7 @@ def _gain(table: pd.DataFrame) -> pd.DataFrame:
 
 def judge(table: pd.DataFrame) -> list[Finding]:
     gain = _gain(table)
-    smallest, between, largest = gain.index.min(), 1000, gain.index.max()
+    smallest, between, largest = int(gain.index.min()), 1000, int(gain.index.max())
 
     def change(first: int, second: int) -> Evidence:
         return sampled((gain.loc[first] - gain.loc[second]).dropna().to_numpy(), unit="percentage points")

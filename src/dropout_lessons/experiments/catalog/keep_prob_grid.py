@@ -104,7 +104,7 @@ def pooled(data: Dataset, side: int) -> Dataset:
 
 def judge(table: pd.DataFrame) -> list[Finding]:
     fixed = table[table.held == "n"]
-    widths, trains = sorted(fixed.width.unique()), sorted(fixed.train.unique())
+    widths, trains = sorted(fixed.width.unique().tolist()), sorted(fixed.train.unique().tolist())
 
     def best(rows: pd.DataFrame, column: str) -> pd.Series[float]:
         """For each seed, the keep_prob of the lowest test error, on average over the values of another column."""
@@ -158,8 +158,8 @@ def draw(table: pd.DataFrame) -> Figure:
 
     return figures.keep_prob_panels(
         {
-            f"{train:,} examples": {f"{width} units": errors(train, width) for width in np.unique(table.width)}
-            for train in np.unique(table.train)
+            f"{train:,} examples": {f"{width} units": errors(train, width) for width in np.unique(table.width).tolist()}
+            for train in np.unique(table.train).tolist()
         },
         KEEP_PROBS,
     )
