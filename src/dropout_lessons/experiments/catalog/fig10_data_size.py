@@ -33,7 +33,8 @@ def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
                     "sizes": [784, *hidden, 10],
                     "recipe": {**config["recipe"], "epochs": epochs},
                 }
-                yield from tuned(settings, [keep_probs], table, seeds=seeds)
+                candidates = [{**keep_probs, "learning_rate": rate} for rate in config["learning_rates"]]
+                yield from tuned(settings, candidates, table, seeds=seeds)
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
@@ -113,6 +114,7 @@ EXPERIMENT = Experiment(
             "epochs": 40,
             "least_updates": 200,
             "most_updates": 400,
+            "learning_rates": [0.03, 0.1],
             "recipe": {},
         },
         "workstation": {
@@ -126,6 +128,7 @@ EXPERIMENT = Experiment(
             "epochs": 60,
             "least_updates": 300,
             "most_updates": 1200,
+            "learning_rates": [0.03, 0.1, 0.2],
             "recipe": {},
         },
         "paper": {
@@ -133,12 +136,16 @@ EXPERIMENT = Experiment(
             "epochs": 200,
             "least_updates": 10_000,
             "most_updates": 200_000,
-            "recipe": {"momentum": 0.95, "learning_rate": 0.05, "max_norm": 3.0},
+            "learning_rates": [0.02, 0.05, 0.1],
+            "recipe": {"momentum": 0.95, "max_norm": 3.0},
         },
     },
     units=units,
     compute=compute,
     judge=judge,
     draw=draw,
-    remark="",
+    version=2,
+    remark="Two layers instead of three, and up to 5,000 images. The learning rate is tuned for every size and both arms; the "
+    "keep probabilities are the paper's throughout. The rate matters: at one rate for all, dropout on clothes grew worse with "
+    "more examples, since its training became unstable. Fashion-MNIST is an addition and not part of the verdict.",
 )
