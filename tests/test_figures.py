@@ -60,9 +60,6 @@ EFFECTS = {
 }
 SEEDS = 0.1 + 0.01 * np.random.default_rng(0).random((3, 5))
 FIGURES = {
-    "sweep_curves": lambda: figures.sweep_curves(
-        {"plain": SEEDS + 0.02, "dropout": SEEDS}, [0.2, 0.5, 0.8], x_label="keep_prob", y_label="test error (%)"
-    ),
     "sweep_panels": lambda: figures.sweep_panels(
         {"narrow": {"dropout": SEEDS}, "wide": {"dropout": SEEDS}},
         {"narrow": [100, 500, 1000], "wide": [100, 500, 1000]},

@@ -26,7 +26,7 @@ from dropout_lessons.figures.regularizer import (
 )
 from dropout_lessons.figures.scaling import input_distribution
 from dropout_lessons.figures.style import COLORS
-from dropout_lessons.figures.sweeps import sweep_curves, sweep_panels, trajectories
+from dropout_lessons.figures.sweeps import sweep_panels, trajectories
 from dropout_lessons.figures.training import learning_curves, paired_scores
 from dropout_lessons.figures.uncertainty import captioned_images, reliability_diagram, way_curves
 
@@ -60,7 +60,6 @@ __all__ = [
     "share_at_damage",
     "signed_images",
     "study_intervals",
-    "sweep_curves",
     "sweep_panels",
     "thinned_networks",
     "trajectories",

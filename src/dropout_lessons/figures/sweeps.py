@@ -16,40 +16,6 @@ from dropout_lessons.figures.style import COLORS, styled
 
 
 @styled
-def sweep_curves(
-    curves: Mapping[str, ArrayLike],
-    x: Sequence[float],
-    *,
-    x_label: str,
-    y_label: str,
-    scale: float = 100.0,
-    logarithmic: bool = False,
-) -> Figure:
-    """Draw, for each arm, the mean over seeds with its 95% interval against what was varied.
-
-    Args:
-        curves: For each arm, a key of ``COLORS``, values of shape (points, seeds), NaN where a seed is missing; five or more.
-        x: The points.
-        x_label: What was varied, with its unit.
-        y_label: What was measured, with its unit.
-        scale: Factor from the values to that unit; 100 for fractions shown in percent.
-        logarithmic: Whether the horizontal axis is logarithmic.
-
-    Raises:
-        ValueError: If a curve does not have a row for each point.
-
-    Example:
-        >>> errors = 0.1 + 0.01 * np.random.default_rng(0).random((3, 5))
-        >>> figure = sweep_curves({"dropout": errors}, [0.2, 0.5, 0.8], x_label="keep_prob", y_label="test error (%)")
-    """
-    figure, axis = plt.subplots(figsize=(5.6, 3.6))
-    _draw_sweep(axis, curves, x, scale=scale, logarithmic=logarithmic)
-    axis.set_xlabel(x_label)
-    axis.set_ylabel(y_label)
-    return figure
-
-
-@styled
 def sweep_panels(
     panels: Mapping[str, Mapping[str, ArrayLike]],
     x: Mapping[str, Sequence[float]],
@@ -62,15 +28,16 @@ def sweep_panels(
     dashed_label: str = "training",
     y_max: float | None = None,
 ) -> Figure:
-    """Draw sweeps beside each other, each as :func:`sweep_curves` does.
+    """Draw, for each arm, the mean over seeds with its 95% interval against what was varied, in panels beside each other.
 
     Args:
-        panels: For each panel's title the values of each arm, as in ``sweep_curves``.
+        panels: For each panel's title and each arm, a key of ``COLORS``, values of shape (points, seeds), NaN where a seed is
+            missing; five seeds or more.
         x: For each panel's title the points.
-        x_label: As in ``sweep_curves``.
-        y_label: As in ``sweep_curves``.
-        scale: As in ``sweep_curves``.
-        logarithmic: As in ``sweep_curves``.
+        x_label: What was varied, with its unit.
+        y_label: What was measured, with its unit.
+        scale: Factor from the values to that unit; 100 for fractions shown in percent.
+        logarithmic: Whether the horizontal axes are logarithmic.
         dashed: Further values in the same form, drawn dashed and without intervals, such as training errors.
         dashed_label: What stands beside the dashed lines.
         y_max: Where the vertical axes end, in the label's unit; what is higher leaves the figure.
@@ -95,6 +62,8 @@ def sweep_panels(
         _draw_sweep(axis, curves, x[title], scale=scale, logarithmic=logarithmic)
         axis.set_title(title)
         axis.set_ylim(bottom=0, top=y_max)
+    if all(len(curves) > 1 for curves in panels.values()):
+        axes[0, -1].legend(loc="upper right", frameon=False, labelcolor="linecolor", handlelength=1.2)
     figure.supxlabel(x_label, fontsize=11, color="#222222")
     axes[0, 0].set_ylabel(y_label)
     return figure
@@ -110,25 +79,20 @@ def _checked(arm: str, values: ArrayLike, x: Sequence[float]) -> np.ndarray[tupl
 def _draw_sweep(
     axis: Axes, curves: Mapping[str, ArrayLike], x: Sequence[float], *, scale: float, logarithmic: bool
 ) -> None:
-    means = {}
     for arm, values in curves.items():
         evidence = [sampled(row[~np.isnan(row)]) for row in scale * _checked(arm, values, x)]
         low, high = np.array([item.interval for item in evidence]).T
-        means[arm] = np.array([item.effect for item in evidence])
+        mean = [item.effect for item in evidence]
         axis.fill_between(x, low, high, color=COLORS[arm], alpha=0.2, linewidth=0)
-        axis.plot(x, means[arm], "o-", color=COLORS[arm], markersize=4)
-    # Each name stands where its curve is furthest from the others, on the side away from them.
-    for arm, mean in means.items():
-        others = np.mean([means[other] for other in means if other != arm] or [mean - 1], axis=0)
-        i = int(np.abs(mean - others).argmax()) if len(means) > 1 else len(x) // 2
-        above = mean[i] >= others[i]
+        axis.plot(x, mean, "o-", color=COLORS[arm], markersize=4, label=arm)
+    if len(curves) == 1:
+        i = len(x) // 2
         axis.annotate(
             arm,
             (x[i], mean[i]),
-            xytext=(0, 7 if above else -7),
+            xytext=(0, 7),
             textcoords="offset points",
-            ha="left" if i == 0 else "right" if i == len(x) - 1 else "center",
-            va="bottom" if above else "top",
+            ha="center",
             color=COLORS[arm],
             weight="bold",
         )
@@ -149,7 +113,7 @@ def trajectories(
         runs: For each arm, a key of ``COLORS``, and each network's name, values of shape (epochs, seeds).
         epochs: Epochs of the rows.
         y_label: What was measured, with its unit.
-        scale: As in :func:`sweep_curves`.
+        scale: As in :func:`sweep_panels`.
 
     Raises:
         ValueError: If a network does not have a row for each epoch.
