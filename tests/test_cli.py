@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -99,8 +100,12 @@ def test_show_shows_a_run_of_a_folder(folder, capsys):
         ("show toy --figure figure.png", "there is no result of 'toy': `dropout-lessons experiments run toy "),
         (
             "show toy --scale lecture",
-            "there is no result of 'toy': `dropout-lessons experiments run toy --scale lecture`",
+            "there is no result of 'toy': `dropout-lessons experiments run toy --scale lecture --folder results`",
         ),
+        ("show toy --scale paper", "scale must be one of ['lecture', 'workstation'] for 'toy', got 'paper'"),
+        ("show toy --figure figure.xyz", "--figure must be a file that ends in one of ."),
+        ("show toy --figure figure", ".png, "),
+        ("run toy --jobs 2 --scheduler tcp://127.0.0.1:9", "jobs must be left out with a scheduler"),
         ("ledger --out missing/page.md", "missing/page.md cannot be written: No such file or directory"),
     ],
 )
@@ -110,7 +115,8 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message, folder, capsy
     assert message in printed.err
     assert printed.err.startswith("dropout-lessons: ")
     assert printed.err.count("\n") == 1
-    assert "verdict" not in printed.out
+    assert printed.out == ""
+    assert not (folder / "results").exists()
 
 
 @pytest.mark.parametrize(
@@ -123,15 +129,35 @@ def test_what_the_parser_refuses_is_exit_code_2_with_its_usage(arguments, capsys
     assert capsys.readouterr().err.startswith("usage: dropout-lessons")
 
 
-def test_a_figure_of_an_unknown_kind_or_place_is_named(folder, capsys):
+def test_a_figure_that_cannot_be_written_is_named(folder, capsys):
     cli.main(["experiments", "run", "toy", "--jobs", "1"])
-    for figure, message in [
-        ("figure.xyz", "'xyz' is not supported"),
-        ("none/figure.png", "--figure none/figure.png cannot"),
-    ]:
-        capsys.readouterr()
-        assert cli.main(["experiments", "show", "toy", "--scale", "lecture", "--figure", figure]) == 2
-        assert message in capsys.readouterr().err
+    capsys.readouterr()
+    assert cli.main(["experiments", "show", "toy", "--scale", "lecture", "--figure", "none/figure.png"]) == 2
+    assert "--figure none/figure.png cannot be written: No such file or directory" in capsys.readouterr().err
+
+
+def test_list_goes_on_where_a_record_is_damaged_and_show_says_why(folder, capsys):
+    cli.main(["experiments", "run", "toy", "--scale", "workstation", "--jobs", "1", "--record"])
+    (folder / "records" / "toy.csv").write_text("arm\n")
+    capsys.readouterr()
+    assert cli.main(["experiments", "list"]) == 0
+    assert "to be run again" in capsys.readouterr().out
+    assert cli.main(["experiments", "show", "toy"]) == 2
+    assert "'toy' was changed after it was written" in capsys.readouterr().err
+
+
+def test_a_scheduler_that_is_not_there_is_one_line_until_the_very_end():
+    code = (
+        "import sys, toy; from dropout_lessons.experiments import runner; runner.PATIENCE = 1; sys.exit(toy.command())"
+    )
+    command = [sys.executable, "-c", code, "experiments", "run", "toy", "--scheduler", "tcp://127.0.0.1:9"]
+    env = {**os.environ, "PYTHONPATH": str(Path(toy.__file__).parent)}
+    ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(
+        "dropout-lessons: no Dask scheduler answers at 'tcp://127.0.0.1:9'; `dask scheduler`"
+    )
+    assert ended.stderr.count("\n") == 1
 
 
 def test_a_unit_that_fails_is_exit_code_1_and_names_it(folder, capsys, monkeypatch):

@@ -72,6 +72,7 @@ def test_a_finding_without_a_bound_is_refused():
         ([{"below": 0}, {"within": (-1.5, 1.5)}], "partly"),
         ([{"above": 0}, {"within": (-1.5, 1.5)}], "not reproduced"),
         ([{"within": (-1.5, 1.5)}], "undecided"),
+        ([], "undecided"),
     ],
 )
 def test_the_verdict_follows_from_the_findings(bounds, verdict):

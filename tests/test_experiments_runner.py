@@ -28,8 +28,8 @@ sys.path.append(str(TOYS))
 import tiny_training  # noqa: E402
 import toy  # noqa: E402
 
-from dropout_lessons.experiments import Unit, UnitsFailed, record, recorded, run, runner, store  # noqa: E402
-from dropout_lessons.experiments.store import Store, from_csv, to_csv  # noqa: E402
+from dropout_lessons.experiments import Row, Unit, UnitsFailed, record, recorded, run, runner, store  # noqa: E402
+from dropout_lessons.experiments.store import Store, from_csv, kept, to_csv  # noqa: E402
 
 N_UNITS = {"lecture": 6 + 5, "workstation": 6 + 14}
 
@@ -138,6 +138,36 @@ def test_the_provenance_says_what_was_computed_with_what():
     assert str(Path.cwd()) not in json.dumps(result.provenance)
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_seconds_are_those_of_the_processor_and_not_of_waiting_for_it(jobs, log):
+    log.with_name("seconds").write_text("0.2")
+    seconds = [unit["seconds"] for unit in run(toy.EXPERIMENT, jobs=jobs).provenance["units"]]
+    assert 0 <= min(seconds) <= max(seconds) < 0.15
+
+
+def test_versions_devices_and_seconds_of_all_units_are_named(tmp_path):
+    run(toy.EXPERIMENT, folder=tmp_path)
+    elsewhere = {"device": "another", "seconds": 100.0, "versions": {**store.versions(), "torch": "0.1"}}
+    for path in unit_files(tmp_path)[:2]:
+        content = {**json.loads(path.read_text()), **elsewhere}
+        del content["sha256"]
+        path.write_text(json.dumps({**content, "sha256": store._digest(content)}))
+    source = run(toy.EXPERIMENT, folder=tmp_path).provenance
+    assert source["device"] == "another, cpu"
+    assert source["versions"] == {**store.versions(), "torch": f"0.1, {torch.__version__}"}
+    assert source["seconds"] == pytest.approx(200, abs=5)
+
+
+@pytest.mark.parametrize(("status", "commit"), [("", "1234abcd"), (" M runner.py", "1234abcd, changed")])
+def test_the_commit_says_whether_the_tree_was_changed_since(status, commit, monkeypatch):
+    def git(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        answer = {"ls-files": "__init__.py", "status": status, "rev-parse": "1234abcd"}[command[3]]
+        return subprocess.CompletedProcess(command, 0, stdout=f"{answer}\n")
+
+    monkeypatch.setattr(store.subprocess, "run", git)
+    assert store.commit.__wrapped__() == commit
+
+
 def test_one_process_and_two_train_the_same_networks_bit_for_bit_with_one_thread(tmp_path):
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
@@ -164,9 +194,7 @@ def test_what_is_kept_is_read_and_gives_the_same_files_again(log, tmp_path):
     assert set(computed(log).values()) == {1}
     assert {path: path.read_bytes() for path in files} == files
     pd.testing.assert_frame_equal(first.table, again.table, check_exact=True)
-    pd.testing.assert_frame_equal(
-        first.table, Store(tmp_path, toy.EXPERIMENT, "lecture").result().table, check_exact=True
-    )
+    pd.testing.assert_frame_equal(first.table, kept(tmp_path, toy.EXPERIMENT, "lecture").table, check_exact=True)
     assert len(unit_files(tmp_path)) == N_UNITS["lecture"]
 
 
@@ -183,7 +211,7 @@ def test_another_version_of_an_experiment_is_computed_anew_beside_the_old_one(lo
     assert set(computed(log).values()) == {2}
     assert newer.provenance["version"] == 2
     with pytest.raises(ValueError, match="is of its version 2, and the experiment is at version 1"):
-        Store(tmp_path, toy.EXPERIMENT, "lecture").result()
+        kept(tmp_path, toy.EXPERIMENT, "lecture")
 
 
 def truncate(path: Path, others: list[Path]) -> None:
@@ -238,6 +266,18 @@ def test_a_damaged_file_is_named_moved_aside_and_computed_again(damage, reason, 
     assert sorted(computed(log).values()) == [1] * (N_UNITS["lecture"] - 1) + [2]
 
 
+def test_a_file_in_which_anything_was_changed_is_not_trusted(tmp_path):
+    """Not its rows alone: the cost that the ledger tells is made of the seconds, and versions say what made them."""
+    run(toy.EXPERIMENT, folder=tmp_path)
+    path = unit_files(tmp_path)[0]
+    whole = json.loads(path.read_text())
+    assert set(whole) == {"settings", "seed", "rows", "seconds", "device", "versions", "sha256"}
+    for name, other in {"seconds": 1e6, "device": "abacus", "versions": {**whole["versions"], "torch": "0.1"}}.items():
+        path.write_text(json.dumps({**whole, name: other}))
+        with pytest.warns(UserWarning, match="was changed after it was written"):
+            run(toy.EXPERIMENT, folder=tmp_path)
+
+
 def test_files_that_are_no_part_of_the_plan_are_not_counted(tmp_path):
     table = run(toy.EXPERIMENT, folder=tmp_path).table
     path = unit_files(tmp_path)[0]
@@ -252,9 +292,99 @@ def test_a_table_that_was_changed_is_not_trusted(tmp_path):
     path = tmp_path / "toy" / "lecture" / "table.csv"
     path.write_text(path.read_text().replace("0.", "1.", 1))
     with pytest.raises(
-        ValueError, match=r"'toy' was changed .*: `dropout-lessons experiments run toy --scale lecture`"
+        ValueError, match=r"'toy' was changed .*: `dropout-lessons experiments run toy --scale lecture --folder .*`"
     ):
-        Store(tmp_path, toy.EXPERIMENT, "lecture").result()
+        kept(tmp_path, toy.EXPERIMENT, "lecture")
+
+
+def test_a_table_of_another_configuration_is_not_shown_as_one_of_this(tmp_path):
+    run(toy.EXPERIMENT, folder=tmp_path)
+    changed = replace(toy.EXPERIMENT, scales={"lecture": {"seeds": 6}})
+    with pytest.raises(ValueError, match=r"'toy' is of another configuration of the lecture scale .* anew"):
+        kept(tmp_path, changed, "lecture")
+
+
+def test_provenance_without_what_it_needs_is_named(tmp_path):
+    run(toy.EXPERIMENT, folder=tmp_path)
+    path = tmp_path / "toy" / "lecture" / "provenance.json"
+    whole = json.loads(path.read_text())
+    for name in ("scale", "config", "units", "settings"):
+        path.write_text(json.dumps({key: value for key, value in whole.items() if key != name}))
+        with pytest.raises(ValueError, match="the result of 'toy' cannot be read"):
+            kept(tmp_path, toy.EXPERIMENT, "lecture")
+
+
+def test_a_file_appears_under_its_name_only_when_it_is_whole(tmp_path, monkeypatch):
+    seen: dict[str, str | None] = {}
+    flushed = os.fsync
+    renamed = os.replace
+
+    def flush(descriptor: int) -> None:
+        assert not path.exists()
+        seen["flushed"] = path.with_name(".table.csv.tmp").read_text()
+        flushed(descriptor)
+
+    def rename(source: Path, target: Path) -> None:
+        assert not path.exists()
+        seen["renamed"] = Path(source).read_text()
+        renamed(source, target)
+
+    path = tmp_path / "table.csv"
+    monkeypatch.setattr(store.os, "fsync", flush)
+    monkeypatch.setattr(store.os, "replace", rename)
+    store.write(path, "x\n1\n")
+    assert seen == {"flushed": "x\n1\n", "renamed": "x\n1\n"}
+    assert path.read_text() == "x\n1\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+# Progress
+
+
+class Bar:
+    """What a run tells its bar."""
+
+    def __init__(self, total: float, _: str, *, done: float, show: bool) -> None:
+        self.total, self.start, self.position, self.show = total, done, done, show
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def update(self, work: float) -> None:
+        self.position += work
+
+    def set_postfix_str(self, text: str, *, refresh: bool) -> None:
+        self.text = text
+
+
+@pytest.fixture
+def bars(monkeypatch: pytest.MonkeyPatch) -> list[Bar]:
+    made: list[Bar] = []
+    monkeypatch.setattr(runner, "work_bar", lambda *args, **kwargs: made.append(Bar(*args, **kwargs)) or made[-1])
+    return made
+
+
+def test_progress_is_counted_in_work_and_what_was_kept_is_where_it_starts(tmp_path, bars):
+    run(toy.EXPERIMENT, folder=tmp_path)
+    assert [(bar.total, bar.start, bar.position) for bar in bars] == [(6, 0, 6), (9, 0, 9)]  # tuning, then reports
+    assert [bar.text for bar in bars] == ["6/6 units", "5/5 units"]
+    next((tmp_path / "toy/lecture/units").glob("*report*seed=2*.json")).unlink()  # of work 3
+    bars.clear()
+    run(toy.EXPERIMENT, folder=tmp_path)
+    assert [(bar.total, bar.start, bar.position) for bar in bars] == [(6, 6, 6), (9, 6, 9)]
+    assert all(bar.show for bar in bars)
+
+
+def test_progress_counts_what_other_runners_have_done_meanwhile(log, tmp_path, bars, monkeypatch):
+    run(toy.EXPERIMENT, folder=tmp_path)
+    bars.clear()
+    monkeypatch.setattr(Store, "read", lambda self, unit: None)  # as if all was finished after this run looked
+    run(toy.EXPERIMENT, folder=tmp_path)
+    assert [(bar.start, bar.position) for bar in bars] == [(0, 6), (0, 9)]
+    assert set(computed(log).values()) == {1}
 
 
 # What goes wrong
@@ -288,10 +418,27 @@ def test_a_row_that_no_table_can_hold_is_refused():
         run(bad)
 
 
+def test_a_row_that_contradicts_its_unit_is_refused():
+    """It would be counted as of another unit."""
+    bad = replace(toy.EXPERIMENT, compute=lambda unit, device: [{"rate": 0.3, "validation_error": 0.0}])
+    with pytest.raises(UnitsFailed, match=r"ValueError: a row's 'rate' is 0\.3 and its unit's is 0\.1: rename one"):
+        run(bad)
+
+
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match=r"file/toy/lecture cannot be written: Not a directory; .* another folder"):
         run(toy.EXPERIMENT, folder=tmp_path / "file")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_locks_that_cannot_be_had_are_named_whoever_asks_for_the_next_unit(jobs, tmp_path, monkeypatch):
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(store.FileLock, "acquire", refused)
+    with pytest.raises(ValueError, match=r"\.locks cannot be written: Permission denied; .* choose another folder"):
+        run(toy.EXPERIMENT, folder=tmp_path, jobs=jobs)
 
 
 def test_a_full_disk_is_named_and_leaves_no_half_written_file(log, tmp_path, monkeypatch):
@@ -317,6 +464,8 @@ def test_a_full_disk_is_named_and_leaves_no_half_written_file(log, tmp_path, mon
         ({"scale": "paper"}, r"scale must be one of \['lecture', 'workstation'\] for 'toy', got 'paper'"),
         ({"jobs": 0}, "jobs must be an integer of at least 1, got 0"),
         ({"device": "mps"}, 'device must be "cpu" or "cuda", got \'mps\''),
+        ({"device": "abacus"}, 'device must be "cpu" or "cuda", got \'abacus\''),
+        ({"jobs": 2, "scheduler": "tcp://127.0.0.1:9"}, "jobs must be left out with a scheduler, .*, got 2"),
         ({"scheduler": "tcp://127.0.0.1:9"}, "no Dask scheduler answers at 'tcp://127.0.0.1:9'"),
     ],
 )
@@ -336,6 +485,46 @@ def test_a_gpu_takes_one_unit_at_a_time(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     with pytest.raises(ValueError, match="leave out jobs and scheduler"):
         run(toy.EXPERIMENT, device="cuda", jobs=2)
+
+
+def test_a_gpu_is_what_a_unit_computes_on_and_what_its_provenance_names(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"a GPU, {device}")
+    devices = []
+
+    def compute(unit: Unit, device: torch.device) -> list[Row]:
+        devices.append(device)
+        return toy.compute(unit, device)
+
+    result = run(replace(toy.EXPERIMENT, compute=compute), device="cuda")
+    assert devices == [torch.device("cuda")] * N_UNITS["lecture"]
+    assert result.provenance["device"] == "a GPU, cuda"
+
+
+# The order of the work
+
+
+def test_the_largest_units_come_first_so_that_no_process_is_left_with_one_at_the_end(log):
+    run(toy.EXPERIMENT)
+    reports = [int(name[-1]) for name in computed(log) if name.startswith("report")]
+    assert reports == [2, 1, 4, 0, 3]  # of work 3, 2, 2, 1, 1
+
+
+def test_units_are_taken_when_a_process_is_free_and_not_before(log, tmp_path, monkeypatch):
+    """What one runner has taken, another that shares the folder cannot."""
+    held = []
+
+    class Counter(runner._Counter):
+        def __next__(self) -> tuple[str, Unit]:
+            unit = super().__next__()
+            held.append(len(self._locks))
+            return unit
+
+    monkeypatch.setattr(runner, "_Counter", Counter)
+    log.with_name("seconds").write_text("0.05")
+    run(toy.EXPERIMENT, "workstation", folder=tmp_path, jobs=2)
+    assert len(held) == N_UNITS["workstation"]
+    assert max(held) < 10  # of 14 reports; about one for each process
 
 
 # Kills, interruptions, and other runners, with real processes
@@ -430,7 +619,7 @@ def test_an_interrupted_run_says_what_is_kept_and_how_to_go_on(start, log, tmp_p
     process = start(*command)
     wait_until(lambda: len(unit_files(tmp_path, "workstation")) >= 5)
     os.killpg(process.pid, signal.SIGINT)  # as Ctrl+C does, to the children too
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     finished = len(unit_files(tmp_path, "workstation"))
     assert f"interrupted; {finished} finished units of toy are kept in" in errors
@@ -470,6 +659,14 @@ def test_a_recorded_result_is_the_one_that_was_computed(records):
     assert json.dumps(again.provenance) == json.dumps(result.provenance)
     assert again.findings == result.findings
     assert again.verdict == "reproduced"
+
+
+def test_a_record_names_each_unit_whatever_their_order(records):
+    result = run(toy.EXPERIMENT, "workstation")
+    units = result.provenance["units"]
+    units = units[::2] + units[1::2]  # settings come back after others
+    record(replace(result, provenance={**result.provenance, "units": units}))
+    assert recorded("toy").provenance["units"] == json.loads(json.dumps(units))
 
 
 def test_what_cannot_be_recorded_or_found_is_refused(records):

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import joblib
+from matplotlib.backend_bases import FigureCanvasBase
 
 from dropout_lessons import experiments
 from dropout_lessons.experiments.experiment import SCALES, Experiment, Result
 from dropout_lessons.experiments.ledger import cost, ledger, ledger_page, summary
-from dropout_lessons.experiments.store import Store, is_recorded, write
+from dropout_lessons.experiments.store import is_recorded, kept, write
 
 __all__ = ["main"]
 
@@ -61,11 +62,26 @@ def _parser() -> argparse.ArgumentParser:
     running = commands.add_parser("run", help="run experiments; a run that was stopped goes on where it was")
     running.add_argument("names", nargs="*", metavar="NAME", help="an experiment of the list")
     running.add_argument("--all", action="store_true", help="all experiments that have the scale")
-    running.add_argument("--scale", choices=SCALES, default="lecture", help="(default: %(default)s)")
+    running.add_argument(
+        "--scale",
+        choices=SCALES,
+        default="lecture",
+        help="lecture: under a minute; workstation: minutes, the results that the package ships; paper: the paper's own sizes, "
+        "hours or days, which `show` estimates (default: %(default)s)",
+    )
     running.add_argument("--folder", default="results", help="where finished units are kept (default: %(default)s)")
     running.add_argument("--jobs", type=int, metavar="N", help="processes (default: one for each core)")
-    running.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(default: %(default)s)")
-    running.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler whose workers compute the units")
+    running.add_argument(
+        "--device",
+        choices=("cpu", "cuda"),
+        default="cpu",
+        help="cuda takes one unit at a time, whose networks are trained side by side (default: %(default)s)",
+    )
+    running.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="a Dask scheduler whose workers compute the units, such as tcp://HOST:8786",
+    )
     running.add_argument("--record", action="store_true", help="make the results those that the package ships")
     running.set_defaults(command=_run)
 
@@ -85,7 +101,12 @@ def _parser() -> argparse.ArgumentParser:
 def _list(options: argparse.Namespace) -> int:
     for name in experiments.names():
         experiment = experiments.get(name)
-        state = experiments.recorded(name).verdict if is_recorded(name) else "not recorded"
+        state = "not recorded"
+        if is_recorded(name):
+            try:
+                state = str(experiments.recorded(name).verdict)
+            except ValueError:
+                state = "to be run again"  # `show` says why
         print(f"{name:<28} {', '.join(experiment.scales):<30} {state:<16} {experiment.title}")
     return 0
 
@@ -120,38 +141,44 @@ def _run(options: argparse.Namespace) -> int:
             failed = 1
             continue
         _report(result)
-        kept = experiments.record(result) if options.record else Path(options.folder, experiment.name, options.scale)
-        print(f"  kept in {os.path.relpath(kept)}\n")
+        place = experiments.record(result) if options.record else Path(options.folder, experiment.name, options.scale)
+        print(f"  kept in {os.path.relpath(place)}\n")
     return failed
 
 
 def _show(options: argparse.Namespace) -> int:
     experiment = experiments.get(options.name)
+    if options.figure:
+        _check_figure(options.figure)
+    result = None
+    if options.scale:
+        experiment.config(options.scale)  # says which there are
+        result = kept(options.folder, experiment, options.scale)
+    elif is_recorded(options.name) or options.figure:
+        result = experiments.recorded(options.name)  # or says why there is none
     print(f"{experiment.title}\n{experiment.source}\n\n{experiment.claim}\n")
     for number in experiment.reported:
         print(f"  {number.what}: {number.value} ({number.where})")
-    result = None
-    if options.scale:
-        experiment.config(options.scale)
-        result = Store(options.folder, experiment, options.scale).result()
-    elif is_recorded(options.name):
-        result = experiments.recorded(options.name)
     if result:
         print()
         _report(result)
-    elif options.figure:
-        experiments.recorded(options.name)  # says why there is none
     if experiment.remark:
         print(f"\n{experiment.remark}")
     if experiment.not_run:
         print(f"\n{experiment.not_run}")
-    print(f"\n{cost(experiment).to_string(index=False)}")
+    print(f"\nCost, in seconds of one core:\n{cost(experiment).to_string(index=False)}")
     if result and options.figure:
         try:
             result.draw().savefig(options.figure, bbox_inches="tight")
         except OSError as error:
             raise ValueError(f"--figure {options.figure} cannot be written: {error.strerror or error}") from error
     return 0
+
+
+def _check_figure(name: str) -> None:
+    kinds = FigureCanvasBase.get_supported_filetypes()
+    if Path(name).suffix[1:].lower() not in kinds:
+        raise ValueError(f"--figure must be a file that ends in one of .{', .'.join(kinds)}, got {name!r}")
 
 
 def _ledger(options: argparse.Namespace) -> int:

@@ -195,7 +195,7 @@ class Result:
     def verdict(self) -> Verdict:
         """Reproduced if every finding holds, partly if some do, undecided if nothing can be said."""
         holds = [finding.holds for finding in self.findings]
-        if all(holds):
+        if holds and all(holds):
             return "reproduced"
         if any(holds):
             return "partly"

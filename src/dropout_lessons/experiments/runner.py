@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import itertools
 import json
 import os
+import re
 import threading
 import time
 import traceback
@@ -66,7 +68,7 @@ def run(
         scale: ``"lecture"``, ``"workstation"`` or ``"paper"``.
         folder: Where finished units are kept, one file each, and read from when the run is repeated. Several runners may
             share it; they share the work. None keeps nothing.
-        jobs: How many processes compute units. 1 computes in this one.
+        jobs: How many processes compute units. 1 computes in this one. Not with a scheduler, whose workers do.
         device: ``"cpu"``, also when None, or ``"cuda"``, which takes one unit at a time.
         scheduler: The address of a Dask scheduler, such as ``"tcp://10.0.0.1:8786"``, whose workers compute the units. Each
             needs this package; start them with one thread each.
@@ -91,6 +93,8 @@ def run(
         raise ValueError(f"jobs must be an integer of at least 1, got {jobs!r}")
     if where.type == "cuda" and (jobs > 1 or scheduler):
         raise ValueError('device="cuda" computes one unit at a time in this process: leave out jobs and scheduler')
+    if scheduler and jobs > 1:
+        raise ValueError(f"jobs must be left out with a scheduler, whose workers compute the units, got {jobs}")
     store = None if folder is None else Store(folder, experiment, scale)
     units: dict[str, Unit] = {}
     done: dict[str, Done] = {}
@@ -226,10 +230,22 @@ def _cluster(address: str) -> Iterator[Pool]:
         import distributed
     except ImportError:
         raise ValueError("scheduler needs Dask: pip install 'dropout-lessons[cluster]'") from None
+    from distributed.utils import LoopRunner
+
+    async def ask() -> str:
+        async with distributed.rpc(address, timeout=PATIENCE) as server:
+            return str((await asyncio.wait_for(server.identity(), PATIENCE))["type"])
+
     try:
+        # Before there is a client: one that finds no scheduler cannot be closed, and complains when Python ends.
+        answer = LoopRunner().run_sync(ask)
+        if answer != "Scheduler":
+            raise ValueError(f"a {answer} answers")
         client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"no Dask scheduler answers at {address!r}; `dask scheduler` starts one") from error
+    except (OSError, ValueError, TimeoutError, asyncio.TimeoutError) as error:
+        raise ValueError(
+            f'no Dask scheduler answers at {address!r}; `dask scheduler` starts one, at "tcp://HOST:8786"'
+        ) from error
 
     def compute_all(compute: Compute, units: Iterator[tuple[str, Unit]]) -> Outcomes:
         keys: dict[Any, str] = {}
@@ -328,9 +344,10 @@ def _one_thread() -> Iterator[None]:
 
 
 def _checked_device(device: str | torch.device | None) -> torch.device:
-    where = torch.device("cpu" if device is None else device)
-    if where.type not in ("cpu", "cuda"):
-        raise ValueError(f'device must be "cpu" or "cuda", got {str(device)!r}')
+    name = "cpu" if device is None else str(device)
+    if not re.fullmatch(r"(cpu|cuda)(:\d+)?", name):
+        raise ValueError(f'device must be "cpu" or "cuda", got {name!r}')
+    where = torch.device(name)
     if where.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f'device must be "cpu" here, since PyTorch finds no GPU, got {str(device)!r}')
     return where

@@ -13,6 +13,7 @@ import io
 import json
 import os
 import platform
+import shlex
 import subprocess
 import tempfile
 import warnings
@@ -88,10 +89,11 @@ class Store:
     def lock(self, name: str) -> FileLock | None:
         """The lock of a name, held; None if another runner holds it. The system frees it when its holder dies."""
         lock = FileLock(self._locks / f"{name}.lock", timeout=0, thread_local=False)
-        try:
-            lock.acquire()
-        except Timeout:
-            return None
+        with _explained(self._locks):
+            try:
+                lock.acquire()
+            except Timeout:
+                return None
         return lock
 
     def read(self, unit: Unit) -> Done | None:
@@ -122,19 +124,19 @@ class Store:
 
     def finish(self, result: Result) -> None:
         """Write the table and its provenance."""
-        with FileLock(self._locks / "table.lock", thread_local=False):
+        with _explained(self._locks), FileLock(self._locks / "table.lock", thread_local=False):
             _write_result(self.folder / "table.csv", self.folder / "provenance.json", result)
 
-    def result(self) -> Result:
-        """The table of a finished run, with its provenance.
 
-        Raises:
-            ValueError: If there is none, or it was changed.
-        """
-        command = f"dropout-lessons experiments run {self.experiment.name} --scale {self.scale}"
-        return _read_result(
-            self.folder / "table.csv", self.folder / "provenance.json", self.experiment, f"`{command}` makes it"
-        )
+def kept(folder: str | os.PathLike[str], experiment: Experiment, scale: str) -> Result:
+    """The table of a run that was finished in a folder, with its provenance.
+
+    Raises:
+        ValueError: If there is none, it was changed, or it is out of date.
+    """
+    command = f"dropout-lessons experiments run {experiment.name} --scale {scale} --folder {shlex.quote(str(folder))}"
+    path = Path(folder) / experiment.name / scale
+    return _read_result(path / "table.csv", path / "provenance.json", experiment, f"`{command}` makes it")
 
 
 def tidy(units: Sequence[Unit], done: Mapping[str, Done], version: int) -> pd.DataFrame:
@@ -306,6 +308,7 @@ def _read_result(path: Path, provenance_path: Path, experiment: Experiment, reme
             {"settings": settings[number], "seed": seed, "seconds": seconds}
             for number, seed, seconds in source["units"]
         ]
+        scale, config = source["scale"], source["config"]
     except FileNotFoundError:
         raise ValueError(f"there is no result of {experiment.name!r}: {remedy}") from None
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -315,9 +318,14 @@ def _read_result(path: Path, provenance_path: Path, experiment: Experiment, reme
             f"the result of {experiment.name!r} is of its version {source.get('version')}, "
             f"and the experiment is at version {experiment.version}: {remedy} anew"
         )
+    if config != _plain(experiment.config(scale)):
+        raise ValueError(
+            f"the result of {experiment.name!r} is of another configuration of the {scale} scale than it has now: "
+            f"{remedy} anew"
+        )
     if source.get("sha256") != hashlib.sha256(text.encode()).hexdigest():
         raise ValueError(f"the result of {experiment.name!r} was changed after it was written: {remedy} anew")
-    return Result(experiment, source["scale"], from_csv(text), source)
+    return Result(experiment, scale, from_csv(text), source)
 
 
 @contextmanager
