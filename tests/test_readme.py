@@ -53,7 +53,7 @@ def test_every_local_link_and_picture_leads_somewhere(page):
 def test_the_layout_names_every_top_level_folder_and_module():
     layout = README.split("## Layout")[1].split("## Contribute")[0]
     folders = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith((".", "_"))}
-    assert folders - {"build", "dist"} <= set(re.findall(r"^([a-z]+)/", layout, re.MULTILINE)) | {"src"}
+    assert folders - {"build", "dist", "results"} <= set(re.findall(r"^([a-z]+)/", layout, re.MULTILINE)) | {"src"}
     modules = {path.stem for path in (ROOT / "src" / "dropout_lessons").glob("*.py")} - {"__init__"}
     assert modules <= set(re.findall(r"[a-z]+", layout)), modules
 
