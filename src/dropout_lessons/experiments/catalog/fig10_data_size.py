@@ -128,7 +128,7 @@ EXPERIMENT = Experiment(
             "epochs": 60,
             "least_updates": 300,
             "most_updates": 1200,
-            "learning_rates": [0.03, 0.1, 0.2],
+            "learning_rates": [0.03, 0.1, 0.2, 0.4],
             "recipe": {},
         },
         "paper": {
@@ -136,7 +136,7 @@ EXPERIMENT = Experiment(
             "epochs": 200,
             "least_updates": 10_000,
             "most_updates": 200_000,
-            "learning_rates": [0.02, 0.05, 0.1],
+            "learning_rates": [0.02, 0.05, 0.1, 0.2],
             "recipe": {"momentum": 0.95, "max_norm": 3.0},
         },
     },

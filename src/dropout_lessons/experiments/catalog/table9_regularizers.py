@@ -25,7 +25,7 @@ COLORS = {
 
 
 def arms(decays: list[float], l1: list[float], radii: list[float]) -> dict[str, list[Candidate]]:
-    """Four candidates for each arm; the keep probabilities are the paper's."""
+    """As many candidates for each arm; the keep probabilities are the paper's."""
     dropout = {"keep_prob": 0.5, "input_keep_prob": 0.8}
     return {
         "L2": [{"weight_decay": decay} for decay in decays],
@@ -101,7 +101,7 @@ EXPERIMENT = Experiment(
             "train": 1000,
             "sizes": [784, 256, 256, 512, 10],
             "recipe": {"epochs": 60},
-            "arms": arms([0.0, 1e-4, 1e-3, 3e-3], [1e-5, 1e-4], [0.7, 1.0, 1.5, 2.0]),
+            "arms": arms([0.0, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2], [1e-6, 1e-5, 1e-4], [0.7, 1.0, 1.5, 2.0, 3.0, 4.0]),
             "seeds": 10,
         },
         "paper": {
@@ -118,7 +118,7 @@ EXPERIMENT = Experiment(
     judge=judge,
     draw=draw,
     remark=(
-        "The architecture has the paper's shape, a quarter as wide, and sees 1000 images. Each arm has four candidates, of a "
+        "The architecture has the paper's shape, a quarter as wide, and sees 1000 images. Each arm has six candidates, of a "
         "penalty's strength or the max-norm radius; keep probabilities are the paper's. L2 with KL sparsity is left out: the "
         "paper does not say how a ReLU's activation is made the probability that the penalty needs."
     ),
