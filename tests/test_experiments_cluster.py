@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +22,7 @@ sys.path.append(str(TOYS))
 
 import toy  # noqa: E402
 
-from dropout_lessons.experiments import UnitsFailed, run, runner  # noqa: E402
+from dropout_lessons.experiments import Unit, UnitsFailed, run, runner  # noqa: E402
 from dropout_lessons.experiments.store import to_csv  # noqa: E402
 
 # What Dask's own threads leave behind when its processes are killed.
@@ -120,6 +122,22 @@ def test_a_cluster_of_which_a_worker_is_killed_loses_nothing_and_gives_the_same_
     assert (tmp_path / "toy/workstation/table.csv").read_text() == alone
 
 
+def test_a_cluster_takes_no_more_units_than_it_has_threads_free(scheduler, told, tmp_path, monkeypatch):
+    """What one runner has taken, another that shares the folder cannot."""
+    held = []
+
+    class Counter(runner._Counter):
+        def __next__(self) -> tuple[str, Unit]:
+            unit = super().__next__()
+            held.append(len(self._locks))
+            return unit
+
+    monkeypatch.setattr(runner, "_Counter", Counter)
+    run(toy.EXPERIMENT, "workstation", folder=tmp_path, scheduler=scheduler)
+    assert len(held) == 20
+    assert max(held) <= 2
+
+
 def test_a_unit_that_takes_its_workers_down_is_named_and_the_others_are_done_and_kept(scheduler, told, tmp_path):
     (told / "kills").write_text("report-2")
     with pytest.raises(UnitsFailed, match=r"1 of 5 units .* kept:\n.*seed=2: KilledWorker"):
@@ -175,3 +193,22 @@ def test_a_scheduler_that_goes_away_is_named_and_what_was_done_is_kept(told, tmp
     with pytest.raises(UnitsFailed, match=r"the Dask scheduler at .* is gone"):
         run(toy.EXPERIMENT, folder=tmp_path, scheduler=cluster.scheduler_address)
     closer.join()
+
+
+@pytest.mark.parametrize("lost", [OSError("no connection"), asyncio.CancelledError()])
+def test_a_scheduler_that_is_gone_when_it_is_asked_for_its_threads_is_named(
+    lost, scheduler, told, tmp_path, monkeypatch
+):
+    from distributed import Client
+
+    asked = Client.nthreads
+
+    def nthreads(self: Client) -> Any:
+        if len(list(tmp_path.glob("toy/lecture/units/*.json"))) >= 3:
+            raise lost
+        return asked(self)
+
+    monkeypatch.setattr(Client, "nthreads", nthreads)
+    with pytest.raises(UnitsFailed, match=r"the Dask scheduler at .* is gone; run it again"):
+        run(toy.EXPERIMENT, folder=tmp_path, scheduler=scheduler)
+    assert len(list(tmp_path.glob("toy/lecture/units/*.json"))) >= 3

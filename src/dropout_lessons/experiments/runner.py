@@ -7,6 +7,7 @@ import contextlib
 import functools
 import itertools
 import json
+import logging
 import os
 import re
 import threading
@@ -31,6 +32,7 @@ Compute = Callable[[Unit, torch.device], list[Row]]
 Outcomes = Generator["Outcome", None, None]
 Pool = Callable[[Compute, Iterator[tuple[str, Unit]]], Outcomes]
 _ONE_UNIT_AT_A_TIME = threading.Lock()
+_LOST = (OSError, asyncio.CancelledError)  # what a Dask client raises, by chance either, when its scheduler is gone
 PATIENCE = 10  # seconds for a scheduler to answer, and for its first worker to come
 
 
@@ -248,12 +250,17 @@ def _cluster(address: str) -> Iterator[Pool]:
         ) from error
 
     def compute_all(compute: Compute, units: Iterator[tuple[str, Unit]]) -> Outcomes:
+        gone = UnitsFailed(f"the Dask scheduler at {address!r} is gone; run it again to go on")
         keys: dict[Any, str] = {}
         completed = distributed.as_completed(loop=client.loop, with_results=True, raise_errors=False)
 
         def submit() -> None:
             # One for each thread and no more, since another runner may have them; workers come and go.
-            free = max(1, sum(client.nthreads().values())) - len(keys)
+            try:
+                threads = sum(client.nthreads().values())
+            except _LOST:
+                raise gone from None
+            free = max(1, threads) - len(keys)
             for key, unit in itertools.islice(units, max(0, free)):
                 future = client.submit(_work_elsewhere, compute, key, unit, torch.device("cpu"), pure=False)
                 keys[future] = key
@@ -266,13 +273,14 @@ def _cluster(address: str) -> Iterator[Pool]:
                 if future.status == "error":
                     outcome = Outcome(key, None, f"{type(outcome[1]).__name__}: {outcome[1]}")
                 elif future.status != "finished":
-                    raise UnitsFailed(f"the Dask scheduler at {address!r} is gone; run it again to go on")
+                    raise gone
                 yield outcome
                 submit()
         finally:
-            client.cancel(list(keys))
+            with contextlib.suppress(*_LOST):
+                client.cancel(list(keys))
 
-    with client:
+    with _quiet("distributed.client"), client:
         if not client.nthreads():
             try:
                 client.wait_for_workers(1, timeout=PATIENCE)
@@ -281,6 +289,18 @@ def _cluster(address: str) -> Iterator[Pool]:
                     f"the Dask scheduler at {address!r} has no workers: `dask worker` starts one"
                 ) from None
         yield compute_all
+
+
+@contextlib.contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """A logger silenced: what it would say with a traceback, an exception says here in a line."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _work_in_child(parent: int, compute: Compute, key: str, unit: Unit, device: torch.device) -> Outcome:
