@@ -128,7 +128,7 @@ EXPERIMENT = Experiment(
             "epochs": 60,
             "least_updates": 300,
             "most_updates": 1200,
-            "learning_rates": [0.03, 0.1, 0.2, 0.4],
+            "learning_rates": [0.03, 0.1, 0.2],
             "recipe": {},
         },
         "paper": {
@@ -136,7 +136,7 @@ EXPERIMENT = Experiment(
             "epochs": 200,
             "least_updates": 10_000,
             "most_updates": 200_000,
-            "learning_rates": [0.02, 0.05, 0.1, 0.2],
+            "learning_rates": [0.02, 0.05, 0.1],
             "recipe": {"momentum": 0.95, "max_norm": 3.0},
         },
     },
@@ -147,5 +147,7 @@ EXPERIMENT = Experiment(
     version=2,
     remark="Two layers instead of three, and up to 5,000 images. The learning rate is tuned for every size and both arms; the "
     "keep probabilities are the paper's throughout. The rate matters: at one rate for all, dropout on clothes grew worse with "
-    "more examples, since its training became unstable. Fashion-MNIST is an addition and not part of the verdict.",
+    "more examples, since its training became unstable. Without dropout the highest rate is the best at many sizes on digits; "
+    "one twice as high makes the widest network with dropout diverge, and is not among the candidates. Fashion-MNIST is an "
+    "addition and not part of the verdict.",
 )
