@@ -172,7 +172,9 @@ def test_a_record_is_complete_and_of_the_experiment_as_it_is(name):
         for unit in experiment.units(experiment.config(result.scale), result.table)
     ]
     done = [{"settings": unit["settings"], "seed": unit["seed"]} for unit in result.provenance["units"]]
-    assert sorted(map(json.dumps, done)) == sorted(map(json.dumps, planned))
+    assert sorted(json.dumps(unit, sort_keys=True) for unit in done) == sorted(
+        json.dumps(unit, sort_keys=True) for unit in planned
+    )
     rows = sum(len(rows_of(result, unit)) for unit in done)
     assert rows == len(result.table)
     assert all(len(rows_of(result, unit)) for unit in done)
