@@ -10,10 +10,10 @@ PYTEST := $(BIN)/python -m pytest
 ENVIRONMENT := $(VENV)/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book serve test bench ledger lock clean
+.PHONY: help setup book serve test bench ledger exercises check-exercises lock clean
 
 help: ## Show what can be made
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 setup: $(ENVIRONMENT) ## Create the environment
 
@@ -39,7 +39,7 @@ test: $(ENVIRONMENT) ## Check everything: code, chapters, the book in a browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(PYTEST) --doctest-modules src tests --ignore tests/test_book.py -n 2
+	$(PYTEST) --doctest-modules src tests $(wildcard instructor/tests) --ignore tests/test_book.py -n 2
 	TQDM_DISABLE=1 $(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=120 -n 2 --dist loadscope chapters
 	$(BIN)/python book/build.py
 	$(PYTEST) tests/test_book.py -n 2 --dist loadgroup
@@ -49,6 +49,12 @@ bench: $(ENVIRONMENT) ## Run every benchmark
 
 ledger: $(ENVIRONMENT) ## Write book/ledger.md from the recorded results
 	$(BIN)/dropout-lessons experiments ledger --out book/ledger.md
+
+exercises: $(ENVIRONMENT) ## Write the exercises of the bank into the chapters
+	$(BIN)/python book/exercises.py
+
+check-exercises: $(ENVIRONMENT) ## Count how the checks judge all solutions and mistakes (needs instructor/)
+	$(BIN)/python instructor/solutions.py --out book/checks.md
 
 lock: $(ENVIRONMENT) ## Pin requirements.txt anew from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

@@ -24,6 +24,8 @@ FLOORS = [
     {"coadaptation"},
     {"figures"},
     {"experiments", "widgets"},
+    {"exercises"},
+    {"grading"},
     {"cli"},
 ]
 FLOOR_OF = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}

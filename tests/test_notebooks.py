@@ -23,7 +23,7 @@ import importlib.util, os
 if importlib.util.find_spec("dropout_lessons") is None:
     package = os.environ.get("DROPOUT_LESSONS_PACKAGE", "dropout-lessons @ git+{CONFIG["repository"]["url"]}@v{VERSION}")
     %pip install -q "{{package}}"
-from dropout_lessons import runtime
+from dropout_lessons import exercises, runtime
 runtime.describe()"""
 
 

@@ -2,7 +2,7 @@
 
 The most used names are here; the modules hold the rest: ``masks``, ``layers``, ``penalties``, ``networks``,
 ``datasets``, ``training``, ``ensembles``, ``calibration``, ``averaging``, ``coadaptation``, ``claims``, ``conventions``,
-``figures``, ``experiments``, ``widgets`` and ``runtime``.
+``figures``, ``experiments``, ``exercises``, ``widgets`` and ``runtime``.
 """
 
 from dropout_lessons import datasets

@@ -1,0 +1,177 @@
+"""Read the answers in this folder, and count how the checks of the exercises judge them.
+
+``make check-exercises`` runs every right answer 3,000 times and every wrong one 200 times, each time with other inputs
+and with one of ten variants of the exercise's constants.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import torch
+
+from dropout_lessons import exercises
+from dropout_lessons.exercises import Coded
+
+HERE = Path(__file__).parent
+VARIANTS = 10
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer to an exercise: a right one, or a wrong one with the diagnosis that it should get."""
+
+    exercise: str
+    title: str
+    source: str
+    diagnosis: str | None = None
+
+
+def answers(exercise: str) -> list[Answer]:
+    """All answers to an exercise, the reference first.
+
+    A file has cells: ``# %% reference``, ``# %% correct: words``, ``# %% wrong: diagnosis: words``.
+    """
+    parts = re.split(r"^# %% ?(.*)\n", (HERE / f"{exercise}.py").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    found = []
+    for heading, source in zip(parts[1::2], parts[2::2], strict=True):
+        kind, _, rest = (part.strip() for part in heading.partition(":"))
+        diagnosis, _, words = (part.strip() for part in rest.partition(":"))
+        if kind not in ("reference", "correct", "wrong") or (kind == "wrong" and not words):
+            raise ValueError(
+                f"heading in {exercise}.py must be a reference, correct: ... or wrong: code: ..., got {heading!r}"
+            )
+        found.append(
+            Answer(exercise, rest or kind, source, diagnosis)
+            if kind == "wrong"
+            else Answer(exercise, rest or kind, source)
+        )
+    return found
+
+
+def build(answer: Answer, variant: int = 0) -> Any:
+    """What a student's notebook would hold under the exercise's name, if this were the student's answer."""
+    exercise = exercises.get(answer.exercise)
+    assert isinstance(exercise, Coded)
+    namespace: dict[str, Any] = {"__name__": "student"}
+    exec(exercise.fill(exercise.given, variant), namespace)
+    exec(compile(exercise.fill(answer.source, variant), f"{answer.exercise} {answer.title}", "exec"), namespace)
+    return namespace[exercise.answer]
+
+
+@dataclass(frozen=True)
+class Count:
+    """How the checks judged one answer."""
+
+    answer: Answer
+    runs: int
+    passed: int
+    diagnosed: int
+    seconds: float  # of one check
+    others: tuple[str, ...]  # what else was diagnosed
+
+    @property
+    def as_it_should(self) -> bool:
+        """Right answers always pass; wrong ones never do, and nearly always get their diagnosis."""
+        if self.answer.diagnosis is None:
+            return self.passed == self.runs
+        return self.passed == 0 and self.diagnosed >= 0.95 * self.runs
+
+    def __str__(self) -> str:
+        wanted = "accepted" if self.answer.diagnosis is None else self.answer.diagnosis
+        others = f"; also {', '.join(self.others)}" if self.others else ""
+        return (
+            f"{self.answer.exercise} [{self.answer.title}] should be {wanted}: "
+            f"{self.passed} of {self.runs} passed, {self.diagnosed} diagnosed{others}"
+        )
+
+
+def count(answer: Answer, runs: int) -> Count:
+    """Check an answer ``runs`` times, with seeds 0, 1, ... and the variants in turn."""
+    torch.set_num_threads(1)
+    passed = diagnosed = 0
+    others = set()
+    began = time.perf_counter()
+    for seed in range(runs):
+        variant = seed % VARIANTS
+        feedback = exercises.check(answer.exercise, build(answer, variant), variant=variant, seed=seed, strict=False)
+        codes = [problem.code for problem in feedback.problems]
+        passed += feedback.passed
+        diagnosed += codes[:1] == [answer.diagnosis]
+        if codes[:1] != [answer.diagnosis] and codes:
+            others.add(codes[0])
+    seconds = (time.perf_counter() - began) / runs
+    return Count(answer, runs, passed, diagnosed, seconds, tuple(sorted(others)))
+
+
+def coded() -> list[Coded]:
+    """The exercises that a program checks."""
+    return [exercise for exercise in exercises.bank().values() if isinstance(exercise, Coded)]
+
+
+def table(counts: list[Count]) -> str:
+    """The counts in Markdown, a row for each exercise."""
+    lines = [
+        "| exercise | right answers | accepted | wrong answers | rejected | right diagnosis | milliseconds |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for exercise in dict.fromkeys(one.answer.exercise for one in counts):
+        mine = [one for one in counts if one.answer.exercise == exercise]
+        right = [one for one in mine if one.answer.diagnosis is None]
+        wrong = [one for one in mine if one.answer.diagnosis is not None]
+        tried = sum(one.runs for one in wrong)
+        diagnosed = min((one.diagnosed / one.runs for one in wrong), default=1)
+        slowest = 1000 * max(one.seconds for one in mine)
+        lines.append(
+            f"| {exercise} | {len(right)} | {sum(one.passed for one in right):,} of {sum(one.runs for one in right):,} "
+            f"| {len(wrong)} | {tried - sum(one.passed for one in wrong):,} of {tried:,} "
+            f"| {diagnosed:.1%} | {slowest:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+PAGE = """# How far the checks can be trusted
+
+`make check-exercises` runs each right answer {right:,} times and each wrong one {wrong} times, with fresh inputs and in ten
+variants, and writes this page. Right answers are the reference and others in a different style; wrong ones are mistakes
+that students make. The right diagnosis is the share of the worst wrong answer; milliseconds are those of the slowest answer.
+
+{table}
+"""
+
+
+def main() -> int:
+    """Count, print, and write the page of the book; 1 if an answer is not judged as it should be."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("exercises", nargs="*", help="ids; all by default")
+    parser.add_argument("--right", type=int, default=3000, help="runs of a right answer (default: %(default)s)")
+    parser.add_argument("--wrong", type=int, default=200, help="runs of a wrong answer (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=-1, help="processes (default: one for each core)")
+    parser.add_argument("--out", type=Path, help="page to write")
+    options = parser.parse_args()
+    chosen = options.exercises or [exercise.id for exercise in coded()]
+    every = [answer for exercise in chosen for answer in answers(exercise)]
+    counts = joblib.Parallel(n_jobs=options.jobs, verbose=1)(
+        joblib.delayed(count)(answer, options.wrong if answer.diagnosis else options.right) for answer in every
+    )
+    print(table(counts))
+    failed = [one for one in counts if not one.as_it_should]
+    for one in failed:
+        print(one, file=sys.stderr)
+    if options.out and not failed:
+        page = PAGE.format(right=options.right, wrong=options.wrong, table=table(counts))
+        aside = options.out.with_suffix(".new")
+        aside.write_text(page, encoding="utf-8")
+        aside.replace(options.out)
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,11 @@
+"""The book's exercises: a bank of definitions, and checks that answer at once.
+
+``exercises.check("ch03-q1", dropout)`` says in a notebook whether an answer is right, and otherwise which property fails
+and the likely mistake. Solutions are not in this package.
+"""
+
+from dropout_lessons.exercises.bank import bank, get
+from dropout_lessons.exercises.checking import CheckFailed, Feedback, check
+from dropout_lessons.exercises.exercise import Coded, Exercise, Problem, Written
+
+__all__ = ["CheckFailed", "Coded", "Exercise", "Feedback", "Problem", "Written", "bank", "check", "get"]

@@ -1,0 +1,48 @@
+"""All exercises, a file for each chapter."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from difflib import get_close_matches
+from functools import cache
+
+from dropout_lessons.exercises.exercise import Exercise
+
+__all__ = ["bank", "get"]
+
+
+@cache
+def bank() -> dict[str, Exercise]:
+    """All exercises by id, in the order of the book.
+
+    Example:
+        >>> bank()["ch03-q2"].level
+        'core'
+    """
+    found: dict[str, Exercise] = {}
+    for module in sorted(pkgutil.iter_modules(__path__), key=lambda module: module.name):
+        for exercise in importlib.import_module(f"{__name__}.{module.name}").EXERCISES:
+            if exercise.id in found or not exercise.id.startswith(f"{module.name}-"):
+                raise ValueError(
+                    f"id in {module.name}.py must be new and start with {module.name!r}, got {exercise.id!r}"
+                )
+            found[exercise.id] = exercise
+    return found
+
+
+def get(exercise: str) -> Exercise:
+    """The exercise with this id.
+
+    Raises:
+        ValueError: If there is none.
+
+    Example:
+        >>> get("ch03-q2").minutes > 0
+        True
+    """
+    if exercise not in bank():
+        close = get_close_matches(exercise, bank(), n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else "; `dropout-lessons exercises` lists them"
+        raise ValueError(f"exercise must be an id of the bank, got {exercise!r}{hint}")
+    return bank()[exercise]

@@ -1,0 +1,246 @@
+"""Checks of answers: instant feedback in a notebook, and the same judgement for the grader.
+
+A check draws random inputs from a fresh seed, lets the answer work on them, and judges what came back. Whatever the
+answer does to the random number generators is undone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import secrets
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from dropout_lessons.exercises.bank import get
+from dropout_lessons.exercises.exercise import Coded, Exercise, Inputs, Outputs, Problem
+
+__all__ = ["CheckFailed", "Feedback", "attempt", "check", "inputs_of", "judged"]
+
+_PACKAGE = str(Path(__file__).parents[1])
+_LARGEST = 10_000_000  # elements of one output
+
+
+class CheckFailed(AssertionError):
+    """An answer is wrong or missing, and the check is strict."""
+
+
+@dataclass(frozen=True, repr=False)
+class Feedback:
+    """What a check found; a notebook shows it as a box.
+
+    Attributes:
+        exercise: The exercise.
+        problems: What is wrong, the most telling first; empty if the answer is right.
+        seed: Seed of the inputs: ``check(..., seed=seed)`` repeats the check.
+        variant: Variant of the exercise's constants.
+    """
+
+    exercise: Exercise
+    problems: tuple[Problem, ...]
+    seed: int
+    variant: int = 0
+
+    @property
+    def passed(self) -> bool:
+        """Whether the answer is right in every respect."""
+        return not self.problems
+
+    @property
+    def share(self) -> float:
+        """Share of the points that the answer earns, in [0, 1]."""
+        return max(0.0, 1.0 - sum(problem.lost for problem in self.problems))
+
+    @property
+    def headline(self) -> str:
+        """The result in a few words."""
+        if self.passed:
+            return f"{self.exercise.id} passed: {self.exercise.title}"
+        if self.problems[0].code == "unsolved":
+            return f"{self.exercise.id} is not solved yet: {self.exercise.title}"
+        return f"{self.exercise.id} is not right yet: {self.exercise.title}"
+
+    def _lines(self) -> list[str]:
+        lines = [problem.message for problem in self.problems]
+        if lines and self.problems[0].code != "unsolved":
+            lines.append(f"Seed {self.seed}: add seed={self.seed} to the check to repeat it with the same numbers.")
+        return lines
+
+    def __repr__(self) -> str:
+        return "\n".join([self.headline, *(f"  {line}" for line in self._lines())])
+
+    def _repr_html_(self) -> str:
+        sign = "✓" if self.passed else "○" if self.problems[0].code == "unsolved" else "✗"
+        lines = "".join(
+            f'<p style="margin: 0.25em 0; white-space: pre-wrap">{escape(line)}</p>' for line in self._lines()
+        )
+        return (
+            '<div class="exercise-check" role="status" style="margin: 0.5em 0; padding: 0.5em 1em; '
+            'border: 1px solid currentColor; border-left-width: 0.4em; color: inherit">'
+            f'<p style="margin: 0; font-weight: bold"><span aria-hidden="true">{sign}</span> {escape(self.headline)}</p>'
+            f"{lines}</div>"
+        )
+
+
+def check(
+    exercise: str, answer: Any, *, variant: int = 0, seed: int | None = None, strict: bool | None = None
+) -> Feedback:
+    """Check an answer with random inputs, and say which property fails and the likely mistake.
+
+    A wrong answer costs no exception, so that a notebook runs to its end; with ``strict`` it does.
+
+    Args:
+        exercise: Id of the exercise, such as ``"ch03-q1"``.
+        answer: The answer: a function, a class or a value, as the exercise asks.
+        variant: Variant of the exercise's constants; 0 is the book's.
+        seed: Seed of the inputs; by default a fresh one, which the feedback names.
+        strict: Whether a wrong or missing answer raises; by default only where the environment variable
+            ``DROPOUT_LESSONS_STRICT`` is set.
+
+    Returns:
+        What was found.
+
+    Raises:
+        ValueError: If there is no such exercise, or it is marked by hand.
+        CheckFailed: If the check is strict and the answer is not right.
+
+    Example:
+        >>> check("ch03-q2", (0.8, 0.5), seed=1)  # doctest: +ELLIPSIS
+        ch03-q2 is not right yet: ...
+    """
+    found = get(exercise)
+    if not isinstance(found, Coded):
+        raise ValueError(f"exercise must be one that a program checks, got {exercise!r}, which is marked by hand")
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    inputs = inputs_of(found, seed, variant)
+    outputs = attempt(found, answer, inputs, seed)
+    problems = (outputs,) if isinstance(outputs, Problem) else judged(found, inputs, outputs)
+    feedback = Feedback(found, problems, seed, variant)
+    if not feedback.passed and (strict or (strict is None and os.environ.get("DROPOUT_LESSONS_STRICT"))):
+        raise CheckFailed(repr(feedback))
+    return feedback
+
+
+def inputs_of(exercise: Coded, seed: int, variant: int = 0) -> Inputs:
+    """The inputs of one check: the variant's constants, and what the exercise draws."""
+    constants = exercise.values(variant)
+    return {**constants, **exercise.draw(np.random.default_rng(seed), **constants)}
+
+
+def attempt(exercise: Coded, answer: Any, inputs: Inputs, seed: int) -> Outputs | Problem:
+    """Let an answer work on inputs; everything it returns comes back as plain arrays.
+
+    This is the only part that touches the answer. It runs in the student's kernel, or in the grader's sandbox.
+
+    Args:
+        exercise: The exercise.
+        answer: The student's function, class or value.
+        inputs: What ``inputs_of`` gave.
+        seed: Seed of the generators that the answer draws from.
+
+    Returns:
+        The outputs by name, with the input arrays as the answer left them under ``"after NAME"``; or the problem
+        that kept the answer from returning any.
+    """
+    if answer is None or answer is ...:
+        return Problem("unsolved", f"Give {exercise.answer} a value, and run the check again.")
+    given = {name: torch.tensor(value) if isinstance(value, np.ndarray) else value for name, value in inputs.items()}
+    try:
+        with _generators_from(seed):
+            outputs = {name: _plain(value) for name, value in exercise.use(answer, dict(given)).items()}
+        left = {f"after {name}": _plain(value) for name, value in given.items() if isinstance(value, torch.Tensor)}
+        return {**outputs, **left}
+    except NotImplementedError:
+        return Problem(
+            "unsolved", f"{exercise.answer} still raises NotImplementedError: write it, and run the check again."
+        )
+    except _NotPlain as error:
+        return Problem("wrong-type", str(error))
+    except Exception as error:  # whatever an answer raises is the answer's problem
+        return Problem("raises", _told(error))
+
+
+def judged(exercise: Coded, inputs: Inputs, outputs: Outputs) -> tuple[Problem, ...]:
+    """What is wrong with outputs that ``attempt`` returned, wherever that ran: an empty tuple if nothing is."""
+    problems = []
+    for name, value in inputs.items():
+        if isinstance(value, np.ndarray) and not np.array_equal(
+            outputs.get(f"after {name}", value), value, equal_nan=True
+        ):
+            message = f"It changes its argument {name} in place: whoever called it still needs the old values."
+            problems.append(Problem("in-place", message, lost=0.5))
+    for name, value in outputs.items():
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            return (*problems, Problem("not-finite", f"There are NaN or infinite values in what came back ({name})."))
+    try:
+        for problem in exercise.judge(inputs, outputs):
+            problems.append(problem)
+            if problem.lost >= 1:
+                break
+    except Exception as error:  # outputs may have any shape and type
+        message = f"The check cannot read what came back ({type(error).__name__}): look at its shape and type."
+        problems.append(Problem("unreadable", message))
+    return tuple(problems)
+
+
+class _NotPlain(TypeError):
+    """An output that is no array, number or text."""
+
+
+def _plain(value: Any) -> NDArray[Any]:
+    kind = type(value)  # the exact type: a subclass may lie about itself
+    if kind in (torch.Tensor, nn.Parameter):
+        value = value.detach().cpu()
+        value = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+    elif kind in (list, tuple) and value:
+        parts = [_plain(part) for part in value]
+        if len({part.shape for part in parts}) > 1:
+            raise _NotPlain("It returns a list whose parts have different shapes.")
+        value = np.stack(parts)
+    elif kind in (bool, int, float, str) or isinstance(value, np.generic):
+        value = np.asarray(value)
+    elif kind is not np.ndarray:
+        what = "nothing: is a return missing?" if value is None else f"a {kind.__name__}, not a tensor or a number."
+        raise _NotPlain(f"It returns {what}")
+    if value.dtype.kind not in "biufU":
+        raise _NotPlain(f"It returns an array of {value.dtype}, not of numbers.")
+    if value.size > _LARGEST:
+        raise _NotPlain(f"It returns {value.size:,} numbers, far more than were asked for.")
+    return np.array(value)
+
+
+@contextlib.contextmanager
+def _generators_from(seed: int) -> Iterator[None]:
+    # The legacy generator is the one that an answer's np.random.rand draws from.
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.random.set_rng_state(torch.Generator().manual_seed(seed).get_state())
+            np.random.set_state(np.random.RandomState(seed % 2**32).get_state())  # noqa: NPY002
+            random.seed(seed)
+            yield
+    finally:
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        random.setstate(python_state)
+
+
+def _told(error: Exception) -> str:
+    """An error in a student's words: what it is, and the line of the answer that raised it."""
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.line and not frame.filename.startswith((_PACKAGE, sys.prefix, sys.base_prefix, "<"))
+    ]
+    where = f"\n  in the line: {own[-1].line}" if own else ""
+    return f"It raises {type(error).__name__}: {str(error)[:500]}{where}"

@@ -1,0 +1,159 @@
+"""What an exercise is: one definition that feeds the chapter, the assignment, the check and the grader."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["KINDS", "LEVELS", "Coded", "Exercise", "Inputs", "Outputs", "Problem", "Written"]
+
+LEVELS = ("warm-up", "core", "stretch")
+KINDS = ("implement", "predict", "read a figure", "find the bug", "design", "argue")
+
+Inputs = dict[str, Any]
+Outputs = dict[str, NDArray[Any]]
+Constant = int | float | str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with an answer.
+
+    Attributes:
+        code: The mistake's name, such as ``"unscaled"``; the same for the same mistake in every exercise.
+        message: Which property fails, and the likely mistake, to a student; never the solution.
+        lost: Share of the exercise's points that it costs, in (0, 1].
+    """
+
+    code: str
+    message: str
+    lost: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exercise:
+    """An exercise of the book: ``Coded`` is checked by a program, ``Written`` is marked by hand.
+
+    ``prompt`` and code may contain ``{{name}}``, which stands for a constant: the first of its values in the book, and
+    one drawn from them in any other variant, so that two sections of a course get different numbers.
+
+    Attributes:
+        id: Chapter and number, such as ``"ch03-q1"``.
+        title: A few words.
+        level: One of ``LEVELS``.
+        kind: One of ``KINDS``: what the student does.
+        minutes: Time that it takes most students.
+        points: What a right answer is worth.
+        objectives: Which of the chapter's objectives it exercises, counted from 1.
+        prompt: The task, in Markdown.
+        constants: Allowed values of each constant.
+    """
+
+    id: str
+    title: str
+    level: str
+    kind: str
+    minutes: int
+    points: int
+    objectives: tuple[int, ...]
+    prompt: str
+    constants: Mapping[str, Sequence[Constant]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("level", LEVELS), ("kind", KINDS)):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} of {self.id} must be one of {list(allowed)}, got {getattr(self, name)!r}")
+        if not re.fullmatch(r"ch\d\d-q\d+", self.id):
+            raise ValueError(f"id must be a chapter and a number, such as 'ch03-q1', got {self.id!r}")
+        if min(self.minutes, self.points, len(self.objectives)) < 1:
+            raise ValueError(f"{self.id} needs at least one minute, one point and one objective")
+        unknown = set(re.findall(r"{{(\w+)}}", self.template())) - set(self.constants)
+        if unknown:
+            raise ValueError(f"constants of {self.id} must give values for {sorted(unknown)}, which its text uses")
+
+    def template(self) -> str:
+        """All text of the exercise, with its constants still open."""
+        return self.prompt
+
+    @property
+    def chapter(self) -> int:
+        """Number of the chapter that it belongs to."""
+        return int(self.id[2:4])
+
+    def values(self, variant: int = 0) -> dict[str, Constant]:
+        """The constants of a variant: the first of their values in variant 0, the book's; others are drawn."""
+        if variant < 0:
+            raise ValueError(f"variant must be at least 0, got {variant}; 0 is the book's")
+        rng = np.random.default_rng([variant, crc32(self.id.encode())])
+        return {
+            name: allowed[0 if variant == 0 else int(rng.integers(len(allowed)))]
+            for name, allowed in self.constants.items()
+        }
+
+    def fill(self, text: str, variant: int = 0) -> str:
+        """``text`` with the constants of a variant in place of ``{{name}}``."""
+        values = self.values(variant)
+        return re.sub(r"{{(\w+)}}", lambda match: str(values[match[1]]), text)
+
+
+def _no_inputs(_: np.random.Generator, **__: Constant) -> Inputs:
+    return {}
+
+
+def _the_answer(answer: Any, _: Inputs) -> dict[str, Any]:
+    return {"answer": answer}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coded(Exercise):
+    """An exercise whose answer, a function, a class or a value, is checked by a program.
+
+    The check has three parts, so that it can run in a notebook, and also with the answer locked away from the grader.
+
+    Attributes:
+        answer: Name that the answer has in the student's notebook.
+        given: Code that stands before the stub, and that answers may use.
+        stub: What the student completes: it defines ``answer``, and raises ``NotImplementedError`` or holds ``None``.
+        draw: ``draw(rng, **constants)`` gives the inputs of one check: arrays, numbers, strings.
+        use: ``use(answer, inputs)`` gives what is judged, by name: tensors, arrays, numbers, strings. It runs beside
+            the answer; arrays of ``draw`` reach it as fresh tensors. By default it hands on the answer, a value.
+        judge: ``judge(inputs, outputs)`` yields the problems, the most telling first. It sees arrays alone, and
+            believes nothing that it cannot compute or bound itself. ``inputs`` has the constants too.
+    """
+
+    answer: str
+    given: str = ""
+    stub: str
+    draw: Callable[..., Inputs] = _no_inputs
+    use: Callable[[Any, Inputs], dict[str, Any]] = _the_answer
+    judge: Callable[[Inputs, Outputs], Iterator[Problem]]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not re.search(rf"^(def {self.answer}\(|class {self.answer}\b|{self.answer} = )", self.stub, re.MULTILINE):
+            raise ValueError(f"stub of {self.id} must define {self.answer!r}, got {self.stub!r}")
+
+    def template(self) -> str:
+        """All text of the exercise, with its constants still open."""
+        return "\n".join((self.prompt, self.given, self.stub))
+
+    def code(self, variant: int = 0) -> str:
+        """The student's cell: what is given, and the stub."""
+        parts = (self.given.strip("\n"), self.stub.strip("\n"))
+        return self.fill("\n\n".join(part for part in parts if part), variant)
+
+    def check_code(self, variant: int = 0) -> str:
+        """The cell that checks the answer."""
+        which = f", variant={variant}" if variant else ""
+        return f'exercises.check("{self.id}", {self.answer}{which})'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written(Exercise):
+    """An exercise whose answer, an argument or an experiment with its figures, is marked by hand with a rubric."""

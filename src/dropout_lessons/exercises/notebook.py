@@ -1,0 +1,55 @@
+"""The cells that show an exercise in a notebook: a chapter of the book, or an assignment."""
+
+from __future__ import annotations
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell
+
+from dropout_lessons.exercises.exercise import Coded, Exercise
+
+__all__ = ["ANSWER_HERE", "KEY", "cells", "marker"]
+
+KEY = "dropout_lessons"  # in the cells' metadata: the exercise, and the cell's role: prompt, answer or check
+ANSWER_HERE = "*Write your answer here.*"
+
+
+def marker(exercise: str) -> str:
+    """First line of a written answer: it tells whose answer a cell is when an editor has dropped the metadata."""
+    return f"**Answer to {exercise}**"
+
+
+def cells(exercise: Exercise, variant: int = 0, *, heading: str | None = None) -> list[NotebookNode]:
+    """The cells of an exercise: prompt, then stub and check, or a place for a written answer.
+
+    Args:
+        exercise: The exercise.
+        variant: Variant of its constants; 0 is the book's.
+        heading: Heading of the prompt in an assignment; None gives a chapter's form, an admonition with a label, and
+            no place for written answers, since the page is not handed in.
+
+    Returns:
+        The cells, each with the exercise and its role in its metadata.
+
+    Example:
+        >>> from dropout_lessons.exercises import get
+        >>> [cell.metadata["dropout_lessons"]["role"] for cell in cells(get("ch03-q1"))]
+        ['prompt', 'answer', 'check']
+    """
+
+    def named(role: str) -> dict[str, object]:
+        return {"id": f"{exercise.id}-{role}", "metadata": {KEY: {"exercise": exercise.id, "role": role}}}
+
+    prompt = exercise.fill(exercise.prompt.strip(), variant)
+    if heading is None:
+        title = f"{exercise.level.capitalize()}: {exercise.title}"
+        fence = "::::" if ":::" in prompt else ":::"
+        text = f"{fence}{{exercise}} {title}\n:label: {exercise.id}\n{prompt}\n{fence}"
+    else:
+        text = f"{heading}\n\n{prompt}"
+    found = [new_markdown_cell(text, **named("prompt"))]
+    if isinstance(exercise, Coded):
+        found.append(new_code_cell(exercise.code(variant), **named("answer")))
+        found.append(new_code_cell(exercise.check_code(variant), **named("check")))
+    elif heading is not None:
+        found.append(new_markdown_cell(f"{marker(exercise.id)}\n\n{ANSWER_HERE}", **named("answer")))
+    return found

@@ -1,0 +1,243 @@
+"""An assignment: chosen exercises, the notebook that students get, and a Gradescope autograder.
+
+``assignment.toml`` holds all that grading needs: title, variant, and each exercise with its points. It has no solutions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from dropout_lessons.exercises import Exercise, get
+from dropout_lessons.exercises.notebook import KEY, cells
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["Assignment", "assign", "gradescope_zip", "read_assignment", "student_notebook"]
+
+REPOSITORY = "https://github.com/dropout-lessons/dropout-lessons"
+TOML, NOTEBOOK = "assignment.toml", "{slug}.ipynb"
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Exercises that are handed out together.
+
+    Attributes:
+        title: Title, as students and grade books show it.
+        exercises: Ids, in order.
+        points: Points of each exercise.
+        variant: Variant of the exercises' constants.
+    """
+
+    title: str
+    exercises: tuple[str, ...]
+    points: tuple[float, ...]
+    variant: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.title.strip() or "\n" in self.title:
+            raise ValueError(f"title must be a line of text, got {self.title!r}")
+        if not self.exercises:
+            raise ValueError("exercises must name at least one; `dropout-lessons exercises` lists them")
+        twice = sorted({one for one in self.exercises if self.exercises.count(one) > 1})
+        if twice:
+            raise ValueError(f"exercises must differ, got {', '.join(twice)} more than once")
+        if len(self.points) != len(self.exercises) or min(self.points) < 0:
+            raise ValueError(f"points must give a number, at least 0, for each of {len(self.exercises)} exercises")
+        for exercise in self.exercises:
+            get(exercise).values(self.variant)  # or says what is wrong with either
+
+    @property
+    def slug(self) -> str:
+        """The title as the name of a file."""
+        return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-") or "assignment"
+
+    @property
+    def out_of(self) -> float:
+        """Points of the whole."""
+        return sum(self.points)
+
+    def definitions(self) -> list[Exercise]:
+        """The exercises themselves."""
+        return [get(exercise) for exercise in self.exercises]
+
+
+def assign(
+    exercises: Sequence[str], title: str, out: Path, *, variant: int = 0, gradescope: bool = False
+) -> Assignment:
+    """Make an assignment: a folder with the students' notebook, ``assignment.toml`` and, if asked for, a Gradescope zip.
+
+    Args:
+        exercises: Ids of exercises, in the order in which students see them.
+        title: Title of the assignment.
+        out: Folder to make; it must not exist or be empty.
+        variant: Variant of the exercises' constants, so that two sections get different numbers.
+        gradescope: Whether to make the autograder for Gradescope, too.
+
+    Returns:
+        The assignment.
+
+    Raises:
+        ValueError: If an exercise is unknown or named twice, or the folder holds something.
+
+    Example:
+        >>> folder = Path(tempfile.mkdtemp()) / "hw2"
+        >>> assign(["ch03-q1", "ch03-q2"], "Homework 2", folder).out_of
+        4
+        >>> sorted(path.name for path in folder.iterdir())
+        ['assignment.toml', 'homework-2.ipynb']
+    """
+    assignment = Assignment(title, tuple(exercises), tuple(get(exercise).points for exercise in exercises), variant)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"out must be a new or an empty folder, got {str(out)!r}; name another, or remove it")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        notebook = student_notebook(assignment)
+        nbformat.validate(notebook)
+        (aside / NOTEBOOK.format(slug=assignment.slug)).write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+        (aside / TOML).write_text(to_toml(assignment), encoding="utf-8")
+        if gradescope:
+            gradescope_zip(assignment, aside / f"{assignment.slug}-gradescope.zip")
+        aside.chmod(0o755)
+        aside.replace(out)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    return assignment
+
+
+def to_toml(assignment: Assignment) -> str:
+    """The file ``assignment.toml``."""
+    lines = [
+        f"title = {json.dumps(assignment.title, ensure_ascii=False)}",
+        f"variant = {assignment.variant}",
+        f'package = "{version("dropout-lessons")}"  # it was made with this version of dropout-lessons',
+    ]
+    for exercise, points in zip(assignment.definitions(), assignment.points, strict=True):
+        lines += ["", "[[exercise]]", f'id = "{exercise.id}"', f"points = {points:g}  # {exercise.title}"]
+    return "\n".join(lines) + "\n"
+
+
+def read_assignment(path: Path) -> Assignment:
+    """Read ``assignment.toml``; points may have been changed there.
+
+    Raises:
+        ValueError: If the file is missing, is no TOML, or says something that no assignment can.
+    """
+    try:
+        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        rows = content["exercise"]
+        return Assignment(
+            content["title"],
+            tuple(row["id"] for row in rows),
+            tuple(row["points"] for row in rows),
+            content.get("variant", 0),
+        )
+    except OSError as error:
+        raise ValueError(
+            f"assignment must be a file that `assign` made, got {str(path)!r}: {error.strerror}"
+        ) from error
+    except KeyError as error:
+        raise ValueError(f"{path} has no {error.args[0]!r}; `assign` writes it") from error
+    except (tomllib.TOMLDecodeError, TypeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+
+
+def student_notebook(assignment: Assignment) -> NotebookNode:
+    """The notebook that students get; it runs on Colab with only the package installed."""
+    count = len(assignment.exercises)
+    minutes = sum(exercise.minutes for exercise in assignment.definitions())
+    opening = (
+        f"# {assignment.title}\n\n"
+        f"{count} exercise{'s' if count > 1 else ''}, {assignment.out_of:g} points, about {minutes} minutes. "
+        "Run the first cell, then write each answer in the cell that asks for it, under the name that is there; helpers and "
+        "notes may go into cells of your own. The cell below an answer checks it as often as you like, each time with other "
+        "numbers, and says what is not right yet. Grading runs the same checks with numbers of its own, on what your cells "
+        "define when they are run once from top to bottom: run all of them (**Runtime > Restart and run all** on Colab) "
+        "before you hand in the `.ipynb` file."
+    )
+    found = [
+        new_markdown_cell(opening, id="opening", metadata={KEY: {"role": "opening"}}),
+        new_code_cell(_set_up(), id="set-up", metadata={KEY: {"role": "set-up"}}),
+    ]
+    for number, (exercise, points) in enumerate(zip(assignment.definitions(), assignment.points, strict=True), 1):
+        worth = f"{points:g} point{'' if points == 1 else 's'}"
+        title = exercise.title[:1].upper() + exercise.title[1:]
+        heading = f"## {number}. {title}\n\n*{exercise.level}, {exercise.minutes} minutes, {worth}*"
+        found += cells(exercise, assignment.variant, heading=heading)
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    notebook: NotebookNode = new_notebook(cells=found, metadata={**metadata, "language_info": {"name": "python"}})
+    return notebook
+
+
+def _set_up() -> str:
+    package = f"dropout-lessons @ git+{REPOSITORY}@v{version('dropout-lessons')}"
+    return (
+        "import importlib.util, os\n"
+        'if importlib.util.find_spec("dropout_lessons") is None:\n'
+        f'    package = os.environ.get("DROPOUT_LESSONS_PACKAGE", "{package}")\n'
+        '    %pip install -q "{package}"\n'
+        "from dropout_lessons import exercises, runtime\n"
+        "runtime.describe()"
+    )
+
+
+_SETUP_SH = """#!/usr/bin/env bash
+# Gradescope runs this once, when it builds the image.
+set -euo pipefail
+root="${{AUTOGRADER:-/autograder}}"
+if [ "$(id -u)" = 0 ]; then
+  apt-get update -q
+  apt-get install -y -q python3 python3-venv python3-pip git bubblewrap
+fi
+python3 -m venv "$root/venv"
+"$root/venv/bin/pip" install -q "${{DROPOUT_LESSONS_PACKAGE:-{package}}}"
+"""
+
+_RUN_AUTOGRADER = """#!/usr/bin/env bash
+# Gradescope runs this for each submission, in a container of its own.
+set -uo pipefail
+root="${AUTOGRADER:-/autograder}"
+grade=("$root/venv/bin/dropout-lessons" grade "$root/source/assignment.toml" "$root/submission")
+grade+=(--gradescope "$root/results/results.json")
+"${grade[@]}"
+# Exit code 3: this container allows no sandbox. It holds one submission and is thrown away; --unsafe still keeps the
+# answer in a process and under a user of its own.
+[ $? -ne 3 ] || "${grade[@]}" --unsafe
+"""
+
+
+def gradescope_zip(assignment: Assignment, path: Path) -> None:
+    """Write the autograder to upload to Gradescope: ``setup.sh``, ``run_autograder``, ``assignment.toml``."""
+    package = f"dropout-lessons @ git+{REPOSITORY}@v{version('dropout-lessons')}"
+    files = {
+        "setup.sh": _SETUP_SH.format(package=package),
+        "run_autograder": _RUN_AUTOGRADER,
+        TOML: to_toml(assignment),
+    }
+    aside = path.with_suffix(".new")
+    with zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in files.items():
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.external_attr = (0o100755 if not name.endswith(".toml") else 0o100644) << 16
+            archive.writestr(entry, text)
+    os.replace(aside, path)

@@ -1,0 +1,319 @@
+"""Exercises: definitions, variants, what a check says, and that it disturbs nothing. Solutions are tested elsewhere."""
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dropout_lessons import exercises
+from dropout_lessons.exercises import CheckFailed, Coded, Written, bank, judging
+from dropout_lessons.exercises.checking import attempt, inputs_of, judged
+from dropout_lessons.exercises.exercise import KINDS, LEVELS, Problem
+from dropout_lessons.exercises.notebook import ANSWER_HERE, cells, marker
+
+ROOT = Path(__file__).resolve().parents[1]
+BANK = list(bank().values())
+CODED = [exercise for exercise in BANK if isinstance(exercise, Coded)]
+WRITTEN = [exercise for exercise in BANK if isinstance(exercise, Written)]
+
+
+def named(exercise):
+    return exercise.id
+
+
+def shared_dropout(x, keep_prob):
+    return torch.where(torch.rand(x.shape[1]) < keep_prob, x / keep_prob, 0)
+
+
+def echo(**changes):
+    """An exercise whose judge accepts whatever equals x."""
+
+    def judge(inputs, outputs):
+        if not np.array_equal(outputs["y"], inputs["x"]):
+            yield Problem("different", "It is not x.")
+
+    settings = {
+        "id": "ch03-q9",
+        "title": "echo",
+        "level": "core",
+        "kind": "implement",
+        "minutes": 1,
+        "points": 1,
+        "objectives": (1,),
+        "prompt": "Return x.",
+        "answer": "echo",
+        "stub": "def echo(x):\n    raise NotImplementedError",
+        "draw": lambda rng: {"x": judging.away_from_zero(rng, 4, 4)},
+        "use": lambda answer, inputs: {"y": answer(inputs["x"])},
+        "judge": judge,
+    }
+    return Coded(**{**settings, **changes})
+
+
+def problems(answer, **changes):
+    exercise = echo(**changes)
+    inputs = inputs_of(exercise, seed=1)
+    outputs = attempt(exercise, answer, inputs, seed=1)
+    return (outputs,) if isinstance(outputs, Problem) else judged(exercise, inputs, outputs)
+
+
+def codes(answer, **changes):
+    return [problem.code for problem in problems(answer, **changes)]
+
+
+# --- the bank
+
+
+@pytest.mark.parametrize("exercise", BANK, ids=named)
+def test_an_exercise_names_an_objective_of_its_chapter(exercise):
+    (path,) = ROOT.glob(f"chapters/{exercise.chapter:02d}_*.ipynb")
+    opening = nbformat.read(path, as_version=4).cells[0].source
+    objectives = opening.count("\n- ")
+    assert all(1 <= objective <= objectives for objective in exercise.objectives)
+
+
+@pytest.mark.parametrize("exercise", CODED, ids=named)
+@pytest.mark.parametrize("variant", [0, 1, 7])
+def test_a_stub_runs_and_is_told_to_be_unsolved_or_wrong(exercise, variant):
+    namespace = {}
+    exec(exercise.code(variant), namespace)
+    feedback = exercises.check(exercise.id, namespace[exercise.answer], variant=variant, seed=0)
+    assert not feedback.passed
+    if exercise.kind != "find the bug":  # where the stub is the code with the bug
+        assert "is not solved yet" in repr(feedback)
+
+
+@pytest.mark.parametrize("exercise", BANK, ids=named)
+def test_every_variant_has_a_text_without_holes(exercise):
+    for variant in range(5):
+        for cell in cells(exercise, variant, heading="### An exercise"):
+            assert "{{" not in cell.source
+    assert exercise.values() == {name: allowed[0] for name, allowed in exercise.constants.items()}
+
+
+def test_variants_differ_and_come_back():
+    exercise = exercises.get("ch03-q2")
+    drawn = [exercise.values(variant) for variant in range(20)]
+    assert drawn == [exercise.values(variant) for variant in range(20)]
+    assert len({tuple(values.items()) for values in drawn}) > 3
+
+
+def test_the_bank_covers_levels_and_kinds():
+    assert {exercise.level for exercise in BANK} == set(LEVELS)
+    assert {exercise.kind for exercise in BANK} <= set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"level": "hard"}, r"level of ch03-q9 must be one of \['warm-up', 'core', 'stretch'\], got 'hard'"),
+        ({"kind": "guess"}, "kind of ch03-q9 must be one of"),
+        ({"id": "q9"}, "id must be a chapter and a number, such as 'ch03-q1', got 'q9'"),
+        ({"points": 0}, "at least one minute, one point and one objective"),
+        ({"prompt": "Take {{n}} units."}, r"must give values for \['n'\]"),
+        ({"answer": "other"}, "must define 'other'"),
+    ],
+)
+def test_a_definition_with_a_fault_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        echo(**changes)
+
+
+def test_an_unknown_exercise_is_refused_with_the_nearest():
+    with pytest.raises(ValueError, match="got 'ch03-q22'; did you mean 'ch03-q2'"):
+        exercises.get("ch03-q22")
+
+
+def test_chapters_show_what_the_bank_says():
+    outcome = subprocess.run(
+        [sys.executable, ROOT / "book" / "exercises.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert outcome.returncode == 0, f"{outcome.stdout}{outcome.stderr}\nRun: make exercises"
+
+
+# --- what a check says
+
+
+def test_a_right_answer_passes_and_the_seed_repeats_it():
+    feedback = exercises.check("ch03-q1", shared_dropout)
+    assert feedback.passed
+    assert feedback.share == 1
+    assert exercises.check("ch03-q1", shared_dropout, seed=feedback.seed) == feedback
+
+
+def test_feedback_names_the_mistake_and_the_seed_and_not_the_solution():
+    feedback = exercises.check("ch03-q1", lambda x, keep_prob: shared_dropout(x, keep_prob) * keep_prob, seed=5)
+    assert [problem.code for problem in feedback.problems] == ["unscaled"]
+    assert "add seed=5" in repr(feedback)
+    assert "on average too little arrives" in feedback._repr_html_()
+
+
+def test_strict_checks_raise(monkeypatch):
+    with pytest.raises(CheckFailed, match="is not solved yet"):
+        exercises.check("ch03-q2", None, strict=True)
+    monkeypatch.setenv("DROPOUT_LESSONS_STRICT", "1")
+    with pytest.raises(CheckFailed, match="looks at the input alone"):
+        exercises.check("ch03-q2", (0.8, 0.5))
+    assert not exercises.check("ch03-q2", (0.8, 0.5), strict=False).passed
+
+
+def test_a_written_exercise_has_no_check():
+    with pytest.raises(ValueError, match="which is marked by hand"):
+        exercises.check(WRITTEN[0].id, "my answer")
+
+
+def test_the_text_of_a_student_is_escaped_in_html():
+    def answer(x, keep_prob):
+        raise ValueError("<script>alert(1)</script>")
+
+    assert "<script>" not in exercises.check("ch03-q1", answer)._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (lambda x: x.clone(), None),
+        (lambda x: x.numpy().copy(), None),
+        (lambda x: x.tolist(), None),
+        (lambda x: x.clone().requires_grad_(), None),
+        (lambda x: x + 1, "different"),
+        (lambda x: x[0], "different"),
+        (lambda x: None, "wrong-type"),
+        (lambda x: {"y": x}, "wrong-type"),
+        (lambda x: np.array([object()]), "wrong-type"),
+        (lambda x: [[1.0], [1.0, 2.0]], "wrong-type"),
+        (lambda x: x * torch.nan, "not-finite"),
+        (lambda x: torch.zeros(1).expand(20_000_000), "wrong-type"),
+        (lambda x: 1 / 0, "raises"),
+        (lambda x: x.mul_(1.5), "in-place"),
+        (None, "unsolved"),
+        (..., "unsolved"),
+    ],
+)
+def test_whatever_an_answer_returns_has_a_diagnosis(answer, code):
+    assert codes(answer)[:1] == ([code] if code else [])
+
+
+def test_an_object_that_claims_to_equal_everything_is_no_answer():
+    class Equal(np.ndarray):
+        def __eq__(self, other):
+            return np.True_
+
+        def __array_function__(self, *_):
+            return True
+
+    assert codes(lambda x: np.zeros(1).view(Equal)) == ["wrong-type"]
+
+
+def test_missing_outputs_are_a_problem_and_no_crash():
+    assert [problem.code for problem in judged(echo(), inputs_of(echo(), 1), {})] == ["unreadable"]
+
+
+def test_an_error_names_the_line_of_the_answer(tmp_path):
+    source = tmp_path / "answer.py"
+    source.write_text("def answer(x):\n    return x.no_such_method()\n")
+    namespace = {}
+    exec(compile(source.read_text(), source, "exec"), namespace)
+    (problem,) = problems(namespace["answer"])
+    assert "AttributeError" in problem.message
+    assert "return x.no_such_method()" in problem.message
+
+
+def test_a_check_leaves_all_generators_as_they_were():
+    def answer(x):
+        torch.manual_seed(3)
+        np.random.seed(3)  # noqa: NPY002
+        random.seed(3)
+        torch.rand(5), np.random.rand(5), random.random()  # noqa: NPY002
+        return x
+
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+    problems(answer)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
+    assert random.getstate() == before[2]
+
+
+# --- statistics
+
+
+@given(st.integers(10, 10_000), st.floats(0.01, 0.99))
+def test_the_counts_that_are_refused_are_rare(n, prob):
+    from scipy.stats import binom
+
+    counts = np.arange(n + 1)
+    refused = [count for count in counts if not judging.plausible(int(count), n, prob)] if n <= 300 else None
+    if refused is None:  # the ends of the refused range, by bisection
+        low = max((k for k in counts[: int(n * prob)] if not judging.plausible(int(k), n, prob)), default=-1)
+        high = min((k for k in counts[int(n * prob) + 1 :] if not judging.plausible(int(k), n, prob)), default=n + 1)
+        chance = binom.cdf(low, n, prob) + binom.sf(high - 1, n, prob)
+    else:
+        chance = binom.pmf(refused, n, prob).sum()
+    assert chance <= judging.FALSE_ALARM
+
+
+def test_a_wrong_rate_is_refused():
+    assert not judging.plausible(500, 1000, 0.65)
+    assert not judging.plausible(0, 1000, 0.2)
+
+
+@given(st.integers(0, 2**32))
+def test_drawn_numbers_are_away_from_zero_and_keep_probabilities_from_one_half(seed):
+    rng = np.random.default_rng(seed)
+    x = judging.away_from_zero(rng, 8, 8)
+    assert (np.abs(x) >= 0.5).all()
+    assert x.dtype == np.float32
+    assert 0.15 <= abs(judging.band(rng) - 0.5) <= 0.35
+
+
+BERNOULLI = np.random.default_rng(0).random((8, 32, 64)) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("kept", "keep_prob", "code"),
+    [
+        (BERNOULLI, 0.3, None),
+        (np.ones_like(BERNOULLI), 0.3, "nothing-dropped"),
+        (np.zeros_like(BERNOULLI), 0.3, "nothing-kept"),
+        (BERNOULLI[:1].repeat(8, 0), 0.3, "same-mask-again"),
+        (BERNOULLI[:, :, :1].repeat(64, 2), 0.3, "mask-per-row"),
+        (BERNOULLI[:, :1].repeat(32, 1), 0.3, "mask-per-batch"),
+        (np.sort(BERNOULLI, 2) & (np.arange(64) > 40), 0.3, "exact-count"),
+        (~BERNOULLI, 0.3, "keep-and-drop-swapped"),
+        (np.random.default_rng(1).random((8, 32, 64)) < 0.5, 0.3, "hard-coded-half"),
+        (BERNOULLI, 0.2, "wrong-rate"),
+    ],
+)
+def test_masks_get_the_right_diagnosis(kept, keep_prob, code):
+    if code == "exact-count":
+        kept = np.stack(
+            [np.stack([np.random.default_rng(i * 99 + j).permutation(64) < 19 for j in range(32)]) for i in range(8)]
+        )
+    found = [problem.code for problem in judging.masks(kept, keep_prob)]
+    assert found == ([code] if code else [])
+
+
+@pytest.mark.parametrize(
+    ("value", "code"), [(0.401, None), (0.6, "flipped"), (0.5, "off"), ([0.4, 0.4], "wrong-type"), ("a", "wrong-type")]
+)
+def test_a_number_gets_the_right_diagnosis(value, code):
+    found = judging.number(np.asarray(value), 0.4, {"flipped": (0.6, "The other way round.")})
+    assert [problem.code for problem in found] == ([code] if code else [])
+
+
+# --- cells
+
+
+def test_an_assignment_has_a_place_for_a_written_answer_and_the_book_has_none():
+    written = WRITTEN[0]
+    prompt, answer = cells(written, heading="### 1")
+    assert answer.source == f"{marker(written.id)}\n\n{ANSWER_HERE}"
+    assert prompt.source.startswith("### 1\n")
+    assert len(cells(written)) == 1
