@@ -54,19 +54,25 @@ def serve(job: Path, send: Send) -> None:
         sys.stdout = sys.stderr = nowhere
         namespace, errors = _run_cells(task["cells"])
         send({"kind": np.array("cells"), "errors": np.array(json.dumps(errors)[:20_000])})
+        slow: dict[str, Problem] = {}
         for run in task["runs"]:
             exercise = get(run["exercise"])
             assert isinstance(exercise, Coded)
             message: Outputs = {"kind": np.array("attempt"), "name": np.array(run["name"])}
             if exercise.answer not in namespace:
                 outcome: Outputs | Problem = Problem("not-found", f"There is no {exercise.answer} in the notebook.")
+            elif exercise.id in slow:
+                outcome = slow[exercise.id]
             else:
                 outcome = _attempt(exercise, namespace, _unpack_inputs(job, run["name"]), run["seed"])
             if isinstance(outcome, Problem):
+                if outcome.code == "too-slow":
+                    slow[exercise.id] = outcome
                 message |= {"code": np.array(outcome.code), "message": np.array(outcome.message[:_WORDS])}
             else:
                 message |= {f"out {key}": value for key, value in outcome.items()}
             send(message)
+        send({"kind": np.array("end")})
 
 
 def _attempt(exercise: Coded, namespace: dict[str, Any], inputs: Inputs, seed: int) -> Outputs | Problem:
@@ -104,6 +110,7 @@ def _run_cells(cells: list[str]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     config.HistoryManager.enabled = False
     config.InteractiveShell.cache_size = 0
     shell = InteractiveShell.instance(config=config)
+    shell.showtraceback = lambda *_, **__: None  # type: ignore[method-assign]  # takes memory and time, and nobody reads it
     errors: dict[int, dict[str, Any]] = {}
 
     def run(number: int) -> bool:
@@ -137,3 +144,15 @@ def _at_most(seconds: float) -> Iterator[None]:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+if __name__ == "__main__":
+    from dropout_lessons.grading.sandbox import encode
+
+    with os.fdopen(int(sys.argv[2]), "wb") as pipe:
+
+        def send(message: Outputs) -> None:
+            pipe.write(encode(message))
+            pipe.flush()  # what was sent counts even if the next answer ends the process
+
+        serve(Path(sys.argv[1]), send)

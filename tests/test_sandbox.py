@@ -1,0 +1,340 @@
+"""The sandbox against code that means harm: real code, in the real sandbox, and the host looked at from outside.
+
+Each hostile cell stands beside a right answer, or pretends to be one. A claim holds when the host is as it was, the run
+ends in time, and an answer that is wrong is still wrong.
+"""
+
+import io
+import json
+import os
+import platform
+import socket
+import subprocess
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dropout_lessons.exercises import Problem, get
+from dropout_lessons.exercises.checking import inputs_of, judged
+from dropout_lessons.grading import sandbox, worker
+from dropout_lessons.grading.sandbox import Limits, SandboxUnavailable, decode, encode
+
+EXERCISE = get("ch03-q1")
+WORKER = "dropout_lessons.grading.worker"
+RIGHT = """
+import torch
+def shared_dropout(x, keep_prob):
+    return x * (torch.rand(x.shape[1]) < keep_prob) / keep_prob
+"""
+WRONG = "def shared_dropout(x, keep_prob):\n    return x.clone()\n"
+
+needs_sandbox = pytest.mark.skipif(
+    sandbox.available() is not None and "CI" not in os.environ, reason=str(sandbox.available())
+)
+
+
+def write_job(folder, cells):
+    worker.pack_inputs(folder, "run", inputs_of(EXERCISE, 3))
+    run = {"exercise": EXERCISE.id, "name": "run", "seed": 3}
+    (folder / "job.json").write_text(json.dumps({"cells": cells, "runs": [run]}))
+    folder.chmod(0o755)
+
+
+@pytest.fixture
+def graded(tmp_path):
+    """Run cells in the sandbox: the outcome, what was wrong with the answer, and what the cells raised."""
+
+    def grade(*cells, limits=None, **options):
+        job = tmp_path / "job"
+        job.mkdir()
+        write_job(job, list(cells))
+        outcome = sandbox.run(WORKER, job=job, limits=limits or Limits(seconds=60), **options)
+        codes, errors = None, {}
+        for message in outcome.messages:
+            if "errors" in message:
+                errors = {row["cell"]: row["error"] for row in json.loads(str(message["errors"]))}
+            if read := worker.read_message(message):
+                _, result = read
+                problems = (
+                    (result,) if isinstance(result, Problem) else judged(EXERCISE, inputs_of(EXERCISE, 3), result)
+                )
+                codes = [problem.code for problem in problems]
+        return outcome, codes, errors
+
+    return grade
+
+
+@needs_sandbox
+def test_a_right_answer_passes(graded):
+    outcome, codes, errors = graded(RIGHT)
+    assert (codes, errors, outcome.ending) == ([], {}, None)
+
+
+@needs_sandbox
+def test_a_wrong_answer_is_diagnosed(graded):
+    assert graded(WRONG)[1] == ["nothing-dropped"]
+
+
+HARMLESS_AFTER_ALL = {  # the cell fails, or does nothing, and the answer beside it counts
+    "fork bomb": ("import os\nwhile True: os.fork()", "Operation not permitted"),
+    "a program": ("import subprocess; subprocess.run(['true'])", "Operation not permitted"),
+    "a shell command": ("!true", "Operation not permitted"),
+    "a thread bomb": (
+        "import threading, time\n"
+        "for _ in range(10**6): threading.Thread(target=time.sleep, args=(99,), daemon=True).start()",
+        "can't start new thread",
+    ),
+    "a memory bomb": ("import numpy as np; np.ones(10**12)", "Unable to allocate"),
+    "more limits": (
+        "import resource; resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)",
+        "not allowed to raise maximum limit",
+    ),
+    "killing all": ("import os, signal; os.kill(-1, signal.SIGKILL)", "No such process"),
+    "a flood of output": (
+        "import os\nfor _ in range(2000): os.write(1, b'x' * 10**6); os.write(2, b'x' * 10**6)",
+        None,
+    ),
+    "a full disk": ("for i in range(999): open(f'/tmp/{i}', 'wb').write(b'x' * 10**7)", "No space left"),
+    "a full memory disk": ("for i in range(999): open(f'/dev/shm/{i}', 'wb').write(b'x' * 10**7)", "No space left"),
+    "tracing": (
+        "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+        "if libc.ptrace(0, 0, 0, 0) < 0: raise OSError(ctypes.get_errno(), 'ptrace')",
+        "Errno 1",
+    ),
+    "a namespace of its own": (
+        "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+        "if libc.unshare(0x10000000) < 0: raise OSError(ctypes.get_errno(), 'unshare')",
+        "Errno 1",
+    ),
+}
+
+
+@needs_sandbox
+@pytest.mark.parametrize("name", HARMLESS_AFTER_ALL)
+def test_what_a_cell_cannot_do_costs_nobody_anything(graded, name):
+    cell, said = HARMLESS_AFTER_ALL[name]
+    outcome, codes, errors = graded(RIGHT, cell)
+    assert (codes, outcome.ending) == ([], None)
+    assert (said is None and not errors) or said in errors[1]
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    ("cell", "ending"),
+    [
+        ("import os; os._exit(0)", None),
+        ("import os; os._exit(7)", "the notebook ended Python by itself"),
+        ("import ctypes; ctypes.string_at(0)", "the notebook ended Python by itself"),
+    ],
+)
+def test_ending_python_costs_the_student_the_answer(graded, cell, ending):
+    outcome, codes, _ = graded(RIGHT, cell)
+    assert codes is None
+    assert not any(str(message.get("kind")) == "end" for message in outcome.messages)
+    assert outcome.ending is None if ending is None else outcome.ending.startswith(ending)
+
+
+@needs_sandbox
+def test_an_endless_loop_that_ignores_every_signal_is_killed_in_time(graded, tmp_path):
+    cell = (
+        "import signal, time\n"
+        "for number in range(1, 32):\n"
+        "    try: signal.signal(number, signal.SIG_IGN)\n"
+        "    except (OSError, ValueError): pass\n"
+        "signal.setitimer = lambda *_: None\n"
+        "time.sleep(10_000)"
+    )
+    outcome, codes, _ = graded(RIGHT, cell, limits=Limits(seconds=4))
+    assert codes is None
+    assert outcome.ending == "the notebook ran for longer than 4 seconds"
+    assert outcome.seconds < 8
+    processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(tmp_path) not in processes  # bubblewrap's own, which name the job
+    assert f"confine {Limits().memory} 9 " not in processes  # and Python inside, which names its limits
+
+
+@needs_sandbox
+def test_an_answer_that_never_returns_is_told_so(graded):
+    outcome, codes, _ = graded(RIGHT.replace("return", "while True: pass\n    return"))
+    assert codes == ["too-slow"]
+    assert outcome.ending is None
+
+
+@needs_sandbox
+def test_files_of_the_host_are_neither_read_nor_written(graded, tmp_path):
+    secret = tmp_path / "solutions"
+    secret.mkdir()
+    (secret / "answer.py").write_text("42")
+    package = Path(worker.__file__).parents[1]
+    private = [secret, Path("/etc/passwd"), Path("/home"), Path(__file__).parent, package.parents[1] / "instructor"]
+    look = f"""
+import os, json
+seen = [path for path in {[str(path) for path in private]!r} if os.path.exists(path)]
+written = []
+for path in {[str(package / "evil.py"), "/job/evil", "/evil", str(secret / "evil"), "/usr/evil"]!r}:
+    try: open(path, "w"); written.append(path)
+    except OSError: pass
+raise RuntimeError(json.dumps([seen, written, sorted(os.environ), os.getuid()]))
+"""
+    os.environ["A_SECRET"] = "token"
+    try:
+        _, codes, errors = graded(RIGHT, look)
+    finally:
+        del os.environ["A_SECRET"]
+    seen, written, environment, user = json.loads(errors[1].removeprefix("RuntimeError: "))
+    assert (codes, seen, written, user) == ([], [], [], 65534)
+    assert "A_SECRET" not in environment
+    assert [path.name for path in secret.iterdir()] == ["answer.py"]
+    assert not (package / "evil.py").exists()
+
+
+@needs_sandbox
+def test_data_of_the_package_can_be_read(graded):
+    package = Path(worker.__file__).parents[1]
+    cell = f"import os; raise RuntimeError(str(os.listdir({str(package / 'data')!r})))"
+    assert graded(RIGHT, cell)[2][1] != "RuntimeError: []"
+
+
+@needs_sandbox
+def test_a_hidden_folder_is_empty(graded):
+    package = Path(worker.__file__).parents[1]
+    cell = f"import os; raise RuntimeError(str(os.listdir({str(package / 'data')!r})))"
+    assert graded(RIGHT, cell, hidden=[package / "data"])[2][1] == "RuntimeError: []"
+
+
+@needs_sandbox
+def test_there_is_no_network(graded):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.5)
+        port = server.getsockname()[1]
+        _, codes, errors = graded(RIGHT, f"import socket; socket.create_connection(('127.0.0.1', {port}), timeout=2)")
+        assert codes == []
+        assert "refused" in errors[1] or "unreachable" in errors[1]
+        with pytest.raises(TimeoutError):
+            server.accept()
+
+
+CHEATS = {  # a wrong answer that tries to be counted as right
+    "patching the judge": "from dropout_lessons.exercises import checking\nchecking.judged = lambda *_: ()",
+    "patching numpy and torch": (
+        "import numpy as np, torch\nnp.array_equal = np.allclose = np.isclose = lambda *_, **__: True\n"
+        "torch.equal = torch.allclose = lambda *_, **__: True\nnp.ndarray.__eq__ = None"
+    ),
+    "patching the check": "from dropout_lessons import exercises\nexercises.check = lambda *_, **__: 'passed'",
+    "patching the worker": (
+        "import sys\nmain = sys.modules['__main__']\n"
+        "main.attempt = lambda *_: {'passed': __import__('numpy').array(True)}"
+    ),
+    "an answer that equals everything": (
+        "class Same(float):\n    def __eq__(self, other): return True\n    __hash__ = None\n"
+        "def shared_dropout(x, keep_prob): return Same()"
+    ),
+    "forged messages": (
+        "import os, sys, numpy as np\nfrom dropout_lessons.grading.sandbox import encode\n"
+        "os.write(int(sys.argv[2]), encode({'kind': np.array('attempt'), 'name': np.array('run'), 'passed': np.array(True), "
+        "'share': np.array(1.0), 'out y': np.zeros(3), 'problems': np.zeros(0)}))"
+    ),
+    "a pickle": (
+        "import os, pickle, struct, sys\n"
+        "class Payload:\n    def __reduce__(self): return (os.system, ('touch /tmp/evil',))\n"
+        "data = pickle.dumps(Payload())\nos.write(int(sys.argv[2]), struct.pack('<Q', len(data)) + data)"
+    ),
+    "not a number": "def shared_dropout(x, keep_prob): return x * float('nan')",
+    "a huge array": "def shared_dropout(x, keep_prob): return x.new_zeros(10**8)",
+    "exiting within the answer": "def shared_dropout(x, keep_prob): raise SystemExit(0)",
+    "looking for the solution": (
+        "import glob\nfound = []\n"
+        "for top in ('/job', '/tmp', '/root', '/home', '/work'): found += glob.glob(top + '/**/ch03-q1.py', recursive=True)\n"
+        "def shared_dropout(x, keep_prob): return eval(open(found[0]).read())"
+    ),
+}
+
+
+@needs_sandbox
+@pytest.mark.parametrize("name", CHEATS)
+def test_a_wrong_answer_stays_wrong(graded, name):
+    _, codes, _ = graded(WRONG, CHEATS[name])
+    assert codes is None or codes
+
+
+def test_no_sandbox_is_an_error_that_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setattr(sandbox, "available", lambda: "There is no bubblewrap: install it.")
+    with pytest.raises(SandboxUnavailable, match=r"install it\. --unsafe grades without a sandbox"):
+        sandbox.run(WORKER, job=tmp_path)
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="limits are those of Linux")
+def test_without_a_sandbox_the_answer_still_has_a_process_of_its_own(graded, monkeypatch, tmp_path):
+    monkeypatch.setattr(sandbox, "available", lambda: "There is none.")
+    if os.geteuid() == 0:
+        for folder in tmp_path.parents:
+            if folder != Path("/tmp") and folder.is_relative_to("/tmp"):
+                folder.chmod(0o755)
+        tmp_path.chmod(0o755)
+    cells = (RIGHT, "import os; raise RuntimeError(os.getuid())")
+    if os.geteuid() == 0 and not all(sandbox._open_to_all(path) for path in sandbox._mounted()):
+        with pytest.raises(SandboxUnavailable, match="User nobody, as whom --unsafe runs answers, cannot read"):
+            graded(*cells, unsafe=True)
+        return
+    _, codes, errors = graded(*cells, unsafe=True)
+    assert codes == []
+    assert errors[1] == f"RuntimeError: {65534 if os.geteuid() == 0 else os.geteuid()}"
+
+
+# --- messages
+
+
+def framed(data):
+    return len(data).to_bytes(8, "little") + data
+
+
+def zipped(content, name="a.npy", compression=zipfile.ZIP_STORED):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        archive.writestr(name, content)
+    return framed(buffer.getvalue())
+
+
+def npy(shape, dtype="'<f8'"):
+    header = f"{{'descr': {dtype}, 'fortran_order': False, 'shape': {shape}, }}".encode()
+    header += b" " * (-(len(header) + 11) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+
+
+GOOD = encode({"a": np.arange(3.0), "word": np.array("yes")})
+
+
+def test_messages_survive_the_way():
+    (message,) = decode(GOOD)
+    assert np.array_equal(message["a"], np.arange(3.0))
+    assert str(message["word"]) == "yes"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        GOOD[:-1],
+        b"\xff" * 8,
+        b"\xff" * 1000,
+        framed(b"not a zip"),
+        zipped(npy("(10**12,)")),
+        zipped(npy("(1000000000000,)")),
+        zipped(npy("(-1,)")),
+        zipped(npy("(1,)", "'|O'") + b"\x00" * 8),
+        zipped(npy("(1,)", "[('a', '<f8')]") + b"\x00" * 8),
+        zipped(npy("(1000000000000,)", "'|V0'")),
+        zipped(b"x" * 10**7, compression=zipfile.ZIP_DEFLATED),
+        zipped(b"\x80\x04K\x01."),
+    ],
+)
+def test_a_message_that_is_cut_or_forged_ends_the_stream_and_keeps_what_came_before(bad):
+    began = time.perf_counter()
+    assert len(decode(GOOD + bad)) == 1
+    assert time.perf_counter() - began < 1
+
+
+def test_too_many_members_are_refused():
+    assert decode(encode({str(number): np.zeros(1) for number in range(200)})) == []
