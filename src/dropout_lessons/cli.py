@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 import sys
+import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +14,12 @@ from pathlib import Path
 import joblib
 from matplotlib.backend_bases import FigureCanvasBase
 
-from dropout_lessons import experiments
+from dropout_lessons import exercises, experiments, grading
 from dropout_lessons.experiments.experiment import SCALES, Experiment, Result
 from dropout_lessons.experiments.ledger import cost, ledger, ledger_page, summary
 from dropout_lessons.experiments.store import is_recorded, kept, write
+from dropout_lessons.grading.reports import gradescope_json
+from dropout_lessons.grading.sandbox import Limits
 
 __all__ = ["main"]
 
@@ -51,8 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="dropout-lessons", description="Dropout, measured: the paper's experiments.")
+    parser = argparse.ArgumentParser(
+        prog="dropout-lessons",
+        description="Dropout, measured: the paper's experiments, and exercises to hand out and grade.",
+    )
     topics = parser.add_subparsers(title="topics", required=True, metavar="TOPIC")
+    _add_exercises(topics)
     topic = topics.add_parser("experiments", help="the paper, re-run", description="Run the paper's experiments.")
     commands = topic.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
@@ -96,6 +103,111 @@ def _parser() -> argparse.ArgumentParser:
     booking.add_argument("--out", metavar="FILE", help="write the book's page, Markdown, here")
     booking.set_defaults(command=_ledger)
     return parser
+
+
+def _add_exercises(topics: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    listing = topics.add_parser("exercises", help="the bank of exercises", description="List the exercises.")
+    listing.add_argument("--chapter", type=int, metavar="N", help="those of one chapter")
+    listing.set_defaults(command=_exercises)
+
+    assigning = topics.add_parser(
+        "assign",
+        help="make an assignment",
+        description="Make an assignment: the students' notebook, and assignment.toml, which grading needs.",
+    )
+    assigning.add_argument("exercises", nargs="+", metavar="ID", help="exercises, in order; `exercises` lists them")
+    assigning.add_argument("--title", required=True, help="title that students and grade books show")
+    assigning.add_argument("--out", required=True, metavar="FOLDER", type=Path, help="new folder for the assignment")
+    assigning.add_argument(
+        "--variant", type=int, default=0, metavar="SEED", help="other numbers in the exercises, for another section"
+    )
+    assigning.add_argument("--gradescope", action="store_true", help="make an autograder for Gradescope, too")
+    assigning.set_defaults(command=_assign)
+
+    grading = topics.add_parser(
+        "grade",
+        help="grade submissions",
+        description="Grade submissions, each in a sandbox. Run it again to go on, or to merge marks given by hand.",
+    )
+    grading.add_argument("assignment", type=Path, help="assignment.toml, which `assign` made")
+    grading.add_argument(
+        "submissions", type=Path, help="folder or zip from Canvas, Gradescope or Moodle, or of notebooks"
+    )
+    grading.add_argument("--out", metavar="FOLDER", type=Path, help="folder of the results (default: graded)")
+    grading.add_argument(
+        "--marks", metavar="CSV", type=Path, help="marks given by hand (default: marks.csv in the results)"
+    )
+    grading.add_argument(
+        "--gradebook", metavar="CSV", type=Path, help="Canvas's export of the grade book, to be filled in"
+    )
+    grading.add_argument(
+        "--gradescope", metavar="JSON", type=Path, help="grade one submission, for Gradescope's autograder"
+    )
+    grading.add_argument("--jobs", type=int, metavar="N", help="submissions at a time (default: one for each core)")
+    grading.add_argument("--seconds", type=float, default=120, help="time for a submission (default: %(default)s)")
+    grading.add_argument("--unsafe", action="store_true", help="grade without a sandbox, where none is to be had")
+    grading.set_defaults(command=_grade)
+
+
+def _exercises(options: argparse.Namespace) -> int:
+    found = [one for one in exercises.bank().values() if options.chapter in (None, one.chapter)]
+    if not found:
+        raise ValueError(f"--chapter must be that of an exercise, got {options.chapter}; leave it out to see all")
+    print(f"{'id':<8} {'level':<8} {'kind':<14} {'min':>3} {'pts':>3}  {'marked by':<9} {'objectives':<10} title")
+    for one in found:
+        by = "program" if isinstance(one, exercises.Coded) else "hand"
+        objectives = ", ".join(map(str, one.objectives))
+        varies = " (varies)" if one.constants else ""
+        print(
+            f"{one.id:<8} {one.level:<8} {one.kind:<14} {one.minutes:>3} {one.points:>3}  {by:<9} {objectives:<10} "
+            f"{one.title}{varies}"
+        )
+    return 0
+
+
+def _assign(options: argparse.Namespace) -> int:
+    made = grading.assign(
+        options.exercises, options.title, options.out, variant=options.variant, gradescope=options.gradescope
+    )
+    for path in sorted(options.out.iterdir()):
+        print(f"  {path}")
+    varying = [one.id for one in made.definitions() if one.constants]
+    if varying:
+        print(f"{', '.join(varying)}: numbers of variant {made.variant}; another --variant gives others")
+    return 0
+
+
+def _grade(options: argparse.Namespace) -> int:
+    assignment = grading.read_assignment(options.assignment)
+    for name, value in (("jobs", options.jobs), ("seconds", options.seconds)):
+        if value is not None and value < 1:
+            raise ValueError(f"--{name} must be at least 1, got {value}")
+    submissions, remarks = grading.find(options.submissions)
+    out = options.out or Path("graded")
+    hidden = [options.submissions, options.assignment.parent, out, Path("instructor")]
+    limits = Limits(seconds=options.seconds)
+    common = {"jobs": options.jobs, "limits": limits, "hidden": hidden, "unsafe": options.unsafe}
+    try:
+        if options.gradescope:
+            with tempfile.TemporaryDirectory() as folder:
+                (result,) = grading.grade(assignment, submissions[:1], Path(folder), **common)
+            options.gradescope.parent.mkdir(parents=True, exist_ok=True)
+            write(options.gradescope, gradescope_json(assignment, result))
+            return 0
+        results = grading.grade(assignment, submissions, out, **common)
+    except grading.SandboxUnavailable as error:
+        print(f"dropout-lessons: {error}", file=sys.stderr)
+        return 3
+    results = grading.write_all(
+        assignment, results, out, marks=options.marks, gradebook=options.gradebook, remarks=remarks
+    )
+    waiting = sum(result.waits for result in results)
+    mean = sum(result.points for result in results) / len(results)
+    print(f"{len(results)} submissions, {mean:.2f} of {assignment.out_of:g} points on average")
+    if waiting:
+        print(f"{waiting} wait for marks by hand: fill in {out / 'marks.csv'}, then run this again")
+    print(f"results in {out}: grades.csv, canvas.csv, gradescope.csv, remarks.txt, feedback/")
+    return 0
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -1,3 +1,21 @@
-"""The instructor's side: assignments, safe grading of what comes back, and publishing without solutions."""
+"""The instructor's side: assignments, and grading of what comes back, apart from the grader."""
 
-__all__: list[str] = []
+from dropout_lessons.grading.assignment import Assignment, assign, read_assignment
+from dropout_lessons.grading.grade import grade
+from dropout_lessons.grading.reports import write_all
+from dropout_lessons.grading.results import ExerciseResult, StudentResult
+from dropout_lessons.grading.sandbox import SandboxUnavailable
+from dropout_lessons.grading.submissions import Submission, find
+
+__all__ = [
+    "Assignment",
+    "ExerciseResult",
+    "SandboxUnavailable",
+    "StudentResult",
+    "Submission",
+    "assign",
+    "find",
+    "grade",
+    "read_assignment",
+    "write_all",
+]

@@ -21,7 +21,9 @@ def _draw_batch(rng: np.random.Generator) -> Inputs:
 
 
 def _use_shared(answer: Any, inputs: Inputs) -> dict[str, Any]:
-    return {"y": torch.stack([answer(inputs["x"], inputs["keep_prob"]) for _ in range(_CALLS)])}
+    x, keep_prob = inputs["x"], inputs["keep_prob"]
+    calls = [answer(x.clone(), keep_prob) for _ in range(_CALLS - 1)]
+    return {"y": torch.stack([*calls, answer(x, keep_prob)])}  # the last on x itself, to see changes in place
 
 
 def _scaled(factors: np.ndarray[Any, Any], keep_prob: float) -> Iterator[Problem]:
