@@ -1,0 +1,64 @@
+# %% reference
+def thin(weight1, bias1, weight2, kept, keep_prob):
+    survivors = kept.nonzero().squeeze(1)
+    return weight1.index_select(0, survivors), bias1.index_select(0, survivors), weight2.index_select(1, survivors).div(keep_prob)
+
+
+# %% correct: boolean indexing, scaled on the way in
+def thin(weight1, bias1, weight2, kept, keep_prob):
+    grow = 1 / keep_prob  # ReLU passes a positive factor on
+    return grow * weight1[kept], grow * bias1[kept], weight2[:, kept]
+
+
+# %% correct: unit by unit
+import torch
+
+
+def thin(weight1, bias1, weight2, kept, keep_prob):
+    rows, biases, columns = [], [], []
+    for unit, stays in enumerate(kept.tolist()):
+        if stays:
+            rows.append(weight1[unit])
+            biases.append(bias1[unit])
+            columns.append(weight2[:, unit] / keep_prob)
+    return torch.stack(rows), torch.stack(biases), torch.stack(columns, dim=1)
+
+
+# %% wrong: unscaled: no scaling
+def thin(weight1, bias1, weight2, kept, keep_prob):
+    return weight1[kept], bias1[kept], weight2[:, kept]
+
+
+# %% wrong: scaled-by-keep-prob: as at test time with standard scaling
+def thin(weight1, bias1, weight2, kept, keep_prob):
+    return weight1[kept], bias1[kept], weight2[:, kept] * keep_prob
+
+
+# %% wrong: scaled-twice: on both sides
+def thin(weight1, bias1, weight2, kept, keep_prob):
+    return weight1[kept] / keep_prob, bias1[kept] / keep_prob, weight2[:, kept] / keep_prob
+
+
+# %% wrong: bias-unscaled: the bias is forgotten on the way in
+def thin(weight1, bias1, weight2, kept, keep_prob):
+    return weight1[kept] / keep_prob, bias1[kept], weight2[:, kept]
+
+
+# %% wrong: not-cut: masked instead of cut
+def thin(weight1, bias1, weight2, kept, keep_prob):
+    return weight1 * kept[:, None], bias1 * kept, weight2 * kept / keep_prob
+
+
+# %% wrong: keep-and-drop-swapped: the mask turned around
+def thin(weight1, bias1, weight2, kept, keep_prob):
+    return weight1[~kept], bias1[~kept], weight2[:, ~kept] / keep_prob
+
+
+# %% wrong: raises: the wrong axis of the second weights
+def thin(weight1, bias1, weight2, kept, keep_prob):
+    return weight1[kept], bias1[kept], weight2[kept] / keep_prob
+
+
+# %% wrong: wrong-shape: the biases are not cut
+def thin(weight1, bias1, weight2, kept, keep_prob):
+    return weight1[kept], bias1, weight2[:, kept] / keep_prob

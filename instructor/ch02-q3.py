@@ -1,0 +1,64 @@
+# %% reference
+import math
+
+
+def draws_until_repeat(n, keep_prob):
+    same = (1 - 2 * keep_prob * (1 - keep_prob)) ** n
+    return math.sqrt(math.pi / (2 * same))
+
+
+# %% correct: with the next term
+import numpy as np
+
+
+def draws_until_repeat(n, keep_prob):
+    collide = np.exp(n * np.log(keep_prob * keep_prob + (1 - keep_prob) * (1 - keep_prob)))
+    return np.sqrt(np.pi / 2) * collide**-0.5 + 2 / 3
+
+
+# %% correct: summed over kinds of masks
+from math import comb, pi
+
+
+def draws_until_repeat(n, keep_prob):
+    odds = [comb(n, k) * (keep_prob**k * (1 - keep_prob) ** (n - k)) ** 2 for k in range(n + 1)]
+    return (pi / 2 / sum(odds)) ** 0.5
+
+
+# %% wrong: equally-likely: as if p were 1/2
+import math
+
+
+def draws_until_repeat(n, keep_prob):
+    return math.sqrt(math.pi / 2 * 2**n)
+
+
+# %% wrong: one-pair: waiting for one given mask
+def draws_until_repeat(n, keep_prob):
+    return 1 / (keep_prob**2 + (1 - keep_prob) ** 2) ** n
+
+
+# %% wrong: keep-prob-only: both keep it, and nothing else
+import math
+
+
+def draws_until_repeat(n, keep_prob):
+    return math.sqrt(math.pi / (2 * keep_prob ** (2 * n)))
+
+
+# %% wrong: no-constant: without the constant
+def draws_until_repeat(n, keep_prob):
+    return (keep_prob**2 + (1 - keep_prob) ** 2) ** (-n / 2)
+
+
+# %% wrong: not-a-root: the root is forgotten
+import math
+
+
+def draws_until_repeat(n, keep_prob):
+    return math.pi / (2 * (keep_prob**2 + (1 - keep_prob) ** 2) ** n)
+
+
+# %% wrong: off: a root too many
+def draws_until_repeat(n, keep_prob):
+    return (keep_prob**2 + (1 - keep_prob) ** 2) ** (-n / 4)

@@ -1,0 +1,32 @@
+# %% reference
+a, b = {{input_drop}}, {{hidden_drop}}
+numbers = (1 - a, 1 - b, a, b)
+
+# %% correct: an array
+import numpy as np
+
+out = np.array([{{input_drop}}, {{hidden_drop}}])
+numbers = np.r_[1.0 - out, out]
+
+# %% correct: a tensor
+import torch
+
+numbers = torch.tensor([1.0 - {{input_drop}}, 1.0 - {{hidden_drop}}, {{input_drop}}, {{hidden_drop}}])
+
+# %% wrong: all-keep: PyTorch's p taken for the paper's
+numbers = (1 - {{input_drop}}, 1 - {{hidden_drop}}, 1 - {{input_drop}}, 1 - {{hidden_drop}})
+
+# %% wrong: all-drop: keep_prob taken for a rate
+numbers = ({{input_drop}}, {{hidden_drop}}, {{input_drop}}, {{hidden_drop}})
+
+# %% wrong: keep-and-drop-swapped: the other way round
+numbers = ({{input_drop}}, {{hidden_drop}}, 1 - {{input_drop}}, 1 - {{hidden_drop}})
+
+# %% wrong: layers-swapped: hidden units first
+numbers = (1 - {{hidden_drop}}, 1 - {{input_drop}}, {{hidden_drop}}, {{input_drop}})
+
+# %% wrong: wrong-shape: for MLP only
+numbers = (1 - {{input_drop}}, 1 - {{hidden_drop}})
+
+# %% wrong: off: in percent
+numbers = (100 - 100 * {{input_drop}}, 100 - 100 * {{hidden_drop}}, 100 * {{input_drop}}, 100 * {{hidden_drop}})
