@@ -1,0 +1,57 @@
+# %% reference
+import torch
+
+
+def geometric_mean(log_probs, log_weights):
+    return torch.einsum("m,mec->ec", log_weights.exp(), log_probs).softmax(dim=-1)
+
+
+# %% correct: exponentiate and divide
+def geometric_mean(log_probs, log_weights):
+    total = sum(weight * row for weight, row in zip(log_weights.exp().tolist(), log_probs, strict=True))
+    product = (total - total.max()).exp()
+    return product / product.sum(-1)[..., None]
+
+
+# %% correct: in numpy
+import numpy as np
+
+
+def geometric_mean(log_probs, log_weights):
+    logs = np.average(log_probs.numpy(), axis=0, weights=np.exp(log_weights.numpy()))
+    return np.exp(logs - np.logaddexp.reduce(logs, axis=1, keepdims=True))
+
+
+# %% wrong: not-renormalized: no division by Z
+def geometric_mean(log_probs, log_weights):
+    return (log_weights.exp()[:, None, None] * log_probs).sum(0).exp()
+
+
+# %% wrong: unweighted: all alike
+def geometric_mean(log_probs, log_weights):
+    return log_probs.mean(0).softmax(1)
+
+
+# %% wrong: arithmetic: the other mean
+def geometric_mean(log_probs, log_weights):
+    return (log_weights.exp()[:, None, None] * log_probs.exp()).sum(0)
+
+
+# %% wrong: still-logarithms: log_softmax
+def geometric_mean(log_probs, log_weights):
+    return (log_weights.exp()[:, None, None] * log_probs).sum(0).log_softmax(1)
+
+
+# %% wrong: wrong-axis: normalized over examples
+def geometric_mean(log_probs, log_weights):
+    return (log_weights.exp()[:, None, None] * log_probs).sum(0).softmax(0)
+
+
+# %% wrong: weights-as-logarithms: log_weights not exponentiated
+def geometric_mean(log_probs, log_weights):
+    return (log_weights[:, None, None] * log_probs).sum(0).softmax(1)
+
+
+# %% wrong: wrong-shape: summed over examples too
+def geometric_mean(log_probs, log_weights):
+    return (log_weights.exp()[:, None, None] * log_probs).sum((0, 1)).softmax(0)
