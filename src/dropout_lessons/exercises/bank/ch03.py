@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dropout_lessons.exercises import judging
 from dropout_lessons.exercises.exercise import Coded, Inputs, Outputs, Problem, Written
@@ -26,7 +27,7 @@ def _use_shared(answer: Any, inputs: Inputs) -> dict[str, Any]:
     return {"y": torch.stack([*calls, answer(x, keep_prob)])}  # the last on x itself, to see changes in place
 
 
-def _scaled(factors: np.ndarray[Any, Any], keep_prob: float) -> Iterator[Problem]:
+def _scaled(factors: NDArray[Any], keep_prob: float) -> Iterator[Problem]:
     """The first problem of the factors that kept values are multiplied by, which should all be 1 / keep_prob."""
 
     def all_are(factor: float) -> bool:
