@@ -49,7 +49,10 @@ def cells(exercise: Exercise, variant: int = 0, *, heading: str | None = None) -
     found = [new_markdown_cell(text, **named("prompt"))]
     if isinstance(exercise, Coded):
         found.append(new_code_cell(exercise.code(variant), **named("answer")))
-        found.append(new_code_cell(exercise.check_code(variant), **named("check")))
+        checked = new_code_cell(exercise.check_code(variant), **named("check"))
+        if heading is None and exercise.kind == "find the bug":
+            checked.metadata["tags"] = ["remove-output"]  # a page would say what the bug is before anyone has looked
+        found.append(checked)
     elif heading is not None:
         found.append(new_markdown_cell(f"{marker(exercise.id)}\n\n{ANSWER_HERE}", **named("answer")))
     return found
