@@ -7,7 +7,6 @@ and with one of ten variants of the exercise's constants.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import time
 from dataclasses import dataclass
@@ -19,41 +18,15 @@ import torch
 
 from dropout_lessons import exercises
 from dropout_lessons.exercises import Coded
+from dropout_lessons.grading.solutions import Answer, answers
 
 HERE = Path(__file__).parent
 VARIANTS = 10
 
 
-@dataclass(frozen=True)
-class Answer:
-    """One answer to an exercise: a right one, or a wrong one with the diagnosis that it should get."""
-
-    exercise: str
-    title: str
-    source: str
-    diagnosis: str | None = None
-
-
-def answers(exercise: str) -> list[Answer]:
-    """All answers to an exercise, the reference first.
-
-    A file has cells: ``# %% reference``, ``# %% correct: words``, ``# %% wrong: diagnosis: words``.
-    """
-    parts = re.split(r"^# %% ?(.*)\n", (HERE / f"{exercise}.py").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    found = []
-    for heading, source in zip(parts[1::2], parts[2::2], strict=True):
-        kind, _, rest = (part.strip() for part in heading.partition(":"))
-        diagnosis, _, words = (part.strip() for part in rest.partition(":"))
-        if kind not in ("reference", "correct", "wrong") or (kind == "wrong" and not words):
-            raise ValueError(
-                f"heading in {exercise}.py must be a reference, correct: ... or wrong: code: ..., got {heading!r}"
-            )
-        found.append(
-            Answer(exercise, rest or kind, source, diagnosis)
-            if kind == "wrong"
-            else Answer(exercise, rest or kind, source)
-        )
-    return found
+def of(exercise: str) -> list[Answer]:
+    """All answers to an exercise, the reference first."""
+    return answers(next(HERE.glob(f"{exercise}.*")))
 
 
 def build(answer: Answer, variant: int = 0) -> Any:
@@ -62,7 +35,7 @@ def build(answer: Answer, variant: int = 0) -> Any:
     assert isinstance(exercise, Coded)
     namespace: dict[str, Any] = {"__name__": "student"}
     exec(exercise.fill(exercise.given, variant), namespace)
-    exec(compile(exercise.fill(answer.source, variant), f"{answer.exercise} {answer.title}", "exec"), namespace)
+    exec(compile(exercise.fill(answer.text, variant), f"{answer.exercise} {answer.title}", "exec"), namespace)
     return namespace[exercise.answer]
 
 
@@ -157,7 +130,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="page to write")
     options = parser.parse_args()
     chosen = options.exercises or [exercise.id for exercise in coded()]
-    every = [answer for exercise in chosen for answer in answers(exercise)]
+    every = [answer for exercise in chosen for answer in of(exercise)]
     counts = joblib.Parallel(n_jobs=options.jobs, verbose=1)(
         joblib.delayed(count)(answer, options.wrong if answer.diagnosis else options.right) for answer in every
     )

@@ -148,6 +148,14 @@ def _add_exercises(topics: argparse._SubParsersAction[argparse.ArgumentParser]) 
     grading.add_argument("--unsafe", action="store_true", help="grade without a sandbox, where none is to be had")
     grading.set_defaults(command=_grade)
 
+    publishing = topics.add_parser(
+        "publish",
+        help="export the repository without its solutions",
+        description="Export the last commit without instructor/; refused if a solution is found in it or in the built book.",
+    )
+    publishing.add_argument("destination", type=Path, help="new or empty folder, or a clone of the public repository")
+    publishing.set_defaults(command=_publish)
+
 
 def _exercises(options: argparse.Namespace) -> int:
     found = [one for one in exercises.bank().values() if options.chapter in (None, one.chapter)]
@@ -207,6 +215,12 @@ def _grade(options: argparse.Namespace) -> int:
     if waiting:
         print(f"{waiting} wait for marks by hand: fill in {out / 'marks.csv'}, then run this again")
     print(f"results in {out}: grades.csv, canvas.csv, gradescope.csv, remarks.txt, feedback/")
+    return 0
+
+
+def _publish(options: argparse.Namespace) -> int:
+    count = grading.publish(options.destination)
+    print(f"{count} files in {options.destination}, and no solution among them or in the built book")
     return 0
 
 

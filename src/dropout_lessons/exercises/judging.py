@@ -15,7 +15,7 @@ from scipy.special import rel_entr
 
 from dropout_lessons.exercises.exercise import Problem
 
-__all__ = ["FALSE_ALARM", "away_from_zero", "band", "masks", "number", "plausible", "shape"]
+__all__ = ["FALSE_ALARM", "away_from_zero", "band", "masks", "number", "plausible", "shape", "values"]
 
 FALSE_ALARM = 1e-9
 
@@ -91,6 +91,42 @@ def number(
             yield Problem(code, message)
             return
     yield Problem("off", f"{what} is too {'small' if given < truth else 'large'}.")
+
+
+def values(
+    value: NDArray[Any],
+    truth: NDArray[Any],
+    mistakes: Mapping[str, tuple[NDArray[Any], str]],
+    *,
+    rtol: float = 1e-3,
+    atol: float = 1e-5,
+    what: str = "the result",
+) -> Iterator[Problem]:
+    """A problem if an array is not close to the truth: its shape, the known mistake that gives it, or that it is off.
+
+    Args:
+        value: The student's array.
+        truth: The right array.
+        mistakes: By code, the array that a mistake leads to and what to say of it; the first that fits counts.
+        rtol: Allowed deviation, relative to the largest number of the truth.
+        atol: Allowed absolute deviation.
+        what: What the array is.
+    """
+    truth = np.asarray(truth)
+    if value.dtype.kind not in "biuf":
+        yield Problem("wrong-type", f"For {what}, numbers were expected.")
+        return
+    yield from shape(what, value, truth.shape)
+    if value.shape != truth.shape:
+        return
+    allowed = max(atol, rtol * float(np.abs(truth).max(initial=0)))
+    if np.abs(value - truth).max(initial=0) <= allowed:
+        return
+    for code, (wrong, message) in mistakes.items():
+        if np.shape(wrong) == value.shape and np.abs(value - wrong).max(initial=0) <= allowed:
+            yield Problem(code, message)
+            return
+    yield Problem("off", f"At least one number in {what} is not right, and by no mistake that this check knows.")
 
 
 def masks(kept: NDArray[np.bool_], keep_prob: float, *, rows_share: bool = False) -> Iterator[Problem]:

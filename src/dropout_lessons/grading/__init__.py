@@ -2,6 +2,7 @@
 
 from dropout_lessons.grading.assignment import Assignment, assign, read_assignment
 from dropout_lessons.grading.grade import grade
+from dropout_lessons.grading.publish import publish
 from dropout_lessons.grading.reports import write_all
 from dropout_lessons.grading.results import ExerciseResult, StudentResult
 from dropout_lessons.grading.sandbox import SandboxUnavailable
@@ -16,6 +17,7 @@ __all__ = [
     "assign",
     "find",
     "grade",
+    "publish",
     "read_assignment",
     "write_all",
 ]
