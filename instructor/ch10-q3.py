@@ -1,0 +1,86 @@
+# %% reference
+def calibration_error(probs, labels, bins):
+    confidence, answers = probs.max(dim=1)
+    right = (answers == labels).to(probs.dtype)
+    edges = torch.linspace(0, 1, bins + 1)
+    total = 0.0
+    for low, high in zip(edges[:-1], edges[1:]):
+        inside = (confidence > low) & (confidence <= high)
+        total = total + (confidence - right)[inside].sum().abs() / len(labels)
+    return total
+
+# %% correct: with sums by bin
+def calibration_error(probs, labels, bins):
+    top = probs.amax(1)
+    surplus = top - probs.argmax(1).eq(labels).double()
+    place = (top * bins).ceil().long() - 1
+    return torch.zeros(bins, dtype=torch.float64).index_add(0, place, surplus).abs().sum() / top.numel()
+
+# %% correct: in numpy
+def calibration_error(probs, labels, bins):
+    import numpy as np
+
+    p, y = probs.numpy(), labels.numpy()
+    which = np.digitize(p.max(1), np.linspace(0, 1, bins + 1), right=True)
+    over = p.max(1) - (p.argmax(1) == y)
+    return float(np.abs(np.bincount(which, weights=over)).sum() / len(y))
+
+# %% wrong: untouched: as given
+def calibration_error(probs, labels, bins):
+    confidence, answers = probs.max(dim=1)
+    right = (answers == labels).to(probs.dtype)
+    edges = torch.linspace(0, 1, bins + 1)
+    gaps = []
+    for low, high in zip(edges[:-1], edges[1:]):
+        inside = (confidence > low) & (confidence <= high)
+        if inside.any():
+            gaps.append(confidence[inside].mean() - right[inside].mean())
+    return (sum(gaps) / len(gaps)).abs()
+
+# %% wrong: bins-alike: absolute values, no weights
+def calibration_error(probs, labels, bins):
+    confidence, answers = probs.max(dim=1)
+    right = (answers == labels).to(probs.dtype)
+    edges = torch.linspace(0, 1, bins + 1)
+    gaps = []
+    for low, high in zip(edges[:-1], edges[1:]):
+        inside = (confidence > low) & (confidence <= high)
+        if inside.any():
+            gaps.append((confidence[inside].mean() - right[inside].mean()).abs())
+    return sum(gaps) / len(gaps)
+
+# %% wrong: gaps-cancel: weights, no absolute values
+def calibration_error(probs, labels, bins):
+    confidence, answers = probs.max(dim=1)
+    return (confidence.mean() - (answers == labels).double().mean()).abs()
+
+# %% wrong: largest-gap: the maximum
+def calibration_error(probs, labels, bins):
+    confidence, answers = probs.max(dim=1)
+    right = (answers == labels).to(probs.dtype)
+    edges = torch.linspace(0, 1, bins + 1)
+    gaps = []
+    for low, high in zip(edges[:-1], edges[1:]):
+        inside = (confidence > low) & (confidence <= high)
+        if inside.any():
+            gaps.append((confidence[inside].mean() - right[inside].mean()).abs())
+    return max(gaps)
+
+# %% wrong: all-bins-counted: divided by the number of bins
+def calibration_error(probs, labels, bins):
+    confidence, answers = probs.max(dim=1)
+    right = (answers == labels).to(probs.dtype)
+    edges = torch.linspace(0, 1, bins + 1)
+    gaps = []
+    for low, high in zip(edges[:-1], edges[1:]):
+        inside = (confidence > low) & (confidence <= high)
+        if inside.any():
+            gaps.append((confidence[inside].mean() - right[inside].mean()).abs())
+    return sum(gaps) / bins
+
+# %% wrong: raises: empty bins not thought of
+def calibration_error(probs, labels, bins):
+    confidence, answers = probs.max(dim=1)
+    right = (answers == labels).to(probs.dtype)
+    place = (confidence * bins).ceil().long()
+    return sum(abs(float(right[place == k].mean()) - float(confidence[place == k].sum()) / int((place == k).sum())) for k in range(bins))
