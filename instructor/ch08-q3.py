@@ -1,0 +1,97 @@
+# %% reference
+def run(x, weight_state, keep_prob):
+    state = torch.zeros_like(x[0])
+    mask = (torch.rand_like(state) < keep_prob) / keep_prob
+    states = []
+    for now in x:
+        state = torch.tanh(now + (state * mask) @ weight_state.T)
+        states.append(state)
+    return torch.stack(states)
+
+# %% correct: with bernoulli and a list
+def run(x, weight_state, keep_prob):
+    coins = torch.bernoulli(torch.full(x.shape[1:], keep_prob, dtype=x.dtype))
+    history = [torch.tanh(x[0])]
+    for t in range(1, len(x)):
+        memory = torch.where(coins.bool(), history[-1] / keep_prob, 0.0)
+        history.append(torch.tanh(x[t] + memory.matmul(weight_state.mT)))
+    return torch.stack(history)
+
+# %% correct: with F.dropout on ones
+def run(x, weight_state, keep_prob):
+    noise = torch.nn.functional.dropout(torch.ones_like(x[0]), 1 - keep_prob, training=True)
+    out, last = torch.empty_like(x), 0.0 * x[0]
+    for t, drive in enumerate(x):
+        last = torch.tanh(torch.addmm(drive, noise * last, weight_state.t()))
+        out[t] = last
+    return out
+
+# %% wrong: mask-per-step: as given
+def run(x, weight_state, keep_prob):
+    state = torch.zeros_like(x[0])
+    states = []
+    for now in x:
+        mask = (torch.rand_like(state) < keep_prob) / keep_prob
+        state = torch.tanh(now + (state * mask) @ weight_state.T)
+        states.append(state)
+    return torch.stack(states)
+
+# %% wrong: nothing-dropped: dropout removed
+def run(x, weight_state, keep_prob):
+    state = torch.zeros_like(x[0])
+    states = []
+    for now in x:
+        state = torch.tanh(now + state @ weight_state.T)
+        states.append(state)
+    return torch.stack(states)
+
+# %% wrong: unscaled: not divided
+def run(x, weight_state, keep_prob):
+    state = torch.zeros_like(x[0])
+    mask = torch.rand_like(state) < keep_prob
+    states = []
+    for now in x:
+        state = torch.tanh(now + (state * mask) @ weight_state.T)
+        states.append(state)
+    return torch.stack(states)
+
+# %% wrong: mask-per-batch: one mask for all sequences
+def run(x, weight_state, keep_prob):
+    state = torch.zeros_like(x[0])
+    mask = (torch.rand(x.shape[2]) < keep_prob) / keep_prob
+    states = []
+    for now in x:
+        state = torch.tanh(now + (state * mask) @ weight_state.T)
+        states.append(state)
+    return torch.stack(states)
+
+# %% wrong: same-mask-again: seeded inside
+def run(x, weight_state, keep_prob):
+    state = torch.zeros_like(x[0])
+    torch.manual_seed(0)
+    mask = (torch.rand_like(state) < keep_prob) / keep_prob
+    states = []
+    for now in x:
+        state = torch.tanh(now + (state * mask) @ weight_state.T)
+        states.append(state)
+    return torch.stack(states)
+
+# %% wrong: keep-and-drop-swapped: greater than
+def run(x, weight_state, keep_prob):
+    state = torch.zeros_like(x[0])
+    mask = (torch.rand_like(state) > keep_prob) / keep_prob
+    states = []
+    for now in x:
+        state = torch.tanh(now + (state * mask) @ weight_state.T)
+        states.append(state)
+    return torch.stack(states)
+
+# %% wrong: states-dropped: the new state is masked
+def run(x, weight_state, keep_prob):
+    state = torch.zeros_like(x[0])
+    mask = (torch.rand_like(state) < keep_prob) / keep_prob
+    states = []
+    for now in x:
+        state = torch.tanh(now + state @ weight_state.T) * mask
+        states.append(state)
+    return torch.stack(states)
