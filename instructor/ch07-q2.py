@@ -1,0 +1,52 @@
+# %% reference
+def choose(validation_error, test_error):
+    winner = torch.argmin(validation_error.mean(dim=1))
+    return winner, test_error[winner].mean()
+
+# %% correct: with sorting
+def choose(validation_error, test_error):
+    order = validation_error.sum(1).argsort()
+    first = int(order[0])
+    return first, float(test_error.mean(1)[first])
+
+# %% correct: in plain Python
+def choose(validation_error, test_error):
+    means = [sum(row) / len(row) for row in validation_error.tolist()]
+    winner = min(range(len(means)), key=means.__getitem__)
+    reported = test_error.tolist()[winner]
+    return winner, sum(reported) / len(reported)
+
+# %% wrong: chosen-on-test: as given
+def choose(validation_error, test_error):
+    best = test_error.min(dim=1).values.argmin()
+    return best, test_error[best].min()
+
+# %% wrong: chosen-on-test-means: means, but of the test
+def choose(validation_error, test_error):
+    best = test_error.mean(dim=1).argmin()
+    return best, test_error[best].mean()
+
+# %% wrong: best-seed: validation, but the best seed
+def choose(validation_error, test_error):
+    best = validation_error.min(dim=1).values.argmin()
+    return best, test_error[best].mean()
+
+# %% wrong: reports-best-seed: chosen well, reported badly
+def choose(validation_error, test_error):
+    best = validation_error.mean(dim=1).argmin()
+    return best, test_error[best].min()
+
+# %% wrong: reports-validation: the error by which it was chosen
+def choose(validation_error, test_error):
+    best = validation_error.mean(dim=1).argmin()
+    return best, validation_error[best].mean()
+
+# %% wrong: reports-best-validation: the smallest number in sight
+def choose(validation_error, test_error):
+    best = validation_error.mean(dim=1).argmin()
+    return best, validation_error[best].min()
+
+# %% wrong: largest: argmax
+def choose(validation_error, test_error):
+    best = validation_error.mean(dim=1).argmax()
+    return best, test_error[best].mean()

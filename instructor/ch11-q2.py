@@ -1,0 +1,75 @@
+# %% reference
+def verdict(differences, bound):
+    from scipy.stats import t
+
+    n = len(differences)
+    half = t.isf(0.025, df=n - 1) * differences.std().item() / n**0.5
+    offset = differences.mean().item() - bound
+    if abs(offset) <= half:
+        return "undecided"
+    return "agrees" if offset < 0 else "differs"
+
+# %% correct: scipy's own interval
+def verdict(differences, bound):
+    from scipy import stats
+
+    low, high = stats.ttest_1samp(differences.numpy(), 0).confidence_interval(0.95)
+    return "agrees" if high < bound else "differs" if low > bound else "undecided"
+
+# %% correct: by a two-sided test
+def verdict(differences, bound):
+    from scipy import stats
+
+    test = stats.ttest_1samp(differences.tolist(), bound)
+    words = {True: "agrees", False: "differs"}
+    return words[bool(test.statistic < 0)] if test.pvalue < 0.05 else "undecided"
+
+# %% wrong: normal: 1.96
+def verdict(differences, bound):
+    half = 1.96 * differences.std() / len(differences) ** 0.5
+    mean = differences.mean()
+    return "agrees" if mean + half < bound else "differs" if mean - half > bound else "undecided"
+
+# %% wrong: standard-deviation: not divided by the square root of n
+def verdict(differences, bound):
+    half = 2.262 * differences.std()
+    mean = differences.mean()
+    return "agrees" if mean + half < bound else "differs" if mean - half > bound else "undecided"
+
+# %% wrong: population-deviation: divided by n
+def verdict(differences, bound):
+    half = 2.262 * differences.std(correction=0) / len(differences) ** 0.5
+    mean = differences.mean()
+    return "agrees" if mean + half < bound else "differs" if mean - half > bound else "undecided"
+
+# %% wrong: one-sided: the 95% quantile
+def verdict(differences, bound):
+    half = 1.833 * differences.std() / len(differences) ** 0.5
+    mean = differences.mean()
+    return "agrees" if mean + half < bound else "differs" if mean - half > bound else "undecided"
+
+# %% wrong: bound-ignored: zero
+def verdict(differences, bound):
+    half = 2.262 * differences.std() / len(differences) ** 0.5
+    mean = differences.mean()
+    return "agrees" if mean + half < 0 else "differs" if mean - half > 0 else "undecided"
+
+# %% wrong: turned-round: above for below
+def verdict(differences, bound):
+    half = 2.262 * differences.std() / len(differences) ** 0.5
+    mean = differences.mean()
+    return "differs" if mean + half < bound else "agrees" if mean - half > bound else "undecided"
+
+# %% wrong: never-undecided: the mean alone
+def verdict(differences, bound):
+    return "agrees" if differences.mean() < bound else "differs"
+
+# %% wrong: undecided-differs: what does not agree differs
+def verdict(differences, bound):
+    half = 2.262 * differences.std() / len(differences) ** 0.5
+    return "agrees" if differences.mean() + half < bound else "differs"
+
+# %% wrong: wrong-words: true or false
+def verdict(differences, bound):
+    half = 2.262 * differences.std() / len(differences) ** 0.5
+    return str(bool(differences.mean() + half < bound))

@@ -1,0 +1,214 @@
+"""Exercises of chapter 11, reproducing the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from dropout_lessons.exercises import judging
+from dropout_lessons.exercises.exercise import Coded, Inputs, Outputs, Problem, Written
+
+__all__ = ["EXERCISES"]
+
+
+def _judge_reading(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+    from dropout_lessons import experiments  # it takes a second, and only this exercise needs it
+
+    findings = experiments.recorded(str(inputs["experiment"])).findings
+    agree, differ, undecided = (sum(finding.holds is holds for finding in findings) for holds in (True, False, None))
+    luck = 0.025 * len(findings)
+    yield from judging.values(
+        outputs["answer"],
+        np.array([agree, differ, undecided, luck]),
+        {
+            "undecided-as-differs": (
+                np.array([agree, undecided, differ, luck]),
+                "An interval that contains the bound decides nothing: undecided is not the same as different.",
+            ),
+            "undecided-counted-as-differing": (
+                np.array([agree, differ + undecided, 0, luck]),
+                "An interval that contains the bound decides nothing: undecided is not the same as different.",
+            ),
+            "luck-both-sides": (
+                np.array([agree, differ, undecided, 2 * luck]),
+                "An interval misses zero in 5% of the cases, and in half of these on the side that the paper says.",
+            ),
+            "luck-of-those-that-agree": (
+                np.array([agree, differ, undecided, 0.025 * agree]),
+                "Luck may strike every statement, not only those that agree in the end.",
+            ),
+            "percent": (
+                np.array([agree, differ, undecided, 2.5]),
+                "The last number is of statements, not a percentage.",
+            ),
+        },
+        atol=0.011,
+        rtol=0,
+        what="reading",
+    )
+
+
+_WORDS = ("agrees", "differs", "undecided")
+_SEEDS, _T, _NORMAL = 10, stats.t.ppf(0.975, 9), stats.norm.ppf(0.975)
+# Distances of the mean from the bound, in standard errors, at which mistakes show.
+_DISTANCES = ((0.2, 1.2), (1.86, 1.93), (2.02, 2.12), (2.17, 2.23), (2.3, 2.6), (3.0, 4.0))
+
+
+def _draw_differences(rng: np.random.Generator) -> Inputs:
+    rows, bounds = [], []
+    for sign in (-1, 1):
+        for low, high in _DISTANCES:
+            noise = rng.normal(size=_SEEDS)
+            noise = (noise - noise.mean()) / noise.std(ddof=1)
+            spread, bound = rng.uniform(0.002, 0.01), rng.choice([-1, 1]) * rng.uniform(0.02, 0.05)
+            rows.append(bound + spread * (noise + sign * rng.uniform(low, high) / np.sqrt(_SEEDS)))
+            bounds.append(bound)
+    order = rng.permutation(len(rows))
+    return {"differences": np.array(rows)[order], "bounds": np.array(bounds)[order]}
+
+
+def _use_differences(answer: Any, inputs: Inputs) -> dict[str, Any]:
+    pairs = zip(inputs["differences"], inputs["bounds"].tolist(), strict=True)
+    return {"verdicts": [answer(differences, bound) for differences, bound in pairs]}
+
+
+def _judge_differences(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+    differences, bounds, verdicts = inputs["differences"], inputs["bounds"], outputs["verdicts"]
+    yield from judging.shape("the verdicts, one for each call", verdicts, bounds.shape)
+    if verdicts.dtype.kind != "U" or not set(verdicts.tolist()) <= set(_WORDS):
+        yield Problem("wrong-words", f"The verdict should be one of {', '.join(_WORDS)}, as text.")
+        return
+
+    def judged(width: float, *, bound: Any = bounds, ddof: int = 1, n: int = _SEEDS) -> Any:
+        mean, half = differences.mean(1), width * differences.std(1, ddof=ddof) / np.sqrt(n)
+        return np.select([mean + half < bound, mean - half > bound], ["agrees", "differs"], "undecided")
+
+    turned = {"agrees": "differs", "differs": "agrees", "undecided": "undecided"}
+    right = judged(_T)
+    if (verdicts == right).all():
+        return
+    known = {
+        "turned-round": (
+            np.array([turned[word] for word in right]),
+            "The verdicts are turned round: the statement is that the difference lies below the bound.",
+        ),
+        "bound-ignored": (judged(_T, bound=0), "The interval is compared with zero, whatever the bound is."),
+        "normal": (judged(_NORMAL), "1.96 is for a known spread: with ten differences it is Student's t."),
+        "standard-deviation": (
+            judged(_T, n=1),
+            "That interval is for a single difference: how does the spread of a mean of n shrink?",
+        ),
+        "population-deviation": (judged(_T, ddof=0), "The spread of a sample is divided by n - 1, not by n."),
+        "one-sided": (
+            judged(stats.t.ppf(0.95, _SEEDS - 1)),
+            "The interval is too narrow: a 95% interval leaves 2.5% on each side.",
+        ),
+        "never-undecided": (
+            np.where(differences.mean(1) < bounds, "agrees", "differs"),
+            "The mean alone decides: where is the interval?",
+        ),
+        "undecided-differs": (
+            np.where(right == "agrees", "agrees", "differs"),
+            "What is not shown to agree is called different: an interval may also leave it open.",
+        ),
+    }
+    for code, (wrong, message) in known.items():
+        if (verdicts == wrong).all():
+            yield Problem(code, message)
+            return
+    count = int((verdicts != right).sum())
+    yield Problem("off", f"{count} of {len(right)} verdicts are not right: is the interval too wide or too narrow?")
+
+
+EXERCISES = (
+    Coded(
+        id="ch11-q1",
+        title="read the ledger",
+        level="warm-up",
+        kind="read a figure",
+        minutes=10,
+        points=2,
+        objectives=(1, 3),
+        constants={"experiment": ("early_dropout", "batchnorm_variance_shift", "conv_placement", "fig4_architectures")},
+        prompt=r"""
+Find `{{experiment}}` in the ledger. How many of its statements agree with the paper, how many differ, how many are undecided?
+And how many would agree by luck alone, if none of the effects existed and each statement says on which side of its bound
+the effect lies? What do you make of the comparison of the first number with the last?
+""",
+        answer="reading",
+        stub="""
+reading = None  # four numbers: agree, differ, undecided, by luck
+""",
+        judge=_judge_reading,
+    ),
+    Coded(
+        id="ch11-q2",
+        title="be the judge",
+        level="core",
+        kind="implement",
+        minutes=20,
+        points=4,
+        objectives=(1,),
+        prompt=r"""
+Write `verdict(differences, bound)` for the statement "the difference is below `bound`". `differences` is a tensor with one number
+for each seed. The verdict is `"agrees"` if the whole 95% interval for their mean (Student's $t$, two-sided; `scipy` is
+installed) is below the bound, `"differs"` if it is above, and `"undecided"` if it contains it. Try it on the differences `gaussian`
+above with the bounds 0, 0.003 and -0.003, and compare with `VerdictExplorer`.
+""",
+        answer="verdict",
+        given="import torch",
+        stub="""
+def verdict(differences, bound):
+    raise NotImplementedError
+""",
+        draw=_draw_differences,
+        use=_use_differences,
+        judge=_judge_differences,
+    ),
+    Written(
+        id="ch11-q3",
+        title="how many seeds?",
+        level="core",
+        kind="design",
+        minutes=25,
+        points=4,
+        objectives=(2, 3),
+        prompt=r"""
+For each undecided statement of the ledger, how many seeds would decide it if mean and spread stayed as they are? Take the
+experiment's table, compute mean and standard deviation of the differences, and search for the smallest number. Which
+statements would you not spend the seeds on, and why? *Expect some to need a few more, and some more than a hundred: those
+effects, if there are any, are too small to care.*
+""",
+    ),
+    Written(
+        id="ch11-q4",
+        title="an unfair comparison",
+        level="core",
+        kind="argue",
+        minutes=30,
+        points=4,
+        objectives=(2, 4),
+        prompt=r"""
+Rerun `table10_gaussian` at the lecture scale with four candidates for Gaussian dropout and one for Bernoulli dropout, by
+`dataclasses.replace` on the experiment and a `units` of your own. Who wins now, and what would a reader of the table alone
+believe? *Expect the arm with four candidates to gain, by less than the spread between seeds.*
+""",
+    ),
+    Written(
+        id="ch11-q5",
+        title="a row of your own",
+        level="stretch",
+        kind="design",
+        minutes=60,
+        points=6,
+        objectives=(5,),
+        prompt=r"""
+Choose a sentence about dropout from a paper or a blog that no experiment here tests. Write the file: claim, number, statements
+with bounds (before you run anything), units, compute, judge, draw. Run it at the lecture scale, then at the workstation
+scale. Would you send it to the authors? *Expect the bounds to be the hardest part.*
+""",
+    ),
+)
