@@ -22,12 +22,6 @@ numbers = {
 }["{{experiment}}"]
 reading = (*numbers, sum(numbers) * 0.025)
 
-# %% wrong: undecided-as-differs: in the wrong order
-numbers = {
-    "early_dropout": (6, 6, 0), "batchnorm_variance_shift": (9, 3, 2), "conv_placement": (3, 5, 2), "fig4_architectures": (4, 1, 2)
-}["{{experiment}}"]
-reading = (*numbers, sum(numbers) * 0.025)
-
 # %% wrong: luck-both-sides: five percent
 numbers = {
     "early_dropout": (6, 0, 6), "batchnorm_variance_shift": (9, 2, 3), "conv_placement": (3, 2, 5), "fig4_architectures": (4, 2, 1)

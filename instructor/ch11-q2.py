@@ -64,7 +64,7 @@ def verdict(differences, bound):
 def verdict(differences, bound):
     return "agrees" if differences.mean() < bound else "differs"
 
-# %% wrong: undecided-differs: what does not agree differs
+# %% wrong: undecided-counted-as-differing: what does not agree differs
 def verdict(differences, bound):
     half = 2.262 * differences.std() / len(differences) ** 0.5
     return "agrees" if differences.mean() + half < bound else "differs"

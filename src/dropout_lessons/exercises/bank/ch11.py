@@ -24,10 +24,6 @@ def _judge_reading(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         outputs["answer"],
         np.array([agree, differ, undecided, luck]),
         {
-            "undecided-as-differs": (
-                np.array([agree, undecided, differ, luck]),
-                "An interval that contains the bound decides nothing: undecided is not the same as different.",
-            ),
             "undecided-counted-as-differing": (
                 np.array([agree, differ + undecided, 0, luck]),
                 "An interval that contains the bound decides nothing: undecided is not the same as different.",
@@ -110,7 +106,7 @@ def _judge_differences(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
             np.where(differences.mean(1) < bounds, "agrees", "differs"),
             "The mean alone decides: where is the interval?",
         ),
-        "undecided-differs": (
+        "undecided-counted-as-differing": (
             np.where(right == "agrees", "agrees", "differs"),
             "What is not shown to agree is called different: an interval may also leave it open.",
         ),
@@ -153,10 +149,10 @@ reading = None  # four numbers: agree, differ, undecided, by luck
         points=4,
         objectives=(1,),
         prompt=r"""
-Write `verdict(differences, bound)` for the statement "the difference is below `bound`". `differences` is a tensor with one number
+Write `verdict(differences, bound)` for the statement "the difference is below `bound`". `differences` is a tensor with a number
 for each seed. The verdict is `"agrees"` if the whole 95% interval for their mean (Student's $t$, two-sided; `scipy` is
-installed) is below the bound, `"differs"` if it is above, and `"undecided"` if it contains it. Try it on the differences `gaussian`
-above with the bounds 0, 0.003 and -0.003, and compare with `VerdictExplorer`.
+installed) is below the bound, `"differs"` if it is above, and `"undecided"` if it contains it. Try it on the differences
+`gaussian` above with the bounds 0, 0.003 and -0.003, and compare with `VerdictExplorer`.
 """,
         answer="verdict",
         given="import torch",
