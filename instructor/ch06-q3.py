@@ -112,7 +112,7 @@ def all_pairs(value, units):
             matrix[i, j] = both - only_i - value(mask) + neither
     return matrix
 
-# %% wrong: diagonal: units paired with themselves
+# %% wrong: diagonal: single effects on the diagonal
 def all_pairs(value, units):
     matrix = torch.zeros(units, units)
     for i in range(units):
@@ -124,5 +124,5 @@ def all_pairs(value, units):
             mask[i] = False
             neither = value(mask)
             mask[j] = True
-            matrix[i, j] = both - only_i - value(mask) + neither
+            matrix[i, j] = both - only_i - value(mask) + neither if i != j else both - neither
     return matrix

@@ -48,7 +48,8 @@ def _judge_two_units(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
             ),
             "swapped": (np.array([share, joint]), "The two numbers are in the wrong order."),
         },
-        rtol=0.003,
+        rtol=0,
+        atol=0.002,
         what="numbers",
     )
 
@@ -60,7 +61,7 @@ def _draw_value(rng: np.random.Generator) -> Inputs:
     return {
         "single": judging.away_from_zero(rng, _UNITS).astype(np.float64),
         "pairs": np.triu(judging.away_from_zero(rng, _UNITS, _UNITS), 1).astype(np.float64),
-        "all": round(float(rng.uniform(1, 2)), 3),  # what products of three units add
+        "all": round(float(rng.uniform(0.1, 0.2)), 3),  # what products of three units add
         "units": _UNITS,
     }
 
@@ -131,10 +132,10 @@ EXERCISES = (
         minutes=15,
         points=2,
         objectives=(1,),
-        constants={"nothing": (1, 0.5), "first": (2, 1.5), "second": (3, 2.5), "both": (6, 7, 8)},
+        constants={"nothing": (1, 0.5), "first": (2, 1.5), "second": (3, 2.5), "both": (8, 7, 9)},
         prompt=r"""
-A layer has two units. The value $v$ is {{nothing}} with neither of them, {{first}} with the first, {{second}} with the second, and
-{{both}} with both. What is their interaction, and what is the interaction share at $p = 1/2$? On paper: write $v$ as a sum with
+A layer has two units. The value $v$ is {{nothing}} with neither, {{first}} with the first, {{second}} with the second, and {{both}}
+with both. What is their interaction, and what is the interaction share at $p = 1/2$? On paper: write $v$ as a sum with
 signs $s_i = \pm 1$ for present and absent, $c_0 + c_1 s_1 + c_2 s_2 + c_{12} s_1 s_2$. The variance is the sum of the last three
 squares.
 """,
