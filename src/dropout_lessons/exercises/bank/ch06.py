@@ -132,10 +132,10 @@ EXERCISES = (
         minutes=15,
         points=2,
         objectives=(1,),
-        constants={"nothing": (1, 0.5), "first": (2, 1.5), "second": (3, 2.5), "both": (8, 7, 9)},
+        constants={"nothing": (1, 0.5), "first": (2, 1.5), "second": (3, 3.5), "both": (8, 7, 9)},
         prompt=r"""
-A layer has two units. The value $v$ is {{nothing}} with neither, {{first}} with the first, {{second}} with the second, and {{both}}
-with both. What is their interaction, and what is the interaction share at $p = 1/2$? On paper: write $v$ as a sum with
+A layer has two units. The value $v$ is {{nothing}} with neither, {{first}} with the first, {{second}} with the second, and
+{{both}} with both. What is their interaction, and what is the interaction share at $p = 1/2$? On paper: write $v$ as a sum with
 signs $s_i = \pm 1$ for present and absent, $c_0 + c_1 s_1 + c_2 s_2 + c_{12} s_1 s_2$. The variance is the sum of the last three
 squares.
 """,
