@@ -1,6 +1,6 @@
 # %% reference
 def choose(validation_error, test_error):
-    winner = torch.argmin(validation_error.mean(dim=1))
+    winner = (-validation_error.mean(dim=1)).argmax()
     return winner, test_error[winner].mean()
 
 # %% correct: with sorting
@@ -49,4 +49,9 @@ def choose(validation_error, test_error):
 # %% wrong: largest: argmax
 def choose(validation_error, test_error):
     best = validation_error.mean(dim=1).argmax()
+    return best, test_error[best].mean()
+
+# %% wrong: wrong-axis: averaged over candidates
+def choose(validation_error, test_error):
+    best = validation_error.mean(dim=0).argmin()
     return best, test_error[best].mean()

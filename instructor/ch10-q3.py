@@ -2,10 +2,9 @@
 def calibration_error(probs, labels, bins):
     confidence, answers = probs.max(dim=1)
     right = (answers == labels).to(probs.dtype)
-    edges = torch.linspace(0, 1, bins + 1)
     total = 0.0
-    for low, high in zip(edges[:-1], edges[1:]):
-        inside = (confidence > low) & (confidence <= high)
+    for k in range(bins):
+        inside = (confidence > k / bins) & (confidence <= (k + 1) / bins)
         total = total + (confidence - right)[inside].sum().abs() / len(labels)
     return total
 
@@ -29,10 +28,9 @@ def calibration_error(probs, labels, bins):
 def calibration_error(probs, labels, bins):
     confidence, answers = probs.max(dim=1)
     right = (answers == labels).to(probs.dtype)
-    edges = torch.linspace(0, 1, bins + 1)
     gaps = []
-    for low, high in zip(edges[:-1], edges[1:]):
-        inside = (confidence > low) & (confidence <= high)
+    for k in range(bins):
+        inside = (confidence > k / bins) & (confidence <= (k + 1) / bins)
         if inside.any():
             gaps.append(confidence[inside].mean() - right[inside].mean())
     return (sum(gaps) / len(gaps)).abs()
@@ -41,10 +39,9 @@ def calibration_error(probs, labels, bins):
 def calibration_error(probs, labels, bins):
     confidence, answers = probs.max(dim=1)
     right = (answers == labels).to(probs.dtype)
-    edges = torch.linspace(0, 1, bins + 1)
     gaps = []
-    for low, high in zip(edges[:-1], edges[1:]):
-        inside = (confidence > low) & (confidence <= high)
+    for k in range(bins):
+        inside = (confidence > k / bins) & (confidence <= (k + 1) / bins)
         if inside.any():
             gaps.append((confidence[inside].mean() - right[inside].mean()).abs())
     return sum(gaps) / len(gaps)
@@ -58,10 +55,9 @@ def calibration_error(probs, labels, bins):
 def calibration_error(probs, labels, bins):
     confidence, answers = probs.max(dim=1)
     right = (answers == labels).to(probs.dtype)
-    edges = torch.linspace(0, 1, bins + 1)
     gaps = []
-    for low, high in zip(edges[:-1], edges[1:]):
-        inside = (confidence > low) & (confidence <= high)
+    for k in range(bins):
+        inside = (confidence > k / bins) & (confidence <= (k + 1) / bins)
         if inside.any():
             gaps.append((confidence[inside].mean() - right[inside].mean()).abs())
     return max(gaps)
@@ -70,10 +66,9 @@ def calibration_error(probs, labels, bins):
 def calibration_error(probs, labels, bins):
     confidence, answers = probs.max(dim=1)
     right = (answers == labels).to(probs.dtype)
-    edges = torch.linspace(0, 1, bins + 1)
     gaps = []
-    for low, high in zip(edges[:-1], edges[1:]):
-        inside = (confidence > low) & (confidence <= high)
+    for k in range(bins):
+        inside = (confidence > k / bins) & (confidence <= (k + 1) / bins)
         if inside.any():
             gaps.append((confidence[inside].mean() - right[inside].mean()).abs())
     return sum(gaps) / bins

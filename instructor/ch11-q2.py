@@ -31,32 +31,62 @@ def verdict(differences, bound):
     return "agrees" if mean + half < bound else "differs" if mean - half > bound else "undecided"
 
 # %% wrong: standard-deviation: not divided by the square root of n
+def quantile(differences, share=0.975):
+    from scipy import stats
+
+    return stats.t.ppf(share, len(differences) - 1)
+
+
 def verdict(differences, bound):
-    half = 2.262 * differences.std()
+    half = quantile(differences) * differences.std()
     mean = differences.mean()
     return "agrees" if mean + half < bound else "differs" if mean - half > bound else "undecided"
 
 # %% wrong: population-deviation: divided by n
+def quantile(differences, share=0.975):
+    from scipy import stats
+
+    return stats.t.ppf(share, len(differences) - 1)
+
+
 def verdict(differences, bound):
-    half = 2.262 * differences.std(correction=0) / len(differences) ** 0.5
+    half = quantile(differences) * differences.std(correction=0) / len(differences) ** 0.5
     mean = differences.mean()
     return "agrees" if mean + half < bound else "differs" if mean - half > bound else "undecided"
 
 # %% wrong: one-sided: the 95% quantile
+def quantile(differences, share=0.975):
+    from scipy import stats
+
+    return stats.t.ppf(share, len(differences) - 1)
+
+
 def verdict(differences, bound):
-    half = 1.833 * differences.std() / len(differences) ** 0.5
+    half = quantile(differences, 0.95) * differences.std() / len(differences) ** 0.5
     mean = differences.mean()
     return "agrees" if mean + half < bound else "differs" if mean - half > bound else "undecided"
 
 # %% wrong: bound-ignored: zero
+def quantile(differences, share=0.975):
+    from scipy import stats
+
+    return stats.t.ppf(share, len(differences) - 1)
+
+
 def verdict(differences, bound):
-    half = 2.262 * differences.std() / len(differences) ** 0.5
+    half = quantile(differences) * differences.std() / len(differences) ** 0.5
     mean = differences.mean()
     return "agrees" if mean + half < 0 else "differs" if mean - half > 0 else "undecided"
 
 # %% wrong: turned-round: above for below
+def quantile(differences, share=0.975):
+    from scipy import stats
+
+    return stats.t.ppf(share, len(differences) - 1)
+
+
 def verdict(differences, bound):
-    half = 2.262 * differences.std() / len(differences) ** 0.5
+    half = quantile(differences) * differences.std() / len(differences) ** 0.5
     mean = differences.mean()
     return "differs" if mean + half < bound else "agrees" if mean - half > bound else "undecided"
 
@@ -65,11 +95,38 @@ def verdict(differences, bound):
     return "agrees" if differences.mean() < bound else "differs"
 
 # %% wrong: undecided-counted-as-differing: what does not agree differs
+def quantile(differences, share=0.975):
+    from scipy import stats
+
+    return stats.t.ppf(share, len(differences) - 1)
+
+
 def verdict(differences, bound):
-    half = 2.262 * differences.std() / len(differences) ** 0.5
+    half = quantile(differences) * differences.std() / len(differences) ** 0.5
     return "agrees" if differences.mean() + half < bound else "differs"
 
 # %% wrong: wrong-words: true or false
+def quantile(differences, share=0.975):
+    from scipy import stats
+
+    return stats.t.ppf(share, len(differences) - 1)
+
+
+def verdict(differences, bound):
+    half = quantile(differences) * differences.std() / len(differences) ** 0.5
+    return str(bool(differences.mean() + half < bound))
+
+# %% wrong: hard-coded-t: the quantile for ten seeds
 def verdict(differences, bound):
     half = 2.262 * differences.std() / len(differences) ** 0.5
-    return str(bool(differences.mean() + half < bound))
+    mean = differences.mean()
+    return "agrees" if mean + half < bound else "differs" if mean - half > bound else "undecided"
+
+# %% wrong: degrees-of-freedom: n instead of n - 1
+def verdict(differences, bound):
+    from scipy import stats
+
+    n = len(differences)
+    half = stats.t.ppf(0.975, n) * differences.std() / n**0.5
+    mean = differences.mean()
+    return "agrees" if mean + half < bound else "differs" if mean - half > bound else "undecided"

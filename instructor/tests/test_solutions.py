@@ -1,17 +1,22 @@
 """The solutions and the checks judge each other: a sample of what ``make check-exercises`` counts in full."""
 
+import io
 import re
+import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from dropout_lessons import exercises
 from dropout_lessons.exercises import Coded
+from dropout_lessons.grading.publish import leaks
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import solutions
 
+ROOT = Path(__file__).parents[2]
 CODED = [exercise.id for exercise in solutions.coded()]
 WRITTEN = [exercise.id for exercise in exercises.bank().values() if not isinstance(exercise, Coded)]
 ANSWERS = [answer for exercise in CODED for answer in solutions.of(exercise)]
@@ -42,3 +47,12 @@ def test_a_written_exercise_has_a_reference_two_more_answers_and_a_rubric_that_a
 
 def test_every_file_of_answers_belongs_to_an_exercise():
     assert {path.stem for path in solutions.HERE.glob("ch*.*")} == set(exercises.bank())
+
+
+def test_no_solution_stands_in_a_public_file(tmp_path):
+    archive = subprocess.run(["git", "-C", ROOT, "archive", "HEAD"], check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(tmp_path, filter="data")
+    assert not (tmp_path / "instructor").exists()
+    files = sorted(solutions.HERE.glob("ch*.*"))
+    assert [str(leak) for leak in leaks(files, tmp_path)] == []

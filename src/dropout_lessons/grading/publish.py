@@ -197,7 +197,7 @@ def _strings(value: Any, key: str = "") -> Iterator[str]:
             with contextlib.suppress(ValueError):
                 yield base64.b64decode(value, validate=True).decode("utf-8", "replace")
     elif isinstance(value, list) and all(isinstance(part, str) for part in value):
-        yield "".join(value)
+        yield from _strings("".join(value), key)
     elif isinstance(value, list):
         for part in value:
             yield from _strings(part)

@@ -193,10 +193,9 @@ Repair them. `probs` has shape (examples, classes), `labels` shape (examples,), 
 def calibration_error(probs, labels, bins):
     confidence, answers = probs.max(dim=1)
     right = (answers == labels).to(probs.dtype)
-    edges = torch.linspace(0, 1, bins + 1)
     gaps = []
-    for low, high in zip(edges[:-1], edges[1:]):
-        inside = (confidence > low) & (confidence <= high)
+    for k in range(bins):
+        inside = (confidence > k / bins) & (confidence <= (k + 1) / bins)
         if inside.any():
             gaps.append(confidence[inside].mean() - right[inside].mean())
     return (sum(gaps) / len(gaps)).abs()

@@ -48,42 +48,66 @@ def _judge_reading(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
 
 
 _WORDS = ("agrees", "differs", "undecided")
-_SEEDS, _T, _NORMAL = 10, stats.t.ppf(0.975, 9), stats.norm.ppf(0.975)
+_MANY, _FEW = 10, 5  # seeds
+
+
+def _quantile(n: int, share: float = 0.975) -> float:
+    return float(stats.t.ppf(share, n - 1))
+
+
 # Distances of the mean from the bound, in standard errors, at which mistakes show.
-_DISTANCES = ((0.2, 1.2), (1.86, 1.93), (2.02, 2.12), (2.17, 2.23), (2.3, 2.6), (3.0, 4.0))
+_DISTANCES = {
+    _MANY: ((0.2, 1.2), (1.86, 1.93), (2.02, 2.12), (2.17, 2.22), (2.3, 2.6), (3.0, 4.0)),
+    _FEW: ((0.2, 1.2), (2.3, 2.45), (2.6, 2.74), (3.0, 4.0)),
+}
 
 
 def _draw_differences(rng: np.random.Generator) -> Inputs:
-    rows, bounds = [], []
-    for sign in (-1, 1):
-        for low, high in _DISTANCES:
-            noise = rng.normal(size=_SEEDS)
-            noise = (noise - noise.mean()) / noise.std(ddof=1)
-            spread, bound = rng.uniform(0.002, 0.01), rng.choice([-1, 1]) * rng.uniform(0.02, 0.05)
-            rows.append(bound + spread * (noise + sign * rng.uniform(low, high) / np.sqrt(_SEEDS)))
-            bounds.append(bound)
-    order = rng.permutation(len(rows))
-    return {"differences": np.array(rows)[order], "bounds": np.array(bounds)[order]}
+    inputs: Inputs = {}
+    for name, n in (("many", _MANY), ("few", _FEW)):
+        rows, bounds = [], []
+        for sign in (-1, 1):
+            for low, high in _DISTANCES[n]:
+                noise = rng.normal(size=n)
+                noise = (noise - noise.mean()) / noise.std(ddof=1)
+                spread, bound = rng.uniform(0.002, 0.01), rng.choice([-1, 1]) * rng.uniform(0.02, 0.05)
+                rows.append(bound + spread * (noise + sign * rng.uniform(low, high) / np.sqrt(n)))
+                bounds.append(bound)
+        order = rng.permutation(len(rows))
+        inputs |= {f"{name}_differences": np.array(rows)[order], f"{name}_bounds": np.array(bounds)[order]}
+    return inputs
 
 
 def _use_differences(answer: Any, inputs: Inputs) -> dict[str, Any]:
-    pairs = zip(inputs["differences"], inputs["bounds"].tolist(), strict=True)
-    return {"verdicts": [answer(differences, bound) for differences, bound in pairs]}
+    def verdicts(name: str) -> list[Any]:
+        pairs = zip(inputs[f"{name}_differences"], inputs[f"{name}_bounds"].tolist(), strict=True)
+        return [answer(differences, bound) for differences, bound in pairs]
+
+    return {"many": verdicts("many"), "few": verdicts("few")}
 
 
 def _judge_differences(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
-    differences, bounds, verdicts = inputs["differences"], inputs["bounds"], outputs["verdicts"]
-    yield from judging.shape("the verdicts, one for each call", verdicts, bounds.shape)
-    if verdicts.dtype.kind != "U" or not set(verdicts.tolist()) <= set(_WORDS):
-        yield Problem("wrong-words", f"The verdict should be one of {', '.join(_WORDS)}, as text.")
-        return
+    names = ("many", "few")
+    for name in names:
+        yield from judging.shape("the verdicts, one for each call", outputs[name], inputs[f"{name}_bounds"].shape)
+        if outputs[name].dtype.kind != "U" or not set(outputs[name].tolist()) <= set(_WORDS):
+            yield Problem("wrong-words", f"The verdict should be one of {', '.join(_WORDS)}, as text.")
+            return
+    verdicts = np.concatenate([outputs[name] for name in names])
 
-    def judged(width: float, *, bound: Any = bounds, ddof: int = 1, n: int = _SEEDS) -> Any:
-        mean, half = differences.mean(1), width * differences.std(1, ddof=ddof) / np.sqrt(n)
-        return np.select([mean + half < bound, mean - half > bound], ["agrees", "differs"], "undecided")
+    def judged(
+        quantile: Any = _quantile, *, zero: bool = False, ddof: int = 1, single: bool = False, mean_alone: bool = False
+    ) -> Any:
+        found = []
+        for name in names:
+            differences, bounds = inputs[f"{name}_differences"], inputs[f"{name}_bounds"] * (not zero)
+            n, mean = differences.shape[1], differences.mean(1)
+            half = quantile(n) * differences.std(1, ddof=ddof) / np.sqrt(1 if single else n) * (not mean_alone)
+            found.append(np.select([mean + half < bounds, mean - half > bounds], ["agrees", "differs"], "undecided"))
+        return np.concatenate(found)
 
     turned = {"agrees": "differs", "differs": "agrees", "undecided": "undecided"}
-    right = judged(_T)
+    right = judged()
     if (verdicts == right).all():
         return
     known = {
@@ -91,21 +115,29 @@ def _judge_differences(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
             np.array([turned[word] for word in right]),
             "The verdicts are turned round: the statement is that the difference lies below the bound.",
         ),
-        "bound-ignored": (judged(_T, bound=0), "The interval is compared with zero, whatever the bound is."),
-        "normal": (judged(_NORMAL), "1.96 is for a known spread: with ten differences it is Student's t."),
+        "bound-ignored": (judged(zero=True), "The interval is compared with zero, whatever the bound is."),
+        "hard-coded-t": (
+            judged(lambda n: _quantile(_MANY)),
+            "With 10 differences it is right, with 5 it is not: the quantile of t depends on how many there are.",
+        ),
+        "normal": (
+            judged(lambda n: stats.norm.ppf(0.975)),
+            "1.96 is for a known spread: with a spread from a few differences it is Student's t.",
+        ),
+        "degrees-of-freedom": (
+            judged(lambda n: stats.t.ppf(0.975, n)),
+            "The interval is a little too narrow: n differences leave how many degrees of freedom?",
+        ),
         "standard-deviation": (
-            judged(_T, n=1),
+            judged(single=True),
             "That interval is for a single difference: how does the spread of a mean of n shrink?",
         ),
-        "population-deviation": (judged(_T, ddof=0), "The spread of a sample is divided by n - 1, not by n."),
+        "population-deviation": (judged(ddof=0), "The spread of a sample is divided by n - 1, not by n."),
         "one-sided": (
-            judged(stats.t.ppf(0.95, _SEEDS - 1)),
+            judged(lambda n: _quantile(n, 0.95)),
             "The interval is too narrow: a 95% interval leaves 2.5% on each side.",
         ),
-        "never-undecided": (
-            np.where(differences.mean(1) < bounds, "agrees", "differs"),
-            "The mean alone decides: where is the interval?",
-        ),
+        "never-undecided": (judged(mean_alone=True), "The mean alone decides: where is the interval?"),
         "undecided-counted-as-differing": (
             np.where(right == "agrees", "agrees", "differs"),
             "What is not shown to agree is called different: an interval may also leave it open.",
@@ -128,11 +160,11 @@ EXERCISES = (
         minutes=10,
         points=2,
         objectives=(1, 3),
-        constants={"experiment": ("early_dropout", "batchnorm_variance_shift", "conv_placement", "fig4_architectures")},
+        constants={"experiment": ("early_dropout", "tuned_penalties", "conv_placement", "fig4_architectures")},
         prompt=r"""
 Find `{{experiment}}` in the ledger. How many of its statements agree with the paper, how many differ, how many are undecided?
-And how many would agree by luck alone, if none of the effects existed and each statement says on which side of its bound
-the effect lies? What do you make of the comparison of the first number with the last?
+Each of them says on which side of zero an effect lies. How many would you expect to agree by luck alone, if none of the
+effects existed? What do you make of the first number beside the last?
 """,
         answer="reading",
         stub="""
@@ -150,7 +182,7 @@ reading = None  # four numbers: agree, differ, undecided, by luck
         objectives=(1,),
         prompt=r"""
 Write `verdict(differences, bound)` for the statement "the difference is below `bound`". `differences` is a tensor with a number
-for each seed. The verdict is `"agrees"` if the whole 95% interval for their mean (Student's $t$, two-sided; `scipy` is
+for each seed, ten or five of them. The verdict is `"agrees"` if the whole 95% interval for their mean (Student's $t$, two-sided; `scipy` is
 installed) is below the bound, `"differs"` if it is above, and `"undecided"` if it contains it. Try it on the differences
 `gaussian` above with the bounds 0, 0.003 and -0.003, and compare with `VerdictExplorer`.
 """,

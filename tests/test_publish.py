@@ -1,0 +1,290 @@
+"""Publishing: an export without solutions, refused where one is found, and nothing lost."""
+
+import base64
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from dropout_lessons.cli import main
+from dropout_lessons.grading import publish
+from dropout_lessons.grading.publish import leaks
+from dropout_lessons.grading.solutions import answers
+
+CODE = """# %% reference
+import torch
+
+def shared_dropout(x, keep_prob):
+    coins = torch.empty_like(x[0]).uniform_() < keep_prob
+    return x.masked_fill(~coins, 0) / keep_prob
+
+# %% correct: otherwise
+shared_dropout = lambda x, keep_prob: torch.nn.functional.dropout1d(x.mT, 1 - keep_prob).mT
+
+# %% wrong: unscaled: nothing is divided
+shared_dropout = lambda x, keep_prob: x * (torch.rand(x.shape[1]) < keep_prob).to(x.dtype)
+"""
+PROSE = """# Reference
+
+The first arm wins because its learning rate was tuned on the very images
+on which it is judged afterwards. The other arm had no such luck.
+
+# Correct: short
+
+Whoever tunes on what is reported reports how well it was tuned.
+
+# Wrong: beside the point
+
+The second arm has fewer parameters than the first, and so it must be worse.
+
+# Rubric
+
+| points | what earns them |
+| --- | --- |
+| 4 | says that the images of tuning and of judging are the same |
+"""
+LINE = "coins = torch.empty_like(x[0]).uniform_() < keep_prob"
+
+
+@pytest.fixture
+def solutions(tmp_path):
+    folder = tmp_path / "solutions"
+    folder.mkdir()
+    (folder / "ch03-q1.py").write_text(CODE)
+    (folder / "ch03-q4.md").write_text(PROSE)
+    return sorted(folder.iterdir())
+
+
+def notebook(cell):
+    return nbformat.writes(new_notebook(cells=[cell]))
+
+
+def highlighted(line):
+    return "<pre>" + " ".join(f'<span class="n">{word.replace("<", "&lt;")}</span>' for word in line.split()) + "</pre>"
+
+
+ENCODED = base64.b64encode(LINE.encode()).decode()
+LEAKS = {
+    "as it is": ("src/layers.py", f"def f(x):\n    {LINE}\n"),
+    "reformatted": (
+        "src/layers.py",
+        "coins = (\n    torch.empty_like(\n        x[0],\n    ).uniform_()\n    < keep_prob\n)\n",
+    ),
+    "in a comment": ("src/layers.py", f"# {LINE}\n"),
+    "a whole function whose lines are short": (
+        "src/layers.py",
+        "import torch\ndef shared_dropout(x,keep_prob):\n  coins=torch.empty_like(x[0]).uniform_()<keep_prob",
+    ),
+    "the other right answer": (
+        "src/layers.py",
+        "return torch.nn.functional.dropout1d(x.mT, 1 - keep_prob).mT; shared_dropout = lambda x, keep_prob: "
+        "torch.nn.functional.dropout1d(x.mT, 1-keep_prob).mT",
+    ),
+    "in a code cell": ("chapters/03.ipynb", notebook(new_code_cell(f"x = 1\n{LINE}"))),
+    "in an output": ("chapters/03.ipynb", notebook(new_code_cell("1", outputs=[new_output("stream", text=LINE)]))),
+    "in a notebook's metadata": ("chapters/03.ipynb", notebook(new_code_cell("1", metadata={"solution": LINE}))),
+    "in an attachment": (
+        "chapters/03.ipynb",
+        notebook(new_markdown_cell("see", attachments={"a.txt": {"text/plain": ENCODED}})),
+    ),
+    "highlighted": ("html/page.html", highlighted(LINE)),
+    "in an attribute": ("html/page.html", f'<div data-solution="{LINE.replace("<", "&lt;")}"></div>'),
+    "in copied sources": ("html/_sources/03.ipynb", notebook(new_code_cell(LINE))),
+    "in a script": ("html/searchindex.js", json.dumps({"text": f"a\n{LINE}\nb"})),
+    "a line of prose": ("book/page.md", "The first arm wins because its learning rate was tuned on the very images"),
+    "a sentence, broken elsewhere": (
+        "book/page.md",
+        "Whoever *tunes* on what is\nreported\nreports how well it was tuned!",
+    ),
+    "a sentence over two lines": (
+        "book/page.md",
+        "On\nthe first arm wins because its\nlearning rate was tuned on the very images on which it is judged afterwards.",
+    ),
+    "a rubric": ("html/page.html", "<td>says that the images of tuning and of judging are the <b>same</b></td>"),
+}
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+def test_a_planted_leak_is_found(tmp_path, solutions, leak):
+    name, text = LEAKS[leak]
+    path = tmp_path / "tree" / name
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    found = leaks(solutions, tmp_path / "tree")
+    assert found, leak
+    assert {str(one.file) for one in found} == {name}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "return x * mask / keep_prob",  # what everybody writes
+        "import torch\n\ndef shared_dropout(x, keep_prob):\n    raise NotImplementedError",  # the stub
+        "shared_dropout = lambda x, keep_prob: x * (torch.rand(x.shape[1]) < keep_prob).to(x.dtype)",  # wrong answers
+        "The second arm has fewer parameters than the first, and so it must be worse.",
+        "The first arm wins.",
+    ],
+)
+def test_what_gives_nothing_away_may_be_published(tmp_path, solutions, text):
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "page.md").write_text(text)
+    assert leaks(solutions, tmp_path / "tree") == []
+
+
+def git(folder, *arguments):
+    identity = ["-c", "user.name=A Teacher", "-c", "user.email=teacher@example.org", "-c", "commit.gpgsign=false"]
+    done = subprocess.run(["git", "-C", folder, *identity, *arguments], check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+@pytest.fixture
+def repository(tmp_path):
+    root = tmp_path / "private"
+    contents = {
+        ".gitattributes": "instructor export-ignore\n",
+        ".gitignore": "_build\n",
+        "README.md": "Lessons\n",
+        "src/old.py": "x = 1\n",
+        "instructor/ch03-q1.py": CODE,
+        "_build/html/index.html": "<p>Lessons</p>",
+    }
+    for name, text in contents.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    git(tmp_path, "init", "-q", str(root))
+    commit(root)
+    return root
+
+
+def commit(root):
+    git(root, "add", "--all")
+    git(root, "commit", "-qm", "A change")
+    os.utime(root / "_build/html/index.html")  # as if the book had just been built
+
+
+def exported(folder):
+    return sorted(
+        str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and ".git/" not in str(path)
+    )
+
+
+def test_an_export_has_everything_but_the_solutions(tmp_path, repository, monkeypatch, capsys):
+    monkeypatch.chdir(repository)
+    assert main(["publish", "../public"]) == 0
+    assert exported(tmp_path / "public") == [".gitattributes", ".gitignore", "README.md", "src/old.py"]
+    assert "4 files in ../public, and no solution among them" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["private", "public"]  # nothing is left aside
+
+
+def test_a_leak_stops_publishing_and_names_the_place(tmp_path, repository, capsys, monkeypatch):
+    (repository / "src/layers.py").write_text(f"{LINE}\n")
+    (repository / "_build/html/page.html").write_text(highlighted(LINE))
+    commit(repository)
+    monkeypatch.chdir(repository)
+    assert main(["publish", "../public"]) == 2
+    said = capsys.readouterr().err
+    assert "src/layers.py: has a line of the solution of ch03-q1: coins = torch" in said
+    assert "page.html: has a line of the solution of ch03-q1" in said
+    assert not (tmp_path / "public").exists()
+
+
+def test_a_clone_follows_and_keeps_what_git_ignores(tmp_path, repository):
+    clone = tmp_path / "public"
+    publish(clone, root=repository)
+    git(clone, "init", "-q")
+    commit_clone(clone)
+    (clone / "_build").mkdir()
+    (clone / "_build/kept.txt").write_text("ignored")
+    (repository / "src/old.py").unlink()
+    (repository / "new").mkdir()
+    (repository / "new/file.py").write_text("y = 2\n")
+    commit(repository)
+    assert publish(clone, root=repository) == 4
+    assert git(clone, "status", "--porcelain", "--untracked-files=all").split() == [
+        "D",
+        "src/old.py",
+        "??",
+        "new/file.py",
+    ]
+    assert not (clone / "src").exists()
+    assert (clone / "_build/kept.txt").read_text() == "ignored"
+
+
+def commit_clone(clone):
+    git(clone, "add", "--all")
+    git(clone, "commit", "-qm", "The export")
+
+
+def uncommitted(root):
+    (root / "README.md").write_text("changed")
+
+
+def unmarked(root):
+    (root / ".gitattributes").write_text("")
+    commit(root)
+
+
+def unbuilt(root):
+    (root / "_build/html/index.html").unlink()
+
+
+def outdated(root):
+    os.utime(root / "src/old.py", (2e9, 2e9))
+
+
+def unsolved(root):
+    (root / "instructor/ch03-q1.py").unlink()
+    commit(root)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (uncommitted, r"must have no changes.*commit these:\n.*README.md"),
+        (unmarked, "must be marked export-ignore"),
+        (unbuilt, "is not there; run `make book`"),
+        (outdated, "older than src/old.py"),
+        (unsolved, "an export has no solutions to hide"),
+    ],
+)
+def test_a_repository_that_is_not_ready_is_refused(tmp_path, repository, spoil, message):
+    spoil(repository)
+    with pytest.raises(ValueError, match=message):
+        publish(tmp_path / "public", root=repository)
+    assert not (tmp_path / "public").exists()
+
+
+def test_nothing_that_is_there_is_lost(tmp_path, repository):
+    mine = tmp_path / "public" / "mine.txt"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with pytest.raises(ValueError, match="must be new, empty or a clone"):
+        publish(mine.parent, root=repository)
+    git(mine.parent, "init", "-q")
+    with pytest.raises(ValueError, match=r"has changes that would be lost; commit them:\n\?\? mine.txt"):
+        publish(mine.parent, root=repository)
+    with pytest.raises(ValueError, match="outside of the repository"):
+        publish(repository / "public", root=repository)
+    with pytest.raises(ValueError, match="at the top of the repository"):
+        publish(tmp_path / "elsewhere", root=repository / "src")
+    assert mine.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("# %% reference\nx = 1\n# %% corect: y\n", "got 'corect: y'"),
+        ("# %% correct: first\nx = 1\n", "must begin with its reference, got 'first'"),
+        ("x = 1\n", "got 'no heading'"),
+        ("# %% reference\nx = 1\n# %% wrong: code\n", "got 'wrong: code'"),
+    ],
+)
+def test_a_file_of_answers_in_another_form_is_refused(tmp_path, text, message):
+    path = Path(tmp_path, "ch03-q1.py")
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        answers(path)
