@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,18 @@ from dropout_lessons.exercises.exercise import Coded, Inputs, Outputs, Problem, 
 __all__ = ["EXERCISES"]
 
 
-def _judge_reading(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+@cache
+def _verdicts(experiment: str) -> tuple[int, int, int]:
+    """How many statements agree, differ and are undecided."""
     from dropout_lessons import experiments  # it takes a second, and only this exercise needs it
 
-    findings = experiments.recorded(str(inputs["experiment"])).findings
-    agree, differ, undecided = (sum(finding.holds is holds for finding in findings) for holds in (True, False, None))
-    luck = 0.025 * len(findings)
+    holds = [finding.holds for finding in experiments.recorded(experiment).findings]
+    return holds.count(True), holds.count(False), holds.count(None)
+
+
+def _judge_reading(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+    agree, differ, undecided = _verdicts(str(inputs["experiment"]))
+    luck = 0.025 * (agree + differ + undecided)
     yield from judging.values(
         outputs["answer"],
         np.array([agree, differ, undecided, luck]),
@@ -181,10 +188,11 @@ reading = None  # four numbers: agree, differ, undecided, by luck
         points=4,
         objectives=(1,),
         prompt=r"""
-Write `verdict(differences, bound)` for the statement "the difference is below `bound`". `differences` is a tensor with a number
-for each seed, ten or five of them. The verdict is `"agrees"` if the whole 95% interval for their mean (Student's $t$, two-sided; `scipy` is
-installed) is below the bound, `"differs"` if it is above, and `"undecided"` if it contains it. Try it on the differences
-`gaussian` above with the bounds 0, 0.003 and -0.003, and compare with `VerdictExplorer`.
+Write `verdict(differences, bound)` for the statement "the difference is below `bound`". `differences` is a tensor with a
+number for each seed, ten or five of them. The verdict is `"agrees"` if the whole 95% interval for their mean (Student's $t$,
+two-sided; `scipy` is installed) is below the bound, `"differs"` if it is above, and `"undecided"` if it contains it. Try it on
+`torch.tensor(gaussian)` from above with the bounds 0, 0.003 and -0.003, and compare with `VerdictExplorer`. *Expect three
+different bounds to give at least two different verdicts.*
 """,
         answer="verdict",
         given="import torch",
