@@ -414,6 +414,60 @@ def test_list_assign_solve_grade_mark_and_return(tmp_path, capsys, monkeypatch):
     assert "Say how you paired." in Path("graded/feedback/wrong-5.md").read_text()
 
 
+STEALING = """
+import glob, json
+found = []
+for path in glob.glob({here!r} + "/**", recursive=True) + [{here!r} + "/instructor/ch03-q2.py"]:
+    try:
+        found.append(open(path).read())
+    except OSError:
+        pass
+    try:
+        open(path, "w").write('{{"points": 2}}')
+    except OSError:
+        pass
+for text in found:
+    for line in text.replace('\\\\n', '\\n').splitlines():
+        if line.strip(' ",').startswith("left ="):
+            exec(line.strip(' ",'))
+print(len(found), "files were read")
+"""
+FLOODING = """
+import os
+for _ in range(200):
+    for descriptor in range(64):
+        try:
+            os.write(descriptor, b'x' * 10**6)
+        except OSError:
+            pass
+"""
+
+
+@needs_sandbox
+def test_a_submission_reaches_neither_others_nor_their_results_nor_the_instructors_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assign(IDS, "Homework 2", tmp_path / "hw2", variant=7)
+    right = solved({**RIGHT, "ch03-q2": f"left = ({INPUTS * HIDDEN}, {HIDDEN})"})
+    thief = solved({**RIGHT, "ch03-q2": STEALING.format(here=str(tmp_path))})
+    flood = solved({**RIGHT, "ch03-q2": FLOODING})
+    handed_in = {
+        "a_1_1_hw.ipynb": right,
+        "b_2_2_hw.ipynb": thief,
+        "c_3_3_hw.ipynb": flood,
+        "d_4_4_hw.ipynb": right + b" ",
+    }
+    tree(tmp_path / "submissions", handed_in)
+    tree(tmp_path, {"instructor/ch03-q2.py": f"left = ({INPUTS * HIDDEN}, {HIDDEN})".encode()})
+    assert main(["grade", "hw2/assignment.toml", "submissions", "--jobs", "1", "--seconds", "60"]) == 0
+    with open("graded/grades.csv", newline="") as file:
+        points = {row["name"]: (float(row["ch03-q1"]), float(row["ch03-q2"])) for row in csv.DictReader(file)}
+    assert points["a"] == points["d"] == (2, 2)
+    assert points["b"] == (2, 0)
+    assert points["c"][1] == 0
+    assert {path.name: path.read_bytes() for path in (tmp_path / "submissions").iterdir()} == handed_in
+    assert b"left" in (tmp_path / "instructor" / "ch03-q2.py").read_bytes()
+
+
 @needs_sandbox
 def test_one_submission_is_graded_for_gradescope(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
