@@ -14,6 +14,7 @@ import nbformat
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from repositories import commit, private_repository
 
 from dropout_lessons import exercises
 from dropout_lessons.cli import main
@@ -24,6 +25,7 @@ from dropout_lessons.grading.notebooks import UnreadableNotebook, read
 from dropout_lessons.grading.reports import canvas_csv, feedback_html, feedback_markdown, gradescope_json, read_marks
 from dropout_lessons.grading.results import ExerciseResult, StudentResult, load, save
 
+ROOT = Path(__file__).parents[1]
 IDS = ("ch03-q1", "ch03-q2", "ch03-q4")
 HOMEWORK = Assignment("Homework 2", IDS, (2, 2, 6), variant=7)
 SHARED = """
@@ -365,7 +367,7 @@ SUBMISSIONS = {  # what each student hands in, and the points of the two coded e
 
 
 @needs_sandbox
-def test_list_assign_solve_grade_mark_and_return(tmp_path, capsys, monkeypatch):
+def test_list_assign_solve_grade_mark_return_and_publish(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["exercises", "--chapter", "3"]) == 0
     assert "what is left of the weights? (varies)" in capsys.readouterr().out
@@ -412,6 +414,29 @@ def test_list_assign_solve_grade_mark_and_return(tmp_path, capsys, monkeypatch):
     assert grading() == 0
     assert rows()["wrong"]["points"] == "9.0"
     assert "Say how you paired." in Path("graded/feedback/wrong-5.md").read_text()
+    canvas_header, *canvas_rows = csv.reader(io.StringIO(Path("graded/canvas.csv").read_text(encoding="utf-8")))
+    assert canvas_header[:2] == ["Student", "ID"]
+    assert len(canvas_rows) == 1 + len(SUBMISSIONS)
+
+    # The book and the assignment are published, and the solution is not, wherever it has got to.
+    chapter = ROOT / "chapters" / "03_training_with_dropout.ipynb"
+    root = private_repository(
+        tmp_path / "private",
+        {
+            "chapters/03.ipynb": chapter.read_text(encoding="utf-8"),
+            "homework.ipynb": Path("hw2/homework-2.ipynb").read_text(encoding="utf-8"),
+            "instructor/ch03-q1.py": f"# %% reference\n{SHARED}",
+        },
+    )
+    monkeypatch.chdir(root)
+    assert main(["publish", "../public"]) == 0
+    assert (tmp_path / "public" / "homework.ipynb").exists()
+    assert not (tmp_path / "public" / "instructor").exists()
+    (root / "homework.ipynb").write_bytes(solved(RIGHT))
+    commit(root)
+    assert main(["publish", "../again"]) == 2
+    assert "homework.ipynb: has a line of the solution of ch03-q1" in capsys.readouterr().err
+    assert not (tmp_path / "again").exists()
 
 
 STEALING = """

@@ -3,12 +3,12 @@
 import base64
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from repositories import commit, git, private_repository
 
 from dropout_lessons.cli import main
 from dropout_lessons.grading import publish
@@ -135,35 +135,10 @@ def test_what_gives_nothing_away_may_be_published(tmp_path, solutions, text):
     assert leaks(solutions, tmp_path / "tree") == []
 
 
-def git(folder, *arguments):
-    identity = ["-c", "user.name=A Teacher", "-c", "user.email=teacher@example.org", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(["git", "-C", folder, *identity, *arguments], check=True, capture_output=True, text=True)
-    return done.stdout
-
-
 @pytest.fixture
 def repository(tmp_path):
-    root = tmp_path / "private"
-    contents = {
-        ".gitattributes": "instructor export-ignore\n",
-        ".gitignore": "_build\n",
-        "README.md": "Lessons\n",
-        "src/old.py": "x = 1\n",
-        "instructor/ch03-q1.py": CODE,
-        "_build/html/index.html": "<p>Lessons</p>",
-    }
-    for name, text in contents.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    git(tmp_path, "init", "-q", str(root))
-    commit(root)
-    return root
-
-
-def commit(root):
-    git(root, "add", "--all")
-    git(root, "commit", "-qm", "A change")
-    os.utime(root / "_build/html/index.html")  # as if the book had just been built
+    contents = {"README.md": "Lessons\n", "src/old.py": "x = 1\n", "instructor/ch03-q1.py": CODE}
+    return private_repository(tmp_path / "private", contents)
 
 
 def exported(folder):
@@ -196,7 +171,7 @@ def test_a_clone_follows_and_keeps_what_git_ignores(tmp_path, repository):
     clone = tmp_path / "public"
     publish(clone, root=repository)
     git(clone, "init", "-q")
-    commit_clone(clone)
+    commit(clone)
     (clone / "_build").mkdir()
     (clone / "_build/kept.txt").write_text("ignored")
     (repository / "src/old.py").unlink()
@@ -212,11 +187,6 @@ def test_a_clone_follows_and_keeps_what_git_ignores(tmp_path, repository):
     ]
     assert not (clone / "src").exists()
     assert (clone / "_build/kept.txt").read_text() == "ignored"
-
-
-def commit_clone(clone):
-    git(clone, "add", "--all")
-    git(clone, "commit", "-qm", "The export")
 
 
 def uncommitted(root):
