@@ -41,7 +41,7 @@ def cells(exercise: Exercise, variant: int = 0, *, heading: str | None = None) -
 
     prompt = exercise.fill(exercise.prompt.strip(), variant)
     if heading is None:
-        title = f"{exercise.level.capitalize()}: {exercise.title}"
+        title = f"{exercise.id}, {exercise.level}: {exercise.title}"
         fence = "::::" if ":::" in prompt else ":::"
         text = f"{fence}{{exercise}} {title}\n:label: {exercise.id}\n{prompt}\n{fence}"
     else:

@@ -173,7 +173,9 @@ def student_notebook(assignment: Assignment) -> NotebookNode:
         "notes may go into cells of your own. The cell below an answer checks it as often as you like, each time with other "
         "numbers, and says what is not right yet. Grading runs the same checks with numbers of its own, on what your cells "
         "define when they are run once from top to bottom: run all of them (**Runtime > Restart and run all** on Colab) "
-        "before you hand in the `.ipynb` file."
+        "before you hand in the `.ipynb` file.\n\n"
+        "Where a text speaks of cells or names that are not here, such as `plain[0]`, they are those of its chapter: work in the "
+        "chapter's notebook, and bring what you found here, with the code that shows it."
     )
     found = [
         new_markdown_cell(opening, id="opening", metadata={KEY: {"role": "opening"}}),
@@ -182,7 +184,7 @@ def student_notebook(assignment: Assignment) -> NotebookNode:
     for number, (exercise, points) in enumerate(zip(assignment.definitions(), assignment.points, strict=True), 1):
         worth = f"{points:g} point{'' if points == 1 else 's'}"
         title = exercise.title[:1].upper() + exercise.title[1:]
-        heading = f"## {number}. {title}\n\n*{exercise.level}, {exercise.minutes} minutes, {worth}*"
+        heading = f"## {number}. {title}\n\n*{exercise.level}, {exercise.minutes} minutes, {worth}; chapter {exercise.chapter}*"
         found += cells(exercise, assignment.variant, heading=heading)
     metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     notebook: NotebookNode = new_notebook(cells=found, metadata={**metadata, "language_info": {"name": "python"}})

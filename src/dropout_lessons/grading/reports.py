@@ -165,7 +165,7 @@ def feedback_html(assignment: Assignment, result: StudentResult) -> str:
     sections = []
     for one in result.exercises:
         lost = one.points is not None and one.points < one.out_of
-        parts = [f"<h2>{escape(one.title.capitalize())} <small>({one.exercise})</small></h2>"]
+        parts = [f"<h2>{escape(one.title[:1].upper() + one.title[1:])} <small>({one.exercise})</small></h2>"]
         parts.append(f"<p>{_earned(one.points, one.out_of)}</p>")
         parts += [f"<p>{escape(reason)}</p>" for reason in one.reasons]
         if one.check:
