@@ -1,6 +1,7 @@
 """Exercises: definitions, variants, what a check says, and that it disturbs nothing. Solutions are tested elsewhere."""
 
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -317,3 +318,9 @@ def test_an_assignment_has_a_place_for_a_written_answer_and_the_book_has_none():
     assert answer.source == f"{marker(written.id)}\n\n{ANSWER_HERE}"
     assert prompt.source.startswith("### 1\n")
     assert len(cells(written)) == 1
+
+
+@pytest.mark.parametrize("exercise", exercises.bank().values(), ids=lambda exercise: exercise.id)
+def test_an_assigned_prompt_has_no_role_that_only_the_book_knows(exercise):
+    text = "\n".join(cell.source for cell in cells(exercise, heading="## 1"))
+    assert not re.search(r"{\w+(:\w+)?}`", text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
@@ -45,7 +47,9 @@ def cells(exercise: Exercise, variant: int = 0, *, heading: str | None = None) -
         fence = "::::" if ":::" in prompt else ":::"
         text = f"{fence}{{exercise}} {title}\n:label: {exercise.id}\n{prompt}\n{fence}"
     else:
-        text = f"{heading}\n\n{prompt}"
+        # Outside of the book there is no bibliography: {cite}`bishop1995training` reads Bishop 1995.
+        plain = re.sub(r"{cite(?::t)?}`([a-z]+)(\d{4})\w*`", lambda key: f"{key[1].capitalize()} {key[2]}", prompt)
+        text = f"{heading}\n\n{plain}"
     found = [new_markdown_cell(text, **named("prompt"))]
     if isinstance(exercise, Coded):
         found.append(new_code_cell(exercise.code(variant), **named("answer")))
