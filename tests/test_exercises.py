@@ -324,3 +324,20 @@ def test_an_assignment_has_a_place_for_a_written_answer_and_the_book_has_none():
 def test_an_assigned_prompt_has_no_role_that_only_the_book_knows(exercise):
     text = "\n".join(cell.source for cell in cells(exercise, heading="## 1"))
     assert not re.search(r"{\w+(:\w+)?}`", text)
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        ([1.0, 2.0], None),
+        ([1.0, 2.0009], None),
+        ([1.0, 2.1], "off"),
+        ([2.0, 1.0], "swapped"),
+        ([[1.0, 2.0]], "wrong-shape"),
+        (["1", "2"], "wrong-type"),
+    ],
+)
+def test_an_array_is_right_known_to_be_wrong_or_off(value, code):
+    mistakes = {"other-shape": (np.zeros(3), ""), "swapped": (np.array([2.0, 1.0]), "The order is wrong.")}
+    problems = list(judging.values(np.array(value), np.array([1.0, 2.0]), mistakes))
+    assert [problem.code for problem in problems] == ([] if code is None else [code])
