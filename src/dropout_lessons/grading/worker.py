@@ -50,13 +50,14 @@ def _unpack_inputs(folder: Path, name: str) -> Inputs:
 def serve(job: Path, send: Send) -> None:
     """Run the cells of a job, then each exercise as often as it says, and send what comes back."""
     task = json.loads((job / "job.json").read_text(encoding="utf-8"))
+    # All that takes memory or files comes first: the cells may use up what there is.
+    runs = [(run, get(run["exercise"]), _unpack_inputs(job, run["name"])) for run in task["runs"]]
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         sys.stdout = sys.stderr = nowhere
         namespace, errors = _run_cells(task["cells"])
         send({"kind": np.array("cells"), "errors": np.array(json.dumps(errors)[:20_000])})
         slow: dict[str, Problem] = {}
-        for run in task["runs"]:
-            exercise = get(run["exercise"])
+        for run, exercise, inputs in runs:
             assert isinstance(exercise, Coded)
             message: Outputs = {"kind": np.array("attempt"), "name": np.array(run["name"])}
             if exercise.answer not in namespace:
@@ -64,7 +65,7 @@ def serve(job: Path, send: Send) -> None:
             elif exercise.id in slow:
                 outcome = slow[exercise.id]
             else:
-                outcome = _attempt(exercise, namespace, _unpack_inputs(job, run["name"]), run["seed"])
+                outcome = _attempt(exercise, namespace, inputs, run["seed"])
             if isinstance(outcome, Problem):
                 if outcome.code == "too-slow":
                     slow[exercise.id] = outcome

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri, stdtrit
 
 from dropout_lessons.exercises import judging
 from dropout_lessons.exercises.exercise import Coded, Inputs, Outputs, Problem, Written
@@ -59,7 +59,7 @@ _MANY, _FEW = 10, 5  # seeds
 
 
 def _quantile(n: int, share: float = 0.975) -> float:
-    return float(stats.t.ppf(share, n - 1))
+    return float(stdtrit(n - 1, share))
 
 
 # Distances of the mean from the bound, in standard errors, at which mistakes show.
@@ -128,11 +128,11 @@ def _judge_differences(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
             "With 10 differences it is right, with 5 it is not: the quantile of t depends on how many there are.",
         ),
         "normal": (
-            judged(lambda n: stats.norm.ppf(0.975)),
+            judged(lambda n: ndtri(0.975)),
             "1.96 is for a known spread: with a spread from a few differences it is Student's t.",
         ),
         "degrees-of-freedom": (
-            judged(lambda n: stats.t.ppf(0.975, n)),
+            judged(lambda n: stdtrit(n, 0.975)),
             "The interval is a little too narrow: n differences leave how many degrees of freedom?",
         ),
         "standard-deviation": (
