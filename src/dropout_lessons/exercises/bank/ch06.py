@@ -168,8 +168,8 @@ logit of the label. Explain (b) in a sentence. *Expect (b) to be 0 for every ima
         points=4,
         objectives=(1,),
         prompt=r"""
-Write `all_pairs(value, units)`: the matrix of interactions $I_{ij} = v(S \cup ij)$ $- v(S \cup i)$ $- v(S \cup j)$ $+ v(S)$ with all
-other units present, as a tensor of shape (units, units) with a diagonal of zeros. `value(mask)` takes a bool tensor of shape
+Write `all_pairs(value, units)`: the matrix of interactions $I_{ij} = v(S \cup ij)$ $- v(S \cup i)$ $- v(S \cup j)$ $+ v(S)$ with
+all other units present, as a tensor of shape (units, units) with a diagonal of zeros. `value(mask)` takes a bool tensor of shape
 (units,), `True` for present, and returns a number.
 """,
         answer="all_pairs",
