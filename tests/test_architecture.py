@@ -16,6 +16,7 @@ FLOORS = [
     {"penalties"},
     {"networks"},
     {"datasets"},
+    {"running"},
     {"training"},
     {"ensembles"},
     {"calibration"},
