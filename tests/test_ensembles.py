@@ -293,6 +293,15 @@ def test_hooks_of_the_parameters_are_obeyed(chosen):
     assert (chosen["stacks"], len(chosen["alone"])) == ([1], 1)
 
 
+def test_networks_that_are_trained_in_bfloat16_are_trained_alone(chosen):
+    networks = [MLP([64, 8, 10], generator=seeded(k)) for k in range(2)]
+    recipe = Recipe(epochs=1, batch_size=50, precision="bfloat16")
+    fit_ensemble(networks, DIGITS, recipe)
+    assert (chosen["stacks"], len(chosen["alone"])) == ([], 2)
+    with pytest.raises(ValueError, match="cannot be stacked: its recipe has precision='bfloat16'"):
+        fit_ensemble(networks, DIGITS, recipe, method="stacked")
+
+
 def test_networks_that_share_a_generator_draw_from_it_in_turn(chosen):
     def networks() -> list[MLP]:
         shared = seeded(5)

@@ -13,6 +13,7 @@ from sklearn.decomposition import PCA
 from torch import nn
 
 from dropout_lessons import datasets
+from dropout_lessons.claims import ClaimError, check, paired
 from dropout_lessons.datasets import Split
 from dropout_lessons.ensembles import fit_ensemble
 from dropout_lessons.layers import Dropout
@@ -266,6 +267,47 @@ def test_recipes_may_hold_numpy_numbers(tmp_path):
     assert fit(small_network(), DIGITS, recipe, checkpoint=tmp_path / "run.pt").train_loss == first.train_loss
 
 
+def test_bfloat16_rounds_the_products_of_training_and_keeps_weights_loss_and_evaluation_in_float32():
+    networks, seen = [small_network(keep_prob=0.8) for _ in range(2)], []
+    networks[1].output.register_forward_hook(
+        lambda module, inputs, output: seen.append((module.training, output.dtype))
+    )
+    exact, rounded = (
+        fit(network, DIGITS, Recipe(epochs=6, batch_size=50, precision=precision))
+        for network, precision in zip(networks, ("float32", "bfloat16"), strict=True)
+    )
+    assert set(seen) == {(True, torch.bfloat16), (False, torch.float32)}
+    assert {parameter.dtype for parameter in networks[1].parameters()} == {torch.float32}
+    assert exact.train_loss != rounded.train_loss
+    assert rounded.train_loss[-1] == pytest.approx(exact.train_loss[-1], rel=0.1)
+
+
+def test_bfloat16_changes_no_verdict():
+    """Two statements on what dropout does, one that holds and one that does not, judged in both precisions."""
+
+    def training_errors(precision: str, keep_prob: float) -> list[float]:
+        recipe = Recipe(epochs=8, batch_size=50, precision=precision)
+        return [
+            fit(MLP([64, 32, 10], keep_prob=keep_prob, generator=seeded(k)), DIGITS, recipe).train_error[-1]
+            for k in range(5)
+        ]
+
+    for precision in ("float32", "bfloat16"):
+        raised = paired(training_errors(precision, 0.2), training_errors(precision, 1.0), unit="points")
+        check("Dropout raises the training error by more than a point.", raised, above=0.01)
+        with pytest.raises(ClaimError):
+            check("It raises it by less than a point.", raised, within=(-0.01, 0.01))
+
+
+def test_a_checkpoint_from_before_there_was_a_precision_is_read(tmp_path):
+    path = tmp_path / "fit.pt"
+    fit(small_network(), DIGITS, QUICK, checkpoint=path)
+    state = torch.load(path, weights_only=True)
+    del state["recipe"]["precision"]
+    torch.save(state, path)
+    fit(small_network(), DIGITS, QUICK, checkpoint=path)
+
+
 def test_a_save_that_fails_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     file = tmp_path / "run.pt"
     fit(small_network(), DIGITS, QUICK, checkpoint=file)
@@ -416,6 +458,7 @@ def test_a_diverging_fit_says_so():
         ({"weight_decay": -1.0}, "weight_decay must be 0 or positive"),
         ({"max_norm": 0.0}, "max_norm must be positive or None"),
         ({"seed": -1}, "seed must be an integer from 0"),
+        ({"precision": "float16"}, 'precision must be "float32" or "bfloat16", got \'float16\''),
     ],
 )
 def test_impossible_recipes_are_refused(options, message):

@@ -148,6 +148,8 @@ def _plan(members: Sequence[Member], method: Method) -> tuple[list[list[Member]]
         reason = _obstacle(network)
         if reason is None and member.parts["train"].y.is_floating_point():
             reason = "its targets are real-valued"
+        if reason is None and recipe.precision != "float32":
+            reason = f"its recipe has precision={recipe.precision!r}, which only fit has"
         if reason is None and any(others):
             reason = f"it shares a generator with networks {sorted(set().union(*others))}, which draw from it in turn"
         if reason is None:

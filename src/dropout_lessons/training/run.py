@@ -80,7 +80,7 @@ class Run:
             factor = decay_factor(recipe, epoch=self.epoch, step=step, steps_in_epoch=self.steps_in_epoch)
             for group in self.optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * factor
-            loss = loss_of(self.network(train.x[batch]), train.y[batch])
+            loss = loss_of(self._output(train.x[batch]), train.y[batch])
             total += loss.detach()
             if recipe.l1:
                 loss = loss + recipe.l1 * l1_penalty(self.network)
@@ -92,6 +92,15 @@ class Run:
         self.epoch += 1
         if not math.isfinite(total.item()):
             raise diverged("the training loss", total.item(), epoch=self.epoch, recipe=recipe)
+
+    def _output(self, x: Tensor) -> Tensor:
+        """The network's output in its own precision, computed in the recipe's."""
+        if self.recipe.precision == "float32":
+            output: Tensor = self.network(x)
+            return output
+        with torch.autocast(self.device.type, torch.bfloat16):
+            output = self.network(x)
+        return output.to(x.dtype)
 
     def save(self, path: Path) -> None:
         """Write the state beside the file, then rename, so that the file is whole at every moment."""
@@ -124,7 +133,7 @@ class Run:
                 f"checkpoint {path} cannot be read; use another file, or delete it to start again"
             ) from error
         for item in fields(Recipe):
-            then, now = recipe[item.name], getattr(self.recipe, item.name)
+            then, now = recipe.get(item.name, item.default), getattr(self.recipe, item.name)
             if then != now:
                 raise ValueError(
                     f"checkpoint {path} was written with {item.name}={then!r}, this recipe has {now!r}; "
