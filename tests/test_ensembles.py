@@ -19,6 +19,8 @@ from dropout_lessons.layers import Dropout, GaussianDropout
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import History, Recipe, evaluate, fit
 
+pytestmark = pytest.mark.rounding
+
 DIGITS = datasets.load("digits", train=130)
 NOISY = [datasets.load("digits", train=130, seed=seed, label_noise=0.5) for seed in (1, 2)]
 KEEP = [(1.0, 1.0), (0.5, 0.8), (0.8, 1.0), ([0.3, 1.0], 0.9)]

@@ -21,6 +21,8 @@ from dropout_lessons.networks import MLP
 from dropout_lessons.training import Recipe, evaluate, fit
 from dropout_lessons.training.run import Run
 
+pytestmark = pytest.mark.rounding
+
 DIGITS = datasets.load("digits", train=200)
 QUICK = Recipe(epochs=6, batch_size=50)
 
