@@ -259,7 +259,7 @@ def test_bars_have_one_scale_and_stand_by_unit_or_by_effect(open_page: Open) -> 
     ticks = page.locator('.dl-picture text[text-anchor="end"]')
     values = [float(tick.replace("−", "-")) for tick in ticks.all_text_contents()]
     at = ticks.evaluate_all("all => all.map(tick => Number(tick.getAttribute('y')))")
-    assert np.polyfit(values, at, 1) == pytest.approx([-scale, zero + 4], rel=1e-6)
+    assert np.polyfit(values, at, 1) == pytest.approx([-scale, zero + 5], rel=1e-6)
     assert list(unit[np.argsort(x)]) == sorted(unit)
     page.get_by_label("effect", exact=True).check()
     unit, effect, x, _, _ = heights().T

@@ -28,11 +28,11 @@ function fixed(number, digits) {
 /** 4096 -> "4,096" */
 const grouped = (integer) => integer.toLocaleString("en-US");
 
+/** "1, 4 and 5" from [1, 4, 5]. */
+const enumerated = (items) => (items.length > 1 ? `${items.slice(0, -1).join(", ")} and ${items.at(-1)}` : items.join());
+
 /** "units 1, 4 and 5" from ("unit", [1, 4, 5]). */
-function listed(noun, items) {
-  const all = items.length > 1 ? `${items.slice(0, -1).join(", ")} and ${items.at(-1)}` : items.join();
-  return `${noun}${items.length > 1 ? "s" : ""} ${all}`;
-}
+const listed = (noun, items) => `${noun}${items.length > 1 ? "s" : ""} ${enumerated(items)}`;
 
 const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
 const dot = (a, b) => sum(a.map((number, i) => number * b[i]));
@@ -103,17 +103,99 @@ function choice(model, trait, legend, choices) {
   };
 }
 
+/** What the interactive shows in words, read aloud when they change. */
+function liveSummary(...parts) {
+  return h("p", { "aria-live": "polite", "data-value": "summary" }, ...parts);
+}
+
+/** A picture on the left, or above on a phone, and what belongs to it on the right. */
+function columns(picture, values) {
+  return h("div", { class: "dl-columns" }, h("div", { class: "dl-picture" }, ...picture), h("div", { class: "dl-values" }, ...values));
+}
+
+const buttons = (...elements) => h("div", { class: "dl-buttons" }, ...elements);
+
+/** A cell for a number, found by its name if it has one. */
+const cell = (name, ...content) => h("td", { class: "dl-number", ...(name ? { "data-value": name } : {}) }, ...content);
+
+/** A row with its name and a cell for each key; null makes a cell without a name. */
+function row(name, ...keys) {
+  const cells = keys.map((key) => cell(key));
+  return { cells, tr: h("tr", {}, h("th", { scope: "row" }, ...[name].flat()), ...cells) };
+}
+
+/** A table of rows; `header` names its columns, "" for a first one without a name, or is null. */
+function table(header, rows, attributes = {}) {
+  const named = (name, i) => (name === "" ? h("td") : h("th", { scope: "col", ...(i ? { class: "dl-number" } : {}) }, ...[name].flat()));
+  const head = header ? [h("thead", {}, h("tr", {}, ...header.map(named)))] : [];
+  return h("table", attributes, ...head, h("tbody", {}, ...rows.map((each) => each.tr ?? each)));
+}
+
+function svgText(x, y, content, anchor = "middle", attributes = {}) {
+  return h("svg:text", { x, y, "text-anchor": anchor, ...attributes }, content);
+}
+
+const svgPath = (kind, d, attributes = {}) => h("svg:path", { class: kind, d, ...attributes });
+
+/** A line through points [x, y]. */
+const through = (points) => `M${points.map(([x, y]) => `${x.toFixed(2)} ${y.toFixed(2)}`).join("L")}`;
+
+/** A picture that is drawn anew at each change, and described to who cannot see it. */
+function chart(width, height) {
+  const element = h("svg:svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "" });
+  return {
+    element,
+    draw: (marks) => element.replaceChildren(...marks),
+    describe: (words) => element.setAttribute("aria-label", words),
+    setHeight: (tall) => element.setAttribute("viewBox", `0 0 ${width} ${tall}`),
+  };
+}
+
+/** Where a value between `low` and `high` is drawn between two places. */
+const scaleOf = ([low, high], [from, to]) => (value) => from + ((value - low) / (high - low)) * (to - from);
+
+/** The decimals that a step of an axis needs. */
+const decimalsOf = (step, least = 0) => Math.max(least, -Math.floor(Math.log10(step) + 1e-9));
+
+/** The multiples of a step from `low` to `high`, each with its label. */
+function ticksOf([low, high], step, digits = decimalsOf(step)) {
+  const first = Math.ceil(low / step - 1e-9);
+  const count = Math.max(0, Math.floor(high / step + 1e-9) - first + 1);
+  return Array.from({ length: count }, (_, k) => [(first + k) * step, fixed((first + k) * step, digits)]);
+}
+
+/** Ticks [value, label] along the "bottom" or the "left" of a box; a bottom label may be "" or bring an anchor. */
+function axis(side, { left, bottom }, place, ticks) {
+  return ticks.flatMap(([value, label, anchor = "middle"]) => (side === "bottom"
+    ? [svgPath("dl-axis", `M${place(value)} ${bottom}v5`), ...(label === "" ? [] : [svgText(place(value), bottom + 19, label, anchor)])]
+    : [svgPath("dl-axis", `M${left} ${place(value)}h-5`), svgText(left - 8, place(value) + 5, label, "end")]));
+}
+
+/** The lines of a box's left and bottom. */
+const frameOf = ({ left, right, top, bottom }) => svgPath("dl-axis", `M${left} ${top}V${bottom}H${right}`);
+
+function swatch(height, ...marks) {
+  return h("svg:svg", { class: "dl-swatch", viewBox: `0 0 28 ${height}`, "aria-hidden": "true" }, ...marks);
+}
+
+/** What the marks of a picture mean: entries [swatch, words]. */
+const legend = (...entries) => h("ul", { class: "dl-legend" }, ...entries.map((entry) => h("li", {}, ...entry)));
+
 function assign(model, values) {
   for (const [name, value] of Object.entries(values)) model.set(name, value);
   model.save_changes();
 }
 
 /**
- * Put an interactive into `el`, and update it whenever one of its traits changes, here or in the kernel.
- * Returns what Jupyter calls when the view is closed.
+ * Put an interactive into `el`, and update it and its controls whenever one of its traits changes, here or in the
+ * kernel. Returns what Jupyter calls when the view is closed.
  */
-function mount({ model, el }, { name, title, parts, traits, update }) {
+function mount({ model, el }, { name, title, parts, controls = [], traits, update: redraw }) {
   const titleId = uniqueId();
+  const update = () => {
+    redraw();
+    for (const control of controls) control.update();
+  };
   const root = h(
     "div",
     {

@@ -35,11 +35,12 @@ function classRows(names, { width = 360, rowHeight = 20, fontSize = 14 } = {}) {
   const left = Math.min(0.45 * width, Math.max(1.2, 0.56 * longest) * fontSize + 8);
   const right = width - 12;
   const bottom = 4 + rowHeight * names.length;
-  const text = (x, y, content, anchor) => h("svg:text", { x, y, "text-anchor": anchor, "font-size": fontSize }, content);
   const y = (k) => 4 + rowHeight * (k + 0.5);
-  const x = (prob) => left + prob * (right - left);
+  const x = scaleOf([0, 1], [left, right]);
+  const text = (at, down, content, anchor) => svgText(at, down, content, anchor, { "font-size": fontSize });
   const marks = h("svg:g");
-  const element = h("svg:svg", { viewBox: `0 0 ${width} ${bottom + 1.6 * fontSize + 4}`, role: "img", "aria-label": "" },
+  const picture = chart(width, bottom + 1.6 * fontSize + 4);
+  picture.draw([
     ...names.map((name, k) => {
       const label = text(left - 7, y(k) + 0.35 * fontSize, name, "end");
       if (0.56 * name.length * fontSize > left - 8) {
@@ -48,14 +49,15 @@ function classRows(names, { width = 360, rowHeight = 20, fontSize = 14 } = {}) {
       }
       return label;
     }),
-    h("svg:path", { class: "dl-axis", d: `M${left} 4V${bottom}H${right}` }),
+    frameOf({ left, right, top: 4, bottom }),
     ...[0, 0.5, 1].flatMap((prob) => [
-      h("svg:path", { class: "dl-axis", d: `M${x(prob)} ${bottom}v4` }),
+      svgPath("dl-axis", `M${x(prob)} ${bottom}v4`),
       text(x(prob), bottom + 1.3 * fontSize + 2, prob, "middle"),
     ]),
-    marks);
-  return { element, x, y, left, draw: (drawn, label) => {
+    marks,
+  ]);
+  return { element: picture.element, x, y, left, draw: (drawn, label) => {
     marks.replaceChildren(...drawn);
-    element.setAttribute("aria-label", label);
+    picture.describe(label);
   } };
 }

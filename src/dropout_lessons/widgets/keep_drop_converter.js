@@ -15,7 +15,7 @@ function render({ model, el }) {
       h("td", { role: "cell" }, h("span", { class: `dl-dot dl-${meaning}`, "aria-hidden": "true" }), `${meaning} probability`));
     return { code, tr, convention };
   });
-  const summary = h("p", { "aria-live": "polite", "data-value": "summary" });
+  const summary = liveSummary();
 
   function update() {
     const keep = model.get("keep_prob");
@@ -28,7 +28,6 @@ function render({ model, el }) {
     dropped.style.width = `${100 * (1 - keep)}%`;
     summary.textContent =
       `A unit is kept with probability ${decimal(keep)} and dropped with probability ${decimal(1 - keep)}.`;
-    keepProb.update();
   }
 
   return mount({ model, el }, {
@@ -45,6 +44,7 @@ function render({ model, el }) {
             h("th", { role: "columnheader", scope: "col" }, name)))),
         h("tbody", { role: "rowgroup" }, ...rows.map(({ tr }) => tr))),
     ],
+    controls: [keepProb],
     traits: ["keep_prob"],
     update,
   });

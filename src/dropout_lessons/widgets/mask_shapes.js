@@ -75,114 +75,133 @@ function fit(examples) {
   return { factors, told: all > 0 ? told / all : NaN };
 }
 
-function render({ model, el }) {
-  const data = model.get("data");
-  const layers = data.layers.map((layer) => {
+/** The layers' maps as numbers, with what each entry deviates from its mean. */
+function unpackLayers(layers) {
+  return layers.map((layer) => {
     const means = unpack(layer.means);
-    return { ...layer, means, values: layer.values.map(unpack), size: layer.maps * layer.height * layer.width };
+    const values = layer.values.map(unpack);
+    return {
+      ...layer, means, values, size: layer.maps * layer.height * layer.width,
+      deviations: values.map((each) => each.map((value, i) => value - means[i])),
+    };
   });
-  const examples = Array.from({ length: data.examples }, (_, example) => example);
-  for (const layer of layers) {
-    layer.deviations = layer.values.map((values) => values.map((value, i) => value - layer.means[i]));
-  }
-  const current = () => layers.find(({ name }) => name === model.get("layer"));
+}
 
-  const layer = choice(model, "layer", "Layer:", layers.map(({ name }) => [name, name]));
-  const example = choice(model, "example", "Image:", examples.map((i) => [i, `${i + 1}`]));
-  const shape = choice(model, "shape", "Drop", [["entries", "entries one by one"], ["blocks", "blocks"], ["maps", "whole maps"]]);
-  const keepProb = keepProbSlider(model);
-  const block = slider(model, "block_size", ["Block size "],
-    { min: 2, max: data.most_block, step: 1, show: (side) => `${side} × ${side}` });
-  block.element.classList.add("dl-wide-value");
-  const again = button("Draw new masks", () => assign(model, { seed: model.get("seed") + 1 }));
+/** Masks of every example of the layer, and what is told of what they drop. */
+function dropFrom(layer, kind, { keepProb, block, seed, mostBlock }) {
+  const uniform = uniformStream(seed);
+  const most = layer.maps * (layer.height + mostBlock) * (layer.width + mostBlock);
+  const dropped = layer.deviations.map((deviations, i) => {
+    const mask = drawMask(kind, layer, uniform, i * most, keepProb, block);
+    return { mask, deviations, ...nearestKept(deviations, mask, layer) };
+  });
+  const kept = sum(dropped.map(({ mask }) => mask.reduce((total, entry) => total + entry, 0))) / (dropped.length * layer.size);
+  return { dropped, kept, ...fit(dropped) };
+}
 
-  const pictures = h("div", { class: "dl-maps", role: "img", "aria-label": "" });
-  const number = (name) => h("td", { class: "dl-number", "data-value": name });
-  const rows = Object.fromEntries(SHAPES.map((name) => {
-    const [th, kept, told] = [h("th", { scope: "row" }), number(`kept-${name}`), number(`told-${name}`)];
-    return [name, { th, kept, told, tr: h("tr", {}, th, kept, told) }];
-  }));
-  const caption = h("th", { scope: "col" });
-  const numbers = h("table", {},
-    h("thead", {}, h("tr", {}, caption, ...["kept", "of what is dropped, neighbors tell"].map((name) =>
-      h("th", { scope: "col", class: "dl-number" }, name)))),
-    h("tbody", {}, ...SHAPES.map((name) => rows[name].tr)));
-  const summary = h("p", { "aria-live": "polite", "data-value": "summary" });
-
-  /** Masks of every example of the layer, and what is told of what they drop. */
-  function drop(kind) {
-    const shown = current();
-    const uniform = uniformStream(model.get("seed"));
-    const most = shown.maps * (shown.height + data.most_block) * (shown.width + data.most_block);
-    const dropped = examples.map((i) => {
-      const mask = drawMask(kind, shown, uniform, i * most, model.get("keep_prob"), model.get("block_size"));
-      const deviations = shown.deviations[i];
-      return { mask, deviations, ...nearestKept(deviations, mask, shown) };
-    });
-    const kept = sum(dropped.map(({ mask }) => mask.reduce((total, entry) => total + entry, 0))) / (examples.length * shown.size);
-    return { dropped, kept, ...fit(dropped) };
-  }
+/** Each map of one example: as it is, with what is dropped in orange, and with that guessed from its neighbors. */
+function mapPictures() {
+  const element = h("div", { class: "dl-maps", role: "img", "aria-label": "" });
+  const gray = (value) => new Array(3).fill(Math.round(255 * Math.min(1, Math.max(0, value))));
 
   function canvas({ height, width }, colorOf) {
-    const element = h("canvas", { class: "dl-image", width, height, "aria-hidden": "true" });
+    const picture = h("canvas", { class: "dl-image", width, height, "aria-hidden": "true" });
     const image = new ImageData(width, height);
     for (let i = 0; i < height * width; i++) image.data.set([...colorOf(i), 255], 4 * i);
-    element.getContext("2d").putImageData(image, 0, 0);
-    return element;
+    picture.getContext("2d").putImageData(image, 0, 0);
+    return picture;
   }
 
-  function drawMaps({ dropped, factors }) {
-    const shown = current();
-    const { mask, distance, neighbors } = dropped[model.get("example")];
-    const values = shown.values[model.get("example")];
-    const gray = (value) => new Array(3).fill(Math.round(255 * Math.min(1, Math.max(0, value))));
-    pictures.replaceChildren(...Array.from({ length: shown.maps }, (_, map) => {
-      const at = (i) => map * shown.height * shown.width + i;
-      const guess = (i) => shown.means[i] + (factors[distance[i]] ?? 0) * neighbors[i];
+  function draw(layer, example, { dropped, factors }) {
+    const { mask, distance, neighbors } = dropped[example];
+    const values = layer.values[example];
+    element.replaceChildren(...Array.from({ length: layer.maps }, (_, map) => {
+      const at = (i) => map * layer.height * layer.width + i;
+      const guess = (i) => layer.means[i] + (factors[distance[i]] ?? 0) * neighbors[i];
       return h("div", { class: "dl-map", "data-map": map },
-        canvas(shown, (i) => gray(values[at(i)])),
-        canvas(shown, (i) => (mask[at(i)] ? gray(values[at(i)]) : DROPPED)),
-        canvas(shown, (i) => gray(mask[at(i)] ? values[at(i)] : guess(at(i)))));
+        canvas(layer, (i) => gray(values[at(i)])),
+        canvas(layer, (i) => (mask[at(i)] ? gray(values[at(i)]) : DROPPED)),
+        canvas(layer, (i) => gray(mask[at(i)] ? values[at(i)] : guess(at(i)))));
     }));
-    pictures.classList.toggle("dl-few", shown.maps < 4);
+    element.classList.toggle("dl-few", layer.maps < 4);
   }
+  return { element, draw };
+}
+
+/** What is kept and told with each shape of mask. */
+function shapesInNumbers() {
+  const rows = SHAPES.map((shape) => {
+    const name = h("span");
+    return { shape, name, ...row(name, `kept-${shape}`, `told-${shape}`) };
+  });
+  const caption = h("span");
+  return {
+    element: table([caption, "kept", "of what is dropped, neighbors tell"], rows),
+    show(heading, names, results, chosen) {
+      caption.textContent = heading;
+      for (const { shape, name, cells, tr } of rows) {
+        name.textContent = names[shape];
+        cells[0].textContent = percent(results[shape].kept);
+        cells[1].textContent = percent(results[shape].told);
+        tr.classList.toggle("dl-current", shape === chosen);
+      }
+    },
+  };
+}
+
+const percent = (value) => (Number.isNaN(value) ? "–" : `${fixed(100 * value, 1)}%`);
+
+function handles(model, layers, { examples, most_block: mostBlock }) {
+  const block = slider(model, "block_size", ["Block size "],
+    { min: 2, max: mostBlock, step: 1, show: (side) => `${side} × ${side}` });
+  block.element.classList.add("dl-wide-value");
+  const images = Array.from({ length: examples }, (_, i) => [i, `${i + 1}`]);
+  return [
+    ...(layers.length > 1 ? [choice(model, "layer", "Layer:", layers.map(({ name }) => [name, name]))] : []),
+    ...(examples > 1 ? [choice(model, "example", "Image:", images)] : []),
+    choice(model, "shape", "Drop", [["entries", "entries one by one"], ["blocks", "blocks"], ["maps", "whole maps"]]),
+    keepProbSlider(model),
+    block,
+  ];
+}
+
+function render({ model, el }) {
+  const data = model.get("data");
+  const layers = unpackLayers(data.layers);
+  const controls = handles(model, layers, data);
+  const again = button("Draw new masks", () => assign(model, { seed: model.get("seed") + 1 }));
+  const pictures = mapPictures();
+  const numbers = shapesInNumbers();
+  const summary = liveSummary();
 
   function update() {
-    const shown = current();
-    const side = model.get("block_size");
-    const names = { entries: "entries one by one", blocks: `blocks of ${side} × ${side}`, maps: "whole maps" };
-    const percent = (value) => (Number.isNaN(value) ? "–" : `${fixed(100 * value, 1)}%`);
-    const results = Object.fromEntries(SHAPES.map((name) => [name, drop(name)]));
-    for (const name of SHAPES) {
-      const { th, kept, told, tr } = rows[name];
-      th.textContent = names[name];
-      kept.textContent = percent(results[name].kept);
-      told.textContent = percent(results[name].told);
-      tr.classList.toggle("dl-current", name === model.get("shape"));
-    }
-    const { kept, told } = results[model.get("shape")];
-    drawMaps(results[model.get("shape")]);
-    caption.textContent = `${shown.name}, ${examples.length > 1 ? `${examples.length} images` : "one image"}`;
-    const size = `${shown.maps} map${shown.maps > 1 ? "s" : ""} of ${shown.height} × ${shown.width}`;
-    summary.textContent = `${shown.name}, ${size}, ${names[model.get("shape")]} at p = ${fixed(model.get("keep_prob"), 2)}: ` +
+    const layer = layers.find(({ name }) => name === model.get("layer"));
+    const [shape, example, block] = ["shape", "example", "block_size"].map((trait) => model.get(trait));
+    const names = { entries: "entries one by one", blocks: `blocks of ${block} × ${block}`, maps: "whole maps" };
+    const handle = { keepProb: model.get("keep_prob"), block, seed: model.get("seed"), mostBlock: data.most_block };
+    const results = Object.fromEntries(SHAPES.map((name) => [name, dropFrom(layer, name, handle)]));
+    const { kept, told } = results[shape];
+    pictures.draw(layer, example, results[shape]);
+    numbers.show(`${layer.name}, ${data.examples > 1 ? `${data.examples} images` : "one image"}`, names, results, shape);
+    const size = `${layer.maps} map${layer.maps > 1 ? "s" : ""} of ${layer.height} × ${layer.width}`;
+    summary.textContent = `${layer.name}, ${size}, ${names[shape]} at p = ${fixed(handle.keepProb, 2)}: ` +
       (Number.isNaN(told) ? "nothing is dropped." : `${percent(kept)} of the entries are kept, and the nearest kept neighbors tell ` +
         `${percent(told)} of the variance of those that are dropped.`);
-    pictures.setAttribute("aria-label", `The maps of image ${model.get("example") + 1}: as they are, with what is dropped in orange, ` +
+    pictures.element.setAttribute("aria-label", `The maps of image ${example + 1}: as they are, with what is dropped in orange, ` +
       `and with that guessed from its neighbors. ${summary.textContent}`);
-    for (const control of [layer, example, shape, keepProb, block]) control.update();
   }
 
   return mount({ model, el }, {
     name: "mask_shapes",
     title: "What does a mask hide?",
     parts: [
-      h("div", { class: "dl-controls" }, ...(layers.length > 1 ? [layer.element] : []), ...(examples.length > 1 ? [example.element] : []),
-        shape.element, keepProb.element, block.element, again),
+      h("div", { class: "dl-controls" }, ...controls.map(({ element }) => element), again),
       h("p", { class: "dl-note" }, "From top to bottom: as it is; what is kept (dropped: orange); what is dropped, guessed from the kept."),
-      pictures,
+      pictures.element,
       summary,
-      h("div", { class: "dl-values" }, numbers),
+      h("div", { class: "dl-values" }, numbers.element),
     ],
+    controls,
     traits: ["layer", "example", "shape", "keep_prob", "block_size", "seed"],
     update,
   });

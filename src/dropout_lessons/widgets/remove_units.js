@@ -46,18 +46,109 @@ function evaluate(network, labels, removed) {
   return { ...now, present, effects };
 }
 
-function render({ model, el }) {
-  const { labels, layer, units, networks: packed } = model.get("data");
-  const networks = packed.map(({ name, color, h: activations, layers }) => {
+/** The networks unpacked, each with what is measured of it intact. */
+function unpackNetworks({ labels, units, networks }) {
+  return networks.map(({ name, color, h: activations, layers }) => {
     const network = { name, color, units, h: floats(activations), layers: layers.map(({ w, b }) => ({ w: floats(w), b: floats(b) })) };
     return { ...network, intact: evaluate(network, labels, []) };
   });
-  const shown = () => networks.find(({ name }) => name === model.get("network"));
+}
+
+const byEffect = (units, effects) => [...units].sort((a, b) => effects[a] - effects[b] || a - b);
+
+/** A column for each unit: its effect now beside its effect in the intact network. */
+function effectsChart(units, toggle) {
+  const { left, right, top, bottom, fontSize } = CHART;
+  const slot = (right - left) / units;
+  const labelRows = Math.ceil((1.25 * fontSize) / slot);
+  const height = bottom + 14 * labelRows + 26;
+  const picture = chart(360, height);
+
+  function column(unit, place, intact, now, y) {
+    const x = left + place * slot;
+    const bar = (kind, effect, from) => h("svg:rect", {
+      class: `dl-${kind}`, x: x + from * slot, width: 0.42 * slot,
+      y: Math.min(y(effect), y(0)), height: Math.abs(y(effect) - y(0)), "data-unit": unit, "data-effect": effect,
+    });
+    const isThere = now.effects[unit] !== null;
+    return h("svg:g", { class: isThere ? "dl-column" : "dl-column dl-gone", onclick: () => toggle(unit) },
+      h("svg:rect", { class: "dl-hit", x, y: top, width: slot, height: bottom + 14 * labelRows - top }),
+      bar("intact", intact.effects[unit], 0.06),
+      ...(isThere ? [bar("now", now.effects[unit], 0.5)] : []),
+      svgText(x + slot / 2, bottom + 14 * (1 + (place % labelRows)), unit + 1));
+  }
+
+  function draw(intact, now, removed, order) {
+    const values = [0, ...intact.effects, ...now.effects.filter((effect) => effect !== null)];
+    const [lowest, highest] = [Math.min(...values), Math.max(...values)];
+    const step = niceStep(Math.max(highest - lowest, 0.001) / 4);
+    const range = [Math.floor(lowest / step + 1e-9) * step, Math.max(Math.ceil(highest / step - 1e-9), 1) * step];
+    const y = scaleOf(range, [bottom, top]);
+    const sorted = order === "unit" ? Array.from({ length: units }, (_, unit) => unit)
+      : [...byEffect(now.present, now.effects).reverse(), ...byEffect(removed, intact.effects).reverse()];
+    picture.draw([
+      svgPath("dl-axis", `M${left} ${top}V${bottom}M${left} ${y(0)}H${right}`),
+      ...axis("left", CHART, y, ticksOf(range, step, decimalsOf(step, 1))),
+      ...sorted.map((unit, place) => column(unit, place, intact, now, y)),
+      svgText((left + right) / 2, height - 5, "unit; loss if it goes next minus loss now, nats"),
+    ]);
+  }
+
+  const bar = (...classes) => swatch(12,
+    h("svg:g", { class: classes[1] ?? "" }, h("svg:rect", { class: classes[0], x: 1, y: 1, width: 26, height: 10 })));
+  const key = legend(
+    [bar("dl-now"), "effect now"],
+    [bar("dl-intact"), "effect in the intact network"],
+    [bar("dl-intact", "dl-gone"), "the same, of a unit that is removed"]);
+  return { parts: [picture.element, key], draw, describe: picture.describe };
+}
+
+const percent = (share) => fixed(100 * share, 1);
+
+/** What removing the units costs, in numbers and in words. */
+function damageInNumbers(units) {
+  const before = table(["", "intact", "now"], [
+    row("accuracy, %", "accuracy-intact", "accuracy"),
+    row("mean loss, nats", "loss-intact", "loss"),
+    row("mean effect of the units still there, nats", "effect-intact", "effect")]);
+  const damage = table(null, [
+    row("damage of the removed units together, nats", "damage"),
+    row("damage of each alone, in sum, nats", "damage-sum"),
+    row("together, as a multiple of the sum", "ratio")]);
+  const summary = liveSummary();
+
+  function show({ name, intact }, now, removed) {
+    const together = now.loss - intact.loss;
+    const alone = sum(removed.map((unit) => intact.effects[unit]));
+    const ratio = together > 0.0005 && alone > 0.0005 ? fixed(together / alone, 1) : "–";
+    const mean = (effects) => (now.present.length ? fixed(sum(now.present.map((unit) => effects[unit])) / now.present.length, 3) : "–");
+    for (const [key, value] of Object.entries({
+      "accuracy-intact": percent(intact.accuracy), accuracy: percent(now.accuracy),
+      "loss-intact": fixed(intact.loss, 3), loss: fixed(now.loss, 3),
+      "effect-intact": mean(intact.effects), effect: mean(now.effects),
+      damage: fixed(together, 3), "damage-sum": fixed(alone, 3), ratio,
+    })) [before, damage].map((each) => each.querySelector(`[data-value="${key}"]`)).find(Boolean).textContent = value;
+    summary.textContent = removed.length ? `${name}: removed ${removed.length} of ${units} units: accuracy ` +
+      `${percent(intact.accuracy)}% to ${percent(now.accuracy)}%, damage ${fixed(together, 3)} nats` +
+      (removed.length === 1 ? "." : `; one at a time these units cost ${fixed(alone, 3)} nats in sum` +
+        (ratio === "–" ? "." : `: ${ratio} times as much together.`)) + stillThere(intact, now)
+      : `${name}: all ${units} units are there; accuracy ${percent(intact.accuracy)}%, mean loss ${fixed(intact.loss, 3)} nats.`;
+  }
+  const stillThere = (intact, now) => (now.present.length
+    ? ` Of the ${now.present.length} still there, ${grown(intact, now)} cost more now than in the intact network.` : "");
+  return { tables: [before, damage], summary, show };
+}
+
+/** How many of the units still there cost more than in the intact network. */
+const grown = (intact, { present, effects }) => present.filter((unit) => effects[unit] > intact.effects[unit]).length;
+
+function render({ model, el }) {
+  const data = model.get("data");
+  const { labels, layer, units } = data;
+  const networks = unpackNetworks(data);
   const removed = () => model.get("removed");
   let now;
-  const byEffect = (list, effects) => [...list].sort((a, b) => effects[a] - effects[b] || a - b);
 
-  // Controls
   const network = choice(model, "network", "Network:", networks.map(({ name }) => [name, name]));
   const order = choice(model, "order", "Bars by", [["unit", "unit"], ["effect", "effect"]]);
   const remove = (unit) => assign(model, { removed: [...removed(), unit] });
@@ -76,89 +167,21 @@ function render({ model, el }) {
       remove(now.present[Math.floor(uniformStream(model.get("seed"))(removed().length) * now.present.length)])),
   ];
   const back = button("Put all back", () => assign(model, { removed: [], seed: (model.get("seed") + 1) % 2 ** 32 }));
-
-  // The effects
-  const { left, right, top, bottom, fontSize } = CHART;
-  const slot = (right - left) / units;
-  const labelRows = Math.ceil((1.25 * fontSize) / slot);
-  const text = (x, y, content, anchor = "middle") => h("svg:text", { x, y, "text-anchor": anchor }, content);
-  const height = bottom + 14 * labelRows + 26;
-  const chart = h("svg:svg", { viewBox: `0 0 360 ${height}`, role: "img", "aria-label": "" });
-  function drawChart(intact) {
-    const values = [0, ...intact.effects, ...now.effects.filter((effect) => effect !== null)];
-    const [lowest, highest] = [Math.min(...values), Math.max(...values)];
-    const step = niceStep(Math.max(highest - lowest, 0.001) / 4);
-    const low = Math.floor(lowest / step + 1e-9) * step;
-    const high = Math.max(Math.ceil(highest / step - 1e-9), 1) * step;
-    const y = (effect) => bottom - ((effect - low) / (high - low)) * (bottom - top);
-    const digits = Math.max(1, -Math.floor(Math.log10(step) + 1e-9));
-    const drawn = [h("svg:path", { class: "dl-axis", d: `M${left} ${top}V${bottom}M${left} ${y(0)}H${right}` })];
-    for (let tick = Math.round(low / step); tick <= Math.round(high / step); tick++) {
-      drawn.push(h("svg:path", { class: "dl-axis", d: `M${left} ${y(tick * step)}h-4` }),
-        text(left - 7, y(tick * step) + 4, fixed(tick * step, digits), "end"));
-    }
-    const gone = byEffect(removed(), intact.effects);
-    const sorted = model.get("order") === "unit" ? toggles.map((_, unit) => unit)
-      : [...byEffect(now.present, now.effects).reverse(), ...gone.reverse()];
-    sorted.forEach((unit, place) => {
-      const x = left + place * slot;
-      const bar = (kind, effect, from) => h("svg:rect", {
-        class: `dl-${kind}`, x: x + from * slot, width: 0.42 * slot,
-        y: Math.min(y(effect), y(0)), height: Math.abs(y(effect) - y(0)), "data-unit": unit, "data-effect": effect,
-      });
-      const isThere = now.effects[unit] !== null;
-      const column = h("svg:g", { class: isThere ? "dl-column" : "dl-column dl-gone", onclick: () => toggle(unit) },
-        h("svg:rect", { class: "dl-hit", x, y: top, width: slot, height: bottom + 14 * labelRows - top }),
-        bar("intact", intact.effects[unit], 0.06));
-      if (isThere) column.append(bar("now", now.effects[unit], 0.5));
-      column.append(text(x + slot / 2, bottom + 14 * (1 + (place % labelRows)), unit + 1));
-      drawn.push(column);
-    });
-    drawn.push(text((left + right) / 2, height - 5, "unit; loss if it goes next minus loss now, nats"));
-    chart.replaceChildren(...drawn);
-  }
-  const swatch = (...classes) => h("svg:svg", { class: "dl-swatch", viewBox: "0 0 28 12", "aria-hidden": "true" },
-    h("svg:g", { class: classes[1] ?? "" }, h("svg:rect", { class: classes[0], x: 1, y: 1, width: 26, height: 10 })));
-  const legend = h("ul", { class: "dl-legend" },
-    h("li", {}, swatch("dl-now"), "effect now"),
-    h("li", {}, swatch("dl-intact"), "effect in the intact network"),
-    h("li", {}, swatch("dl-intact", "dl-gone"), "the same, of a unit that is removed"));
-
-  // Numbers
-  const row = (name, ...keys) => h("tr", {}, h("th", { scope: "row" }, name),
-    ...keys.map((key) => h("td", { class: "dl-number", "data-value": key })));
-  const header = (name) => h("th", { scope: "col", class: "dl-number" }, name);
-  const before = h("table", {},
-    h("thead", {}, h("tr", {}, h("td"), header("intact"), header("now"))),
-    h("tbody", {},
-      row("accuracy, %", "accuracy-intact", "accuracy"),
-      row("mean loss, nats", "loss-intact", "loss"),
-      row("mean effect of the units still there, nats", "effect-intact", "effect")));
-  const damage = h("table", {},
-    h("tbody", {},
-      row("damage of the removed units together, nats", "damage"),
-      row("damage of each alone, in sum, nats", "damage-sum"),
-      row("together, as a multiple of the sum", "ratio")));
+  const picture = effectsChart(units, toggle);
+  const numbers = damageInNumbers(units);
   const count = valueOf("removed");
-  const summary = h("p", { "aria-live": "polite", "data-value": "summary" });
-  const cells = Object.fromEntries([before, damage].flatMap((table) => [...table.querySelectorAll("[data-value]")])
-    .map((cell) => [cell.dataset.value, cell]));
-  const colored = h("div");
+  const colored = h("div", {},
+    h("p", {}, "Units of ", layer, ", press one to remove it or to put it back; removed: ", count),
+    h("div", { class: "dl-toggles", role: "group", "aria-label": "Units present" }, ...toggles),
+    buttons(...removing, back),
+    numbers.summary,
+    columns(picture.parts, numbers.tables));
 
   function update() {
-    const { name, color, intact } = shown();
-    now = evaluate(shown(), labels, removed());
-    const together = now.loss - intact.loss;
-    const alone = sum(removed().map((unit) => intact.effects[unit]));
-    const ratio = together > 0.0005 && alone > 0.0005 ? fixed(together / alone, 1) : "–";
-    const mean = (effects) => (now.present.length ? fixed(sum(now.present.map((unit) => effects[unit])) / now.present.length, 3) : "–");
-    const percent = (share) => fixed(100 * share, 1);
-    for (const [key, value] of Object.entries({
-      "accuracy-intact": percent(intact.accuracy), accuracy: percent(now.accuracy),
-      "loss-intact": fixed(intact.loss, 3), loss: fixed(now.loss, 3),
-      "effect-intact": mean(intact.effects), effect: mean(now.effects),
-      damage: fixed(together, 3), "damage-sum": fixed(alone, 3), ratio,
-    })) cells[key].textContent = value;
+    const shown = networks.find(({ name }) => name === model.get("network"));
+    const { color, intact } = shown;
+    now = evaluate(shown, labels, removed());
+    numbers.show(shown, now, removed());
     count.textContent = `${removed().length} of ${units}`;
     colored.className = `dl-color-${color}`;
     toggles.forEach((element, unit) => {
@@ -166,35 +189,14 @@ function render({ model, el }) {
       element.setAttribute("aria-pressed", effect !== null);
       element.setAttribute("aria-label", `${unit + 1}, ${effect === null ? "removed" : `effect ${fixed(effect, 3)} nats`}`);
     });
-    drawChart(intact);
-    const grown = now.present.filter((unit) => now.effects[unit] > intact.effects[unit]).length;
+    picture.draw(intact, now, removed(), model.get("order"));
     const turned = now.present.filter((unit) => now.effects[unit] * intact.effects[unit] < 0).length;
-    chart.setAttribute("aria-label", `The effect of each of the ${now.present.length} units still there, now and in the intact ` +
-      `network: it is larger now for ${grown}, and has changed its sign for ${turned}.`);
-    const [was, is] = [percent(intact.accuracy), percent(now.accuracy)];
-    if (!removed().length) {
-      summary.textContent = `${name}: all ${units} units are there; accuracy ${was}%, mean loss ${fixed(intact.loss, 3)} nats.`;
-    } else {
-      summary.textContent = `${name}: removed ${removed().length} of ${units} units: accuracy ${was}% to ${is}%, ` +
-        `damage ${fixed(together, 3)} nats` +
-        (removed().length === 1 ? "." : `; one at a time these units cost ${fixed(alone, 3)} nats in sum` +
-          (ratio === "–" ? "." : `: ${ratio} times as much together.`)) +
-        (now.present.length ? ` Of the ${now.present.length} still there, ${grown} cost more now than in the intact network.` : "");
-    }
+    picture.describe(`The effect of each of the ${now.present.length} units still there, now and in the intact ` +
+      `network: it is larger now for ${grown(intact, now)}, and has changed its sign for ${turned}.`);
     for (const element of removing) element.disabled = now.present.length === 0;
     back.disabled = removed().length === 0;
-    network.update();
-    order.update();
   }
 
-  colored.append(
-    h("p", {}, "Units of ", layer, ", press one to remove it or to put it back; removed: ", count),
-    h("div", { class: "dl-toggles", role: "group", "aria-label": "Units present" }, ...toggles),
-    h("div", { class: "dl-buttons" }, ...removing, back),
-    summary,
-    h("div", { class: "dl-columns" },
-      h("div", { class: "dl-picture" }, chart, legend),
-      h("div", { class: "dl-values" }, before, damage)));
   return mount({ model, el }, {
     name: "remove_units",
     title: "Remove units: what are the others worth then?",
@@ -202,6 +204,7 @@ function render({ model, el }) {
       h("div", { class: "dl-controls" }, ...(networks.length > 1 ? [network.element] : []), order.element),
       colored,
     ],
+    controls: [network, order],
     traits: ["network", "removed", "order", "seed"],
     update,
   });

@@ -1,4 +1,5 @@
-const CHART = { left: 58, right: 352, top: 8, mean: 34 };
+const BOX = { left: 58, right: 352, top: 8 };
+const MEAN_ROW = 34; // the height of the mean's row
 
 const SAID = {
   agrees: ["Agrees", "the whole interval lies"],
@@ -59,169 +60,179 @@ function decimalsFor(finest, interval, limits) {
   return Math.min(decimals, 100); // the most that toFixed takes
 }
 
-function render({ model, el }) {
-  const { effects, unit, scale, quantiles, fewest } = model.get("data");
-  const units = unit === "%" ? "%" : unit && ` ${unit}`;
-  const named = (wanted) => effects.find(({ name }) => name === wanted);
-  const shown = () => named(model.get("effect"));
-  const own = (effect) => ({ seeds: effect.differences.length, bound: effect.bound });
-  const intervalOf = ({ mean, sd }, n) => {
-    const margin = (quantiles[n - 2] * sd) / Math.sqrt(n);
-    return [mean - margin, mean + margin];
-  };
+const seedCircle = (kind, cx, cy, attributes) => h("svg:circle", { class: kind, r: 4.5, cx, cy, ...attributes });
 
-  // Controls
-  const selectId = uniqueId();
-  const select = h("select", { id: selectId, onchange: () => assign(model, { effect: select.value, ...own(named(select.value)) }) },
-    ...effects.map(({ name }) => h("option", { value: name }, name)));
-  const statement = valueOf("statement");
-  const required = valueOf("required");
-  const seeds = slider(model, "seeds", ["Seeds used "],
-    { min: 2, max: 2, step: 1, show: (count) => `${count} of ${shown().differences.length}` });
-  const boundLabel = h("span");
-  const bound = slider(model, "bound", [boundLabel], { min: 0, max: 1, step: "any", show: (value) => `${short(scale * value)}${units}` });
-  for (const { element } of [seeds, bound]) element.classList.add("dl-wide-value");
-  const setRange = ({ element }, { min, max, step }) => {
-    const input = element.querySelector("input");
-    for (const [name, value] of Object.entries({ min, max, step })) input.setAttribute(name, value);
-  };
-  const shuffle = button("Shuffle the seeds", () => assign(model, { order: (model.get("order") + 1) % 2 ** 32 }));
-  const reset = button("Reset", () => assign(model, { order: 0, ...own(shown()) }));
+/** The seeds' differences in a column, their mean with its interval below, and what agrees with the statement. */
+function seedsChart(scale, inUnit) {
+  const picture = chart(360, 0);
+  const { left, right, top } = BOX;
 
-  // Numbers
-  const cells = {};
-  const row = (name, key) => {
-    cells[key] = h("td", { class: "dl-number", "data-value": key });
-    return h("tr", {}, h("th", { scope: "row" }, ...name), cells[key]);
-  };
-  const inUnit = unit && `, ${unit}`;
-  const numbers = h("table", {}, h("tbody", {},
-    row(["mean difference", inUnit], "mean"),
-    row(["standard deviation ", h("i", {}, "s"), inUnit], "sd"),
-    row(["Student's ", h("i", {}, "t"), " for ", h("i", {}, "k"), " seeds"], "quantile"),
-    row(["margin ", h("i", {}, "t s"), " / √", h("i", {}, "k"), inUnit], "margin"),
-    row(["95% interval", inUnit], "interval")));
-  const verdict = h("strong", { "data-value": "verdict" });
-  const why = h("span");
-  const plan = valueOf("plan");
-  const summary = h("p", { "aria-live": "polite", "data-value": "summary" }, verdict, why, " ", plan);
-
-  // The picture
-  const text = (x, y, content, anchor = "middle") => h("svg:text", { x, y, "text-anchor": anchor }, content);
-  const circle = (kind, cx, cy, attributes) => h("svg:circle", { class: kind, r: 4.5, cx, cy, ...attributes });
-  const bar = (attributes) => h("svg:path", { class: "dl-interval", ...attributes });
-  const chart = h("svg:svg", { role: "img", "aria-label": "" });
-  const swatch = (...drawn) => h("svg:svg", { class: "dl-swatch", viewBox: "0 0 28 12", "aria-hidden": "true" }, ...drawn);
-  const legend = h("ul", { class: "dl-legend" },
-    h("li", {}, swatch(circle("dl-seed", 14, 6)), "difference at a seed that is used"),
-    h("li", {}, swatch(circle("dl-seed dl-unused", 14, 6)), "at a seed that is not"),
-    h("li", {}, swatch(bar({ d: "M1 6H27" }), circle("dl-mean", 14, 6)), "mean of those used, 95% interval"),
-    h("li", {}, swatch(h("svg:rect", { class: "dl-agreeing", width: 28, height: 12 })), "agrees with the statement"));
-
-  function drawChart({ differences, axis: [low, high] }, order, used, mean, interval, limits) {
-    const { left, right, top, mean: meanRow } = CHART;
-    const rowHeight = Math.max(4, Math.min(15, 240 / order.length));
-    const bottom = top + rowHeight * order.length + meanRow;
-    const place = (value) => left + ((value - low) / (high - low)) * (right - left);
+  function meanRow(mean, interval, place, middle) {
     const x = (value) => Math.max(left, Math.min(right, place(value)));
-    const y = (i) => top + rowHeight * (i + 0.5);
-    const every = Math.ceil(13 / rowHeight);
-    const [bottomLimit, topLimit] = limits.map(x);
-    const drawn = [
-      h("svg:rect", { class: "dl-agreeing", x: bottomLimit, y: top, width: topLimit - bottomLimit, height: bottom - top }),
-      ...limits.filter(Number.isFinite).filter((limit) => x(limit) === place(limit))
-        .map((limit) => h("svg:path", { class: "dl-axis dl-bound", d: `M${x(limit)} ${top}V${bottom}`, "data-limit": limit })),
-      h("svg:path", { class: "dl-axis", d: `M${left} ${bottom}H${right}` }),
-    ];
-    const step = niceStep((scale * (high - low)) / 5);
-    const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-    for (let tick = Math.ceil((scale * low) / step); tick * step <= scale * high; tick++) {
-      drawn.push(h("svg:path", { class: "dl-axis", d: `M${x((tick * step) / scale)} ${bottom}v5` }),
-        text(x((tick * step) / scale), bottom + 18, fixed(tick * step, digits)));
-    }
-    order.forEach((seed, i) => {
-      drawn.push(circle(i < used ? "dl-seed" : "dl-seed dl-unused", x(differences[seed]), y(i),
-        { r: Math.min(4.5, rowHeight / 2), "data-seed": seed }));
-      if (i % every === 0) drawn.push(text(left - 8, y(i) + 4, i ? seed : `seed ${seed}`, "end"));
-    });
     // An end beyond the axis is an arrow.
-    const middle = bottom - meanRow / 2 + 2;
     const ends = interval.map((end, i) => {
       const out = i ? -6 : 6;
       return place(end) === x(end) ? `M${x(end)} ${middle - 5}v10` : `M${x(end) + out} ${middle - 5}l${-out} 5l${out} 5`;
     });
-    drawn.push(
-      bar({ d: `M${x(interval[0])} ${middle}H${x(interval[1])}${ends.join("")}`, "data-low": interval[0], "data-high": interval[1] }),
-      circle("dl-mean", x(mean), middle, { r: 5.5, "data-mean": mean }),
-      text(left - 8, middle + 4, "mean", "end"),
-      text((left + right) / 2, bottom + 37, `difference${inUnit}`));
-    chart.setAttribute("viewBox", `0 0 360 ${bottom + 42}`);
-    chart.replaceChildren(...drawn);
+    return [
+      svgPath("dl-interval", `M${x(interval[0])} ${middle}H${x(interval[1])}${ends.join("")}`,
+        { "data-low": interval[0], "data-high": interval[1] }),
+      seedCircle("dl-mean", x(mean), middle, { r: 5.5, "data-mean": mean }),
+      svgText(left - 8, middle + 4, "mean", "end"),
+    ];
   }
 
+  function draw({ differences, axis: ends }, order, used, { mean, interval, limits }) {
+    const rowHeight = Math.max(4, Math.min(15, 240 / order.length));
+    const bottom = top + rowHeight * order.length + MEAN_ROW;
+    const place = scaleOf(ends, [left, right]);
+    const x = (value) => Math.max(left, Math.min(right, place(value)));
+    const y = (i) => top + rowHeight * (i + 0.5);
+    const every = Math.ceil(13 / rowHeight);
+    const [from, to] = limits.map(x);
+    const ticks = ticksOf(ends.map((end) => scale * end), niceStep((scale * (ends[1] - ends[0])) / 5));
+    picture.setHeight(bottom + 42);
+    picture.draw([
+      h("svg:rect", { class: "dl-agreeing", x: from, y: top, width: to - from, height: bottom - top }),
+      ...limits.filter(Number.isFinite).filter((limit) => x(limit) === place(limit))
+        .map((limit) => svgPath("dl-axis dl-bound", `M${x(limit)} ${top}V${bottom}`, { "data-limit": limit })),
+      svgPath("dl-axis", `M${left} ${bottom}H${right}`),
+      ...axis("bottom", { bottom }, (value) => x(value / scale), ticks),
+      ...order.map((seed, i) => seedCircle(i < used ? "dl-seed" : "dl-seed dl-unused", x(differences[seed]), y(i),
+        { r: Math.min(4.5, rowHeight / 2), "data-seed": seed })),
+      ...order.map((seed, i) => svgText(left - 8, y(i) + 4, i ? seed : `seed ${seed}`, "end")).filter((_, i) => i % every === 0),
+      ...meanRow(mean, interval, place, bottom - MEAN_ROW / 2 + 2),
+      svgText((left + right) / 2, bottom + 37, `difference${inUnit}`),
+    ]);
+  }
+
+  const key = legend(
+    [swatch(12, seedCircle("dl-seed", 14, 6)), "difference at a seed that is used"],
+    [swatch(12, seedCircle("dl-seed dl-unused", 14, 6)), "at a seed that is not"],
+    [swatch(12, svgPath("dl-interval", "M1 6H27"), seedCircle("dl-mean", 14, 6)), "mean of those used, 95% interval"],
+    [swatch(12, h("svg:rect", { class: "dl-agreeing", width: 28, height: 12 })), "agrees with the statement"]);
+  return { parts: [picture.element, key], draw, describe: picture.describe };
+}
+
+/** What an interval is made of. */
+function intervalTable(inUnit) {
+  const rows = [
+    row(["mean difference", inUnit], "mean"),
+    row(["standard deviation ", h("i", {}, "s"), inUnit], "sd"),
+    row(["Student's ", h("i", {}, "t"), " for ", h("i", {}, "k"), " seeds"], "quantile"),
+    row(["margin ", h("i", {}, "t s"), " / √", h("i", {}, "k"), inUnit], "margin"),
+    row(["95% interval", inUnit], "interval"),
+  ];
+  return { element: table(null, rows), show: (...texts) => texts.forEach((text, i) => (rows[i].cells[0].textContent = text)) };
+}
+
+/** The statement and what moves: the seeds that are used, their order, the bound. */
+function handles(model, { effects, scale }, units) {
+  const named = (wanted) => effects.find(({ name }) => name === wanted);
+  const shown = () => named(model.get("effect"));
+  const own = (effect) => ({ seeds: effect.differences.length, bound: effect.bound });
+  const id = uniqueId();
+  const select = h("select", { id, onchange: () => assign(model, { effect: select.value, ...own(named(select.value)) }) },
+    ...effects.map(({ name }) => h("option", { value: name }, name)));
+  const boundLabel = h("span");
+  const seeds = slider(model, "seeds", ["Seeds used "],
+    { min: 2, max: 2, step: 1, show: (count) => `${count} of ${shown().differences.length}` });
+  const bound = slider(model, "bound", [boundLabel], { min: 0, max: 1, step: "any", show: (value) => `${short(scale * value)}${units}` });
+  for (const { element } of [seeds, bound]) element.classList.add("dl-wide-value");
+  const shuffle = button("Shuffle the seeds", () => assign(model, { order: (model.get("order") + 1) % 2 ** 32 }));
+  const reset = button("Reset", () => assign(model, { order: 0, ...own(shown()) }));
+  const setRange = ({ element }, { min, max, step }) => {
+    const input = element.querySelector("input");
+    for (const [name, value] of Object.entries({ min, max, step })) input.setAttribute(name, value);
+  };
+  return {
+    shown,
+    choose: effects.length > 1 ? [h("p", { class: "dl-choose" }, h("label", { for: id }, "Statement "), select)] : [],
+    element: h("div", { class: "dl-controls" }, seeds.element, bound.element, buttons(shuffle, reset)),
+    update() {
+      const { kind, center } = shown();
+      boundLabel.textContent = { above: "Bound: above", below: "Bound: below", within: "Bound: within ±" }[kind];
+      if (kind === "within" && center !== 0) boundLabel.textContent = `Bound: within ${short(scale * center)} ±`;
+      select.value = model.get("effect");
+      setRange(seeds, { min: 2, max: shown().differences.length, step: 1 });
+      setRange(bound, shown());
+      seeds.update();
+      bound.update();
+    },
+  };
+}
+
+/** The limits that a moved bound sets: those of the effect where it stands, not a rounding away from them. */
+function limitsOf({ kind, bound, center, limits }, moved) {
+  if (moved === bound) return { above: [moved, Infinity], below: [-Infinity, moved], within: limits }[kind];
+  return { above: [moved, Infinity], below: [-Infinity, moved], within: [center - moved, center + moved] }[kind];
+}
+
+function render({ model, el }) {
+  const data = model.get("data");
+  const { unit, scale, quantiles, fewest } = data;
+  const units = unit === "%" ? "%" : unit && ` ${unit}`;
+  const inUnit = unit && `, ${unit}`;
+  const control = handles(model, data, units);
+  const picture = seedsChart(scale, inUnit);
+  const numbers = intervalTable(inUnit);
+  const [statement, required] = [valueOf("statement"), valueOf("required")];
+  const [verdict, why, plan] = [h("strong", { "data-value": "verdict" }), h("span"), valueOf("plan")];
+
+  const intervalOf = ({ mean, sd }, n) => {
+    const margin = (quantiles[n - 2] * sd) / Math.sqrt(n);
+    return [mean - margin, mean + margin];
+  };
+  const words = ([bottom, top]) => (Number.isFinite(bottom) && Number.isFinite(top)
+    ? `between ${short(scale * bottom)} and ${short(scale * top)}${units}`
+    : Number.isFinite(bottom) ? `above ${short(scale * bottom)}${units}` : `below ${short(scale * top)}${units}`);
+  const planned = (measured, limits) => {
+    const enough = quantiles.findIndex((_, i) => verdictOf(intervalOf(measured, i + 2), limits) !== "undecided") + 2;
+    return enough >= 2 ? `${enough}` : `more than ${grouped(quantiles.length + 1)}`;
+  };
+
   function update() {
-    const effect = shown();
-    const { differences, kind, center } = effect;
+    const effect = control.shown();
+    const { differences } = effect;
     const used = Math.min(model.get("seeds"), differences.length);
-    const moved = model.get("bound");
-    const range = moved === effect.bound ? effect.limits : [center - moved, center + moved]; // not a rounding away from its own
-    const limits = { above: [moved, Infinity], below: [-Infinity, moved], within: range }[kind];
+    const limits = limitsOf(effect, model.get("bound"));
     const order = orderOf(differences.length, model.get("order"));
     const values = order.slice(0, used).map((seed) => differences[seed]);
     const measured = moments(values, effect.bits);
     const interval = intervalOf(measured, used);
-    const decided = verdictOf(interval, limits);
-
     const margin = (interval[1] - interval[0]) / 2;
     const decimals = decimalsFor(scale * Math.min(measured.sd, margin), interval.map((end) => scale * end), limits.map((limit) => scale * limit));
     const show = (value) => fixed(scale * value, decimals);
-    cells.mean.textContent = show(measured.mean);
-    cells.sd.textContent = show(measured.sd);
-    cells.quantile.textContent = fixed(quantiles[used - 2], 3);
-    cells.margin.textContent = show(margin);
-    cells.interval.textContent = `${show(interval[0])} to ${show(interval[1])}`;
+    const ends = interval.map(show).join(" to ");
+    numbers.show(show(measured.mean), show(measured.sd), fixed(quantiles[used - 2], 3), show(margin), ends);
 
-    const words = (numbers) => (kind === "within"
-      ? `between ${short(scale * numbers[0])} and ${short(scale * numbers[1])}${units}`
-      : `${kind} ${short(scale * numbers[0])}${units}`);
-    const where = words(kind === "within" ? range : [moved]);
+    const decided = verdictOf(interval, limits);
     const [said, part] = SAID[decided];
     verdict.textContent = said;
-    why.textContent = `: ${part} ${where}.`;
-    const enough = quantiles.findIndex((_, i) => verdictOf(intervalOf(measured, i + 2), limits) !== "undecided") + 2;
-    const planned = enough >= 2 ? `${enough}` : `more than ${grouped(quantiles.length + 1)}`;
+    why.textContent = `: ${part} ${words(limits)}.`;
     plan.textContent = (decided === "undecided"
-      ? `If mean and spread stayed as they are, it would take ${planned} seeds to decide.`
+      ? `If mean and spread stayed as they are, it would take ${planned(measured, limits)} seeds to decide.`
       : `Already decided with these ${used} seeds.`) +
       (used < fewest ? ` With fewer than ${fewest} seeds, no claim is made in this book.` : "");
-
     statement.textContent = effect.statement;
-    required.textContent = `Required: the whole 95% interval ${words(effect.limits)}.`;
-    boundLabel.textContent = { above: "Bound: above", below: "Bound: below", within: "Bound: within ±" }[kind];
-    if (kind === "within" && center !== 0) boundLabel.textContent = `Bound: within ${short(scale * center)} ±`;
-    select.value = model.get("effect");
-    setRange(seeds, { min: 2, max: differences.length, step: 1 });
-    setRange(bound, effect);
-    seeds.update();
-    bound.update();
-    drawChart(effect, order, used, measured.mean, interval, limits);
-    chart.setAttribute("aria-label", `Differences at ${used} of ${differences.length} seeds${inUnit}, from ${show(Math.min(...values))} ` +
-      `to ${show(Math.max(...values))}; their mean ${show(measured.mean)} with its 95% interval from ${show(interval[0])} to ` +
-      `${show(interval[1])}; what lies ${where} agrees with the statement.`);
+    required.textContent = `Required: the whole 95% interval ${words(limitsOf(effect, effect.bound))}.`;
+    picture.draw(effect, order, used, { mean: measured.mean, interval, limits });
+    picture.describe(`Differences at ${used} of ${differences.length} seeds${inUnit}, from ${show(Math.min(...values))} ` +
+      `to ${show(Math.max(...values))}; their mean ${show(measured.mean)} with its 95% interval from ${ends}; ` +
+      `what lies ${words(limits)} agrees with the statement.`);
   }
 
   return mount({ model, el }, {
     name: "verdict_explorer",
     title: "A verdict is an interval against a bound",
     parts: [
-      ...(effects.length > 1 ? [h("p", { class: "dl-choose" }, h("label", { for: selectId }, "Statement "), select)] : []),
+      ...control.choose,
       h("p", { class: "dl-statement" }, statement, " ", required),
-      h("div", { class: "dl-controls" }, seeds.element, bound.element, h("div", { class: "dl-buttons" }, shuffle, reset)),
-      summary,
-      h("div", { class: "dl-columns" },
-        h("div", { class: "dl-picture" }, chart, legend),
-        h("div", { class: "dl-values" }, numbers)),
+      control.element,
+      liveSummary(verdict, why, " ", plan),
+      columns(picture.parts, [numbers.element]),
     ],
+    controls: [control],
     traits: ["effect", "seeds", "bound", "order"],
     update,
   });
