@@ -900,3 +900,49 @@ def test_digests_and_sizes_of_the_real_files_are_complete():
         for file in described:
             assert re.fullmatch("[0-9a-f]{64}", file.sha256)
             assert file.size > 10_000
+
+
+# --- other inputs and labels ----------------------------------------------------------------------------------
+
+
+def test_a_mapped_data_set_has_every_part_mapped_and_the_first_left_alone():
+    data = datasets.load("digits", train=100, label_noise=0.2)
+    copies = data.map(lambda x, y: (x, x))
+    for name in ("train", "validation", "test"):
+        assert getattr(copies, name).y is getattr(data, name).x
+        assert getattr(data, name).y.dtype == torch.int64
+    assert torch.equal(copies.noisy, data.noisy)
+    assert copies.image_shape == data.image_shape
+
+
+def test_a_map_may_leave_out_classes():
+    def even(x, y):
+        return x[y % 2 == 0], y[y % 2 == 0] // 2
+
+    data = datasets.load("digits").map(even, n_classes=5)
+    assert data.n_classes == 5
+    assert data.train.y.unique().tolist() == data.test.y.unique().tolist() == [0, 1, 2, 3, 4]
+    assert len(data.noisy) == len(data.train.y)
+    with pytest.raises(ValueError, match="must keep all 100 training examples where some have a random label, got"):
+        datasets.load("digits", train=100, label_noise=0.5).map(even)
+
+
+def test_a_map_that_makes_other_images_says_their_shape():
+    data = datasets.load("digits", train=100)
+    assert data.map(lambda x, y: (x[:, :32], y), image_shape=(4, 8)).image_shape == (4, 8)
+    with pytest.raises(
+        ValueError, match=r"inputs of shape \(32,\), which are not images of shape \(8, 8\); pass image_"
+    ):
+        data.map(lambda x, y: (x[:, :32], y))
+    with pytest.raises(ValueError, match=r"as many inputs as labels, got Split\(x: \(5, 64\)"):
+        data.map(lambda x, y: (x[:5], y))
+
+
+def test_inputs_may_be_several_tensors():
+    data = datasets.load("digits", train=100).map(lambda x, y: ({"upper": x[:, :32], "lower": x[:, 32:]}, y))
+    assert repr(data.train).startswith(
+        "Split(x: {'upper': (100, 32) torch.float32, 'lower': (100, 32) torch.float32}, y"
+    )
+    moved = data.to("meta")
+    assert moved.test.x["lower"].is_meta
+    assert moved.noisy.is_meta
