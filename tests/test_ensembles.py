@@ -4,6 +4,7 @@ import copy
 import itertools
 import math
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from torch import nn
 
 from dropout_lessons import datasets
 from dropout_lessons.datasets import Dataset, Split
-from dropout_lessons.ensembles import fit_ensemble, fitting
+from dropout_lessons.ensembles import Arm, fit_ensemble, fitting, train_arms
 from dropout_lessons.ensembles.stack import Stack
 from dropout_lessons.layers import Dropout, GaussianDropout
 from dropout_lessons.networks import MLP
@@ -80,6 +81,7 @@ OPTIONS = {
     "momentum": {},
     "no momentum": {"momentum": 0.0},
     "adam": {"optimizer": "adam", "learning_rate": 0.003},
+    "adamw": {"optimizer": "adamw", "learning_rate": 0.003, "weight_decay": 0.1},
     "adam with penalties": {"optimizer": "adam", "learning_rate": 0.003, "weight_decay": 0.01, "l1": 1e-4},
     "penalties": {"weight_decay": 0.01, "l1": 1e-3, "max_norm": 1.0},
     "a tight ball for weights, none for biases": {"max_norm": 0.02, "learning_rate": 0.5},
@@ -93,6 +95,10 @@ OPTIONS = {
             ("l1", (1e-3, 0.0, 0.0)),
             ("max_norm", (None, 1.0, 0.5)),
         )
+    },
+    "adamw, everything different": {
+        "optimizer": "adamw",
+        "differ": (("learning_rate", (0.003, 0.001)), ("weight_decay", (0.0, 0.3)), ("l1", (0.0, 1e-3, 0.0))),
     },
     "adam, everything different": {
         "optimizer": "adam",
@@ -448,7 +454,7 @@ def test_a_network_that_diverges_in_its_last_step_is_named(method):
         ({"data": [DIGITS, None, DIGITS]}, TypeError, r"data\[1\] must be a Dataset or a Split, got NoneType"),
         ({"recipes": [1, 2, 3]}, TypeError, r"recipes\[0\] must be a Recipe, got int"),
         ({"method": "stack"}, ValueError, 'method must be "auto", "stacked" or "loop", got \'stack\''),
-        ({"evaluate_every": 0}, ValueError, "evaluate_every must be at least 1, got 0"),
+        ({"evaluate_every": 0}, ValueError, "evaluate_every must be a whole number of at least 1, or None, got 0"),
         (
             {"data": [DIGITS, DIGITS, Split(DIGITS.train.x[:, :5], DIGITS.train.y)]},
             ValueError,
@@ -490,3 +496,53 @@ def test_the_histories_share_the_time_of_the_call():
     elapsed = time.perf_counter() - started
     assert all(history.seconds > 0 for history in histories)
     assert 0 < math.fsum(history.seconds for history in histories) <= elapsed
+
+
+# --- arms -----------------------------------------------------------------------------------------------------
+
+
+def digits(seed: int) -> Dataset:
+    return datasets.load("digits", train=130, seed=seed)
+
+
+def test_arms_are_separate_fits_with_everything_shared_at_a_seed():
+    def make(keep_prob: float):
+        return lambda generator: MLP([64, 24, 10], keep_prob=keep_prob, generator=generator)
+
+    recipe = Recipe(epochs=2, batch_size=50, learning_rate=0.05, seed=77)
+    arms = {"plain": Arm(make(1.0), recipe), "dropout": Arm(make(0.5), Recipe(epochs=3, batch_size=50))}
+    networks, histories = train_arms(arms, digits, seeds=(3, 1))
+    assert list(networks) == list(histories) == ["plain", "dropout"]
+    for name, keep_prob in (("plain", 1.0), ("dropout", 0.5)):
+        for place, seed in enumerate((3, 1)):
+            alone = make(keep_prob)(seeded(seed))
+            history = fit(alone, digits(seed), replace(arms[name].recipe, seed=seed))
+            torch.testing.assert_close(parameters(networks[name][place]), parameters(alone), rtol=2e-4, atol=2e-5)
+            assert histories[name][place].epoch == history.epoch
+            assert histories[name][place].validation_error == history.validation_error
+
+
+def test_the_labels_of_a_shuffled_arm_are_the_same_labels_in_another_order():
+    arm = Arm(lambda generator: MLP([64, 10], generator=generator), shuffle_labels=True)
+    network, data, recipe = arm.at(2, DIGITS)
+    assert torch.equal(data.train.y.sort().values, DIGITS.train.y.sort().values)
+    assert not torch.equal(data.train.y, DIGITS.train.y)
+    assert data.validation is DIGITS.validation
+    assert recipe.seed == 2
+    assert torch.equal(arm.at(2, DIGITS)[1].train.y, data.train.y)
+    assert torch.equal(parameters(network), parameters(MLP([64, 10], generator=seeded(2))))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"arms": {}}, "arms must name at least one arm, got none"),
+        ({"arms": {"plain": MLP([64, 10])}}, r"arms\['plain'\] must be an Arm, got MLP; Arm\(make, recipe\) makes one"),
+        ({"seeds": []}, r"seeds must be different whole numbers from 0, at least one, got \[\]"),
+        ({"seeds": [1, 1]}, r"got \[1, 1\]"),
+    ],
+)
+def test_arms_without_a_comparison_are_refused(change, message):
+    arguments = {"arms": {"plain": Arm(lambda generator: MLP([64, 10], generator=generator))}, "seeds": [0], **change}
+    with pytest.raises(ValueError, match=message):
+        train_arms(data=DIGITS, **arguments)

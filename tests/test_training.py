@@ -19,6 +19,7 @@ from dropout_lessons.ensembles import fit_ensemble
 from dropout_lessons.layers import Dropout
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import Recipe, evaluate, fit
+from dropout_lessons.training.objective import Objective
 from dropout_lessons.training.run import Run
 
 pytestmark = pytest.mark.rounding
@@ -72,11 +73,13 @@ def test_fit_takes_the_steps_of_the_formulas(options):
     torch.testing.assert_close(parameters(fitted), parameters(expected), rtol=1e-4, atol=1e-5)
 
 
-def test_adam_takes_the_steps_of_torchs_adam():
-    recipe = Recipe(epochs=1, batch_size=200, optimizer="adam", learning_rate=0.01, decay="none")
+@pytest.mark.parametrize(("name", "torchs"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
+def test_adam_and_adamw_take_the_steps_of_torchs(name, torchs):
+    recipe = Recipe(epochs=1, batch_size=200, optimizer=name, learning_rate=0.01, weight_decay=0.3, decay="none")
     fitted, expected = small_network(), small_network()
     fit(fitted, DIGITS, recipe)
-    optimizer = torch.optim.Adam(expected.parameters(), lr=0.01)
+    decayed = [{"params": [p], "weight_decay": 0.3 * (p.dim() > 1)} for p in expected.parameters()]
+    optimizer = torchs(decayed, lr=0.01)
     order = torch.randperm(200, generator=seeded(recipe.seed))
     F.cross_entropy(expected(DIGITS.train.x[order]), DIGITS.train.y[order]).backward()
     optimizer.step()
@@ -130,9 +133,12 @@ def test_fit_leaves_global_random_state_and_modes_as_they_were():
 
 def test_how_often_a_fit_is_evaluated_does_not_change_it():
     often, rarely = small_network(keep_prob=0.5), small_network(keep_prob=0.5)
-    every = fit(often, DIGITS, QUICK)
+    every = fit(often, DIGITS, QUICK, evaluate_every=1)
     some = fit(rarely, DIGITS, QUICK, evaluate_every=4)
+    once = small_network(keep_prob=0.5)
+    assert fit(once, DIGITS, QUICK).epoch == [6]
     assert torch.equal(parameters(often), parameters(rarely))
+    assert torch.equal(parameters(often), parameters(once))
     assert every.epoch == [1, 2, 3, 4, 5, 6]
     assert some.epoch == [4, 6]
     assert some.validation_loss == [every.validation_loss[3], every.validation_loss[5]]
@@ -140,7 +146,7 @@ def test_how_often_a_fit_is_evaluated_does_not_change_it():
 
 def test_history_is_what_evaluate_says_of_the_finished_network():
     network = small_network(keep_prob=0.5)
-    history = fit(network, DIGITS, QUICK)
+    history = fit(network, DIGITS, QUICK, evaluate_every=2)
     assert (history.train_loss[-1], history.train_error[-1]) == evaluate(network, DIGITS.train)
     assert (history.validation_loss[-1], history.validation_error[-1]) == evaluate(network, DIGITS.validation)
     assert history.train_loss[-1] < history.train_loss[0]
@@ -158,7 +164,7 @@ def test_evaluation_is_the_mean_cross_entropy_and_error_with_nothing_dropped():
 
 def test_a_training_set_alone_is_enough():
     history = fit(small_network(), DIGITS.train, QUICK)
-    assert len(history.train_loss) == 6
+    assert len(history.train_loss) == 1
     assert history.validation_loss == []
 
 
@@ -320,7 +326,7 @@ def test_a_save_that_fails_leaves_the_old_checkpoint(tmp_path, monkeypatch):
         raise OSError("no space left on device")
 
     monkeypatch.setattr(torch, "save", broken)
-    run = Run(small_network(), QUICK, steps_in_epoch=4)
+    run = Run(small_network(), Objective.of("logits", None), QUICK, steps_in_epoch=4)
     with pytest.raises(OSError, match="no space"):
         run.save(file)
     assert file.read_bytes() == before
@@ -328,6 +334,9 @@ def test_a_save_that_fails_leaves_the_old_checkpoint(tmp_path, monkeypatch):
 
 
 # --- real-valued targets --------------------------------------------------------------------------------------
+
+
+VALUES = {"outputs": "values"}
 
 
 def linear_data() -> Split:
@@ -339,26 +348,31 @@ def linear_data() -> Split:
 def test_a_linear_network_learns_the_least_squares_solution():
     split = linear_data()
     network = nn.Linear(5, 3)
-    history = fit(network, split, Recipe(epochs=300, batch_size=100, learning_rate=0.3, decay="none"))
+    history = fit(network, split, Recipe(epochs=300, batch_size=100, learning_rate=0.3, decay="none"), **VALUES)
     design = torch.cat([split.x, torch.ones(100, 1)], dim=1)
     residual = split.y - design @ torch.linalg.lstsq(design, split.y).solution
     assert history.train_loss[-1] == pytest.approx(residual.square().mean().item(), rel=1e-4)
     unexplained = residual.square().sum() / (split.y - split.y.mean(0)).square().sum()
-    assert history.train_error[-1] == evaluate(network, split).error == pytest.approx(unexplained.item(), rel=1e-4)
+    assert (
+        history.train_error[-1]
+        == evaluate(network, split, **VALUES).error
+        == pytest.approx(unexplained.item(), rel=1e-4)
+    )
 
 
 def test_the_error_of_a_prediction_does_not_depend_on_how_it_is_batched():
     split = linear_data()
     network = nn.Linear(5, 3)
-    assert evaluate(network, split, batch_size=7).loss == pytest.approx(evaluate(network, split).loss, rel=1e-6)
+    whole = evaluate(network, split, **VALUES)
+    assert evaluate(network, split, batch_size=7, **VALUES) == pytest.approx(whole, rel=1e-6)
 
 
 def test_targets_without_variance_are_explained_or_not_at_all():
     x, network = torch.ones(4, 2), nn.Linear(2, 1)
     nn.init.zeros_(network.weight)
     nn.init.zeros_(network.bias)
-    assert evaluate(network, Split(x, torch.zeros(4, 1))).error == 0
-    assert evaluate(network, Split(x, torch.ones(4, 1))).error == math.inf
+    assert evaluate(network, Split(x, torch.zeros(4, 1)), **VALUES).error == 0
+    assert evaluate(network, Split(x, torch.ones(4, 1)), **VALUES).error == math.inf
 
 
 def test_an_autoencoder_is_a_network_that_predicts_its_input():
@@ -366,7 +380,8 @@ def test_an_autoencoder_is_a_network_that_predicts_its_input():
     network = MLP([64, 32, 64], generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         network.output.weight *= 0.1
-    history = fit(network, Split(x, x), Recipe(epochs=60, batch_size=50, optimizer="adam", learning_rate=0.01))
+    recipe = Recipe(epochs=60, batch_size=50, optimizer="adam", learning_rate=0.01)
+    history = fit(network, Split(x, x), recipe, evaluate_every=1, **VALUES)
     assert history.train_error[-1] < 0.4 < history.train_error[0]
     # No linear code of as many units does better than the principal components.
     assert history.train_error[-1] > 1 - PCA(32).fit(x.numpy()).explained_variance_ratio_.sum()
@@ -376,11 +391,11 @@ def test_an_ensemble_of_regressions_is_trained_one_by_one():
     split, recipe = linear_data(), Recipe(epochs=5)
     networks = [MLP([5, 8, 3], generator=torch.Generator().manual_seed(k)) for k in range(2)]
     alone = MLP([5, 8, 3], generator=torch.Generator().manual_seed(1))
-    fit_ensemble(networks, split, recipe)
-    fit(alone, split, recipe)
+    fit_ensemble(networks, split, recipe, **VALUES)
+    fit(alone, split, recipe, **VALUES)
     assert torch.equal(parameters(networks[1]), parameters(alone))
-    with pytest.raises(ValueError, match="targets are real-valued"):
-        fit_ensemble(networks, split, recipe, method="stacked")
+    with pytest.raises(ValueError, match=r"it returns Outputs\(kind='values'"):
+        fit_ensemble(networks, split, recipe, method="stacked", **VALUES)
 
 
 # --- bad input ------------------------------------------------------------------------------------------------
@@ -393,14 +408,24 @@ def changed(x=None, y=None) -> Split:
 @pytest.mark.parametrize(
     ("split", "message"),
     [
-        (changed(DIGITS.train.x[:0], DIGITS.train.y[:0]), "data.train is empty"),
-        (changed(y=DIGITS.train.y[:5]), r"data.train.y must have shape \(200,\).*got \(5,\)"),
-        (changed(y=DIGITS.train.y.float()), r"int64 class indices, got torch.float32; convert with y.long\(\)"),
-        (changed(y=DIGITS.train.x[:, :9]), r"targets of shape \(200, 10\), one for each output of the network, got"),
-        (changed(y=DIGITS.train.x[:, :10] / 0), "must hold finite torch.float32 targets"),
+        (changed(DIGITS.train.x[:0], DIGITS.train.y[:0]), "data.train.x must have at least one example, got none"),
+        (changed(y=DIGITS.train.y[:5]), r"data.train.y must have a row for each of the 200 examples, got shape \(5,\)"),
+        (
+            changed(y=DIGITS.train.y.float()),
+            r'shape \(200,\); convert labels with y.long\(\), or.* say outputs="values"',
+        ),
+        (changed(y=DIGITS.train.y.int()), r"int64 class indices, got torch.int32.*; convert with y.long\(\)"),
+        (changed(y=DIGITS.train.x[:, :9]), r"rows of probabilities, of shape \(200, 10\), got torch.float32 of shape"),
+        (changed(y=DIGITS.train.x[:, :10]), r'probabilities that sum to 1, got sums from .* say outputs="values"'),
+        (changed(y=DIGITS.train.x[:, :10] / 0), "data.train.y must be finite, got 2000 of 2000 that are not"),
+        (changed(y=DIGITS.train.y.numpy()), r"data.train.y must be a tensor, got ndarray; torch.as_tensor\(y\)"),
+        (changed(x=DIGITS.train.x.numpy()), r"data.train.x must be a tensor.*got ndarray; torch.from_numpy\(x\)"),
         (changed(y=DIGITS.train.y + 1), r"data.train.y must be in 0..9.*labels from 1 to 10"),
         (changed(y=DIGITS.train.y - 1), r"data.train.y must be in 0..9.*labels from -1 to 8"),
-        (changed(x=DIGITS.train.x.clone().index_fill_(0, torch.tensor([3]), math.nan)), "row 3 is not"),
+        (
+            changed(x=DIGITS.train.x.clone().index_fill_(0, torch.tensor([3]), math.nan)),
+            "data.train.x must be finite, got 64 NaN or infinite of 12800 values",
+        ),
         (changed(x=DIGITS.train.x[:, :5]), r"x must be \(batch, 64\), got shape \(1, 5\)"),
     ],
 )
@@ -413,7 +438,7 @@ def test_data_that_do_not_fit_are_refused_before_training(split, message):
 
 
 def test_networks_without_logits_for_each_example_are_refused():
-    with pytest.raises(ValueError, match=r"logits \(batch, classes\), got shape \(640,\)"):
+    with pytest.raises(ValueError, match="must return logits for each of the 1 examples, got shape"):
         fit(nn.Sequential(nn.Linear(64, 640), nn.Flatten(0)), DIGITS, QUICK)
 
 
@@ -453,7 +478,7 @@ def test_a_diverging_fit_says_so():
         ({"batch_size": 0}, "batch_size must be a positive integer, got 0"),
         ({"learning_rate": 0.0}, "learning_rate must be a positive number"),
         ({"learning_rate": math.nan}, "learning_rate must be a positive number"),
-        ({"optimizer": "adagrad"}, 'optimizer must be "sgd" or "adam", got \'adagrad\''),
+        ({"optimizer": "adagrad"}, 'optimizer must be "sgd", "adam" or "adamw", got \'adagrad\''),
         ({"momentum": 1.0}, r"momentum must be in \[0, 1\)"),
         ({"decay": "cosine"}, "decay must be"),
         ({"decay": 1.5}, "decay must be"),
@@ -469,7 +494,7 @@ def test_impossible_recipes_are_refused(options, message):
 
 
 def test_evaluate_every_must_be_positive():
-    with pytest.raises(ValueError, match="evaluate_every must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="evaluate_every must be a whole number of at least 1, or None, got 0"):
         fit(small_network(), DIGITS, QUICK, evaluate_every=0)
 
 

@@ -8,7 +8,7 @@ from dropout_lessons.coadaptation.activations import (
     linear_cka,
     unit_correlation,
 )
-from dropout_lessons.coadaptation.arms import Arm, standard_arms
+from dropout_lessons.coadaptation.arms import standard_arms
 from dropout_lessons.coadaptation.damage import keep_prob_for_damage, mean_damage
 from dropout_lessons.coadaptation.estimate import Estimate
 from dropout_lessons.coadaptation.interaction import Interaction, interaction
@@ -17,6 +17,7 @@ from dropout_lessons.coadaptation.report import Report, measure
 from dropout_lessons.coadaptation.robustness import robustness_curve
 from dropout_lessons.coadaptation.share import Reliance, interaction_share, reliance
 from dropout_lessons.coadaptation.study import Study, study
+from dropout_lessons.ensembles import Arm
 
 __all__ = [
     "MEASURES",

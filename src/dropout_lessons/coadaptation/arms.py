@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
 
+from dropout_lessons.ensembles import Arm
 from dropout_lessons.layers import GaussianDropout
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import Recipe
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One way to train a network.
-
-    Attributes:
-        make: Makes an untrained network, its initial weights from the generator.
-        recipe: How it is trained; its seed is replaced by that of each run.
-        shuffle_labels: Whether the training labels are permuted, so that there is nothing to learn but the examples by heart.
-
-    Example:
-        >>> arm = Arm(lambda generator: MLP([64, 32, 10], generator=generator), Recipe(weight_decay=1e-3))
-        >>> arm.make(torch.Generator().manual_seed(0)).sizes
-        (64, 32, 10)
-    """
-
-    make: Callable[[torch.Generator], nn.Module]
-    recipe: Recipe = dataclasses.field(default_factory=Recipe)
-    shuffle_labels: bool = False
 
 
 def standard_arms(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,15 +15,15 @@ from torch import nn
 from dropout_lessons.averaging.members import plain_output
 from dropout_lessons.calibration import fit_temperature
 from dropout_lessons.claims import Evidence, paired
-from dropout_lessons.coadaptation.arms import Arm
 from dropout_lessons.coadaptation.measures import MEASURES, Measure
 from dropout_lessons.coadaptation.robustness import switched_off
 from dropout_lessons.coadaptation.units import check_choice, find_layer
 from dropout_lessons.datasets import Dataset, Split
-from dropout_lessons.ensembles import fit_ensemble
+from dropout_lessons.ensembles import Arm, fit_ensemble
+from dropout_lessons.ensembles.arms import checked_seeds
+from dropout_lessons.running.examples import device_of
 from dropout_lessons.runtime import progress_bar
 from dropout_lessons.training import Recipe, evaluate
-from dropout_lessons.training.run import device_of
 
 # The layer of what is measured of a whole network.
 NETWORK = "network"
@@ -209,7 +208,7 @@ def study(
         >>> table.columns.tolist()
         ['measure', 'arm', 'mean', 'control', 'effect', 'low', 'high', 'separates']
     """
-    chosen = _check_seeds(seeds)
+    chosen = checked_seeds(seeds)
     if isinstance(layers, str) or not layers or NETWORK in layers:
         raise ValueError(f'layers must be a sequence of names of layers, other than "network", got {layers!r}')
     check_choice("on", on, ("test", "train"))
@@ -227,7 +226,7 @@ def study(
             [run.network for run in to_train],
             [run.data for run in to_train],
             [run.recipe for run in to_train if run.recipe is not None],
-            evaluate_every=max(run.recipe.epochs for run in to_train if run.recipe is not None),
+            outputs=_kind(to_train[0].data),
             progress=progress,
         )
     rows = []
@@ -251,13 +250,6 @@ class _Run:
     shuffled: bool
 
 
-def _check_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
-    chosen = tuple(seeds)
-    if not chosen or len(set(chosen)) < len(chosen) or not all(isinstance(seed, int) and seed >= 0 for seed in chosen):
-        raise ValueError(f"seeds must be different whole numbers from 0, at least one, got {list(chosen)}")
-    return chosen
-
-
 def _runs(arms: Mapping[str, Arm | Sequence[nn.Module]], by_seed: Mapping[int, Dataset]) -> list[_Run]:
     if not arms:
         raise ValueError("arms must name at least one arm, such as those of standard_arms")
@@ -274,18 +266,12 @@ def _runs(arms: Mapping[str, Arm | Sequence[nn.Module]], by_seed: Mapping[int, D
             runs += [_Run(name, seed, network, data, None, False) for (seed, data), network in networks]
             continue
         for seed, data in by_seed.items():
-            if arm.shuffle_labels:
-                data = _shuffled(data, seed)
-            network = arm.make(torch.Generator().manual_seed(seed))
-            recipe = dataclasses.replace(arm.recipe, seed=seed)
-            runs.append(_Run(name, seed, network, data, recipe, arm.shuffle_labels))
+            runs.append(_Run(name, seed, *arm.at(seed, data), arm.shuffle_labels))
     return runs
 
 
-def _shuffled(data: Dataset, seed: int) -> Dataset:
-    x, y = data.train
-    order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed + _STREAM))
-    return dataclasses.replace(data, train=Split(x, y[order.to(y.device)]))
+def _kind(data: Dataset) -> Literal["logits", "values"]:
+    return "values" if data.train.y.is_floating_point() else "logits"
 
 
 def _measured(
@@ -300,11 +286,11 @@ def _measured(
     """Rows of layer, measure and value for one network."""
     network, device = run.network, device_of(run.network)
     temperature = 1.0
-    is_regression = run.data.train.y.is_floating_point()
+    is_regression = _kind(run.data) == "values"
     if calibrate and not run.shuffled and not is_regression:
         x, y = run.data.validation
         temperature = fit_temperature(plain_output(network, x.to(device), "logits"), y)
-    train, test = evaluate(network, run.data.train), evaluate(network, run.data.test)
+    train, test = (evaluate(network, part, outputs=_kind(run.data)) for part in (run.data.train, run.data.test))
     outcomes = {"train loss": train.loss, "train error": train.error, "test loss": test.loss, "test error": test.error}
     rows = [(NETWORK, measure, value) for measure, value in {**outcomes, "temperature": temperature}.items()]
 

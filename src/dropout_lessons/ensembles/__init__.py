@@ -5,6 +5,7 @@ them is one batched matrix product for each layer and direction. What :func:`~dr
 on Python and on starting small kernels is paid once instead of K times.
 """
 
+from dropout_lessons.ensembles.arms import Arm, train_arms
 from dropout_lessons.ensembles.fitting import fit_ensemble
 
-__all__ = ["fit_ensemble"]
+__all__ = ["Arm", "fit_ensemble", "train_arms"]

@@ -17,10 +17,13 @@ from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.ensembles.stack import Member, Stack
 from dropout_lessons.layers import Dropout
 from dropout_lessons.networks import MLP, HiddenLayer
+from dropout_lessons.running import Outputs
+from dropout_lessons.running.examples import device_of
 from dropout_lessons.runtime import progress_bar
 from dropout_lessons.training import History, Recipe, fit
-from dropout_lessons.training.fitting import checked_parts
-from dropout_lessons.training.run import device_of, own_generators
+from dropout_lessons.training.fitting import checked_interval, checked_parts
+from dropout_lessons.training.objective import Loss, Objective, Said
+from dropout_lessons.training.run import own_generators
 
 Method = Literal["auto", "stacked", "loop"]
 
@@ -33,7 +36,9 @@ def fit_ensemble(
     data: Dataset | Split | Sequence[Dataset | Split],
     recipes: Recipe | Sequence[Recipe] | None = None,
     *,
-    evaluate_every: int = 1,
+    outputs: Said = "logits",
+    loss: Loss | None = None,
+    evaluate_every: int | None = None,
     method: Method = "auto",
     progress: bool = True,
 ) -> list[History]:
@@ -52,11 +57,13 @@ def fit_ensemble(
     Args:
         networks: Modules as ``fit`` takes them, none twice. Those that are :class:`~dropout_lessons.networks.MLP` with
             :class:`~dropout_lessons.layers.Dropout` can be stacked, whatever their keep probabilities and scalings, if
-            they predict labels.
+            they learn labels by cross-entropy.
         data: One data set for all, or one for each.
         recipes: One for all, its seed included, or one for each; the course's default when None. Networks in one
             stack agree in shape, number of examples, ``epochs``, ``batch_size``, ``optimizer`` and ``decay``; others
             are put in other stacks.
+        outputs: As in ``fit``, and the same for all.
+        loss: As in ``fit``, and the same for all.
         evaluate_every: As in ``fit``.
         method: ``"stacked"`` or ``"loop"`` over ``fit``; ``"auto"`` stacks the networks for which it is faster.
         progress: Whether to show a bar.
@@ -73,20 +80,21 @@ def fit_ensemble(
         >>> from dropout_lessons import datasets
         >>> digits = datasets.load("digits", train=200)
         >>> networks = [MLP([64, 32, 10], keep_prob=0.5, generator=torch.Generator().manual_seed(k)) for k in range(10)]
-        >>> histories = fit_ensemble(networks, digits, [Recipe(epochs=5, seed=k) for k in range(10)])
+        >>> recipes = [Recipe(epochs=5, seed=k) for k in range(10)]
+        >>> histories = fit_ensemble(networks, digits, recipes, evaluate_every=1)
         >>> all(history.train_error[-1] < history.train_error[0] for history in histories)
         True
 
     Source: Srivastava et al. 2014, Section 1, compares dropout with such ensembles.
     """
-    if evaluate_every < 1:
-        raise ValueError(f"evaluate_every must be at least 1, got {evaluate_every}")
+    objective = Objective.of(outputs, loss)
+    checked_interval(evaluate_every, epochs=1)
     if method not in get_args(Method):
         raise ValueError(f'method must be "auto", "stacked" or "loop", got {method!r}')
-    members = _members(list(networks), data, recipes)
-    stacks, alone = _plan(members, method)
+    members = _members(list(networks), data, recipes, objective)
+    stacks, alone = _plan(members, method, objective)
     total = sum(member.recipe.epochs for member in members)
-    with closing(_epochs(stacks, alone, evaluate_every)) as epochs:
+    with closing(_epochs(stacks, alone, objective, evaluate_every)) as epochs:
         for _ in progress_bar(range(total), "training", unit="epoch", show=progress):
             next(epochs)
     return [member.history for member in members]
@@ -96,6 +104,7 @@ def _members(
     networks: Sequence[nn.Module],
     data: Dataset | Split | Sequence[Dataset | Split],
     recipes: Recipe | Sequence[Recipe] | None,
+    objective: Objective,
 ) -> list[Member]:
     def one_each(values: Any, single: type | tuple[type, ...], name: str, what: str) -> list[Any]:
         if isinstance(values, single):
@@ -124,14 +133,14 @@ def _members(
     members = []
     for k, (network, examples, recipe) in enumerate(zip(networks, data, recipes, strict=True)):
         try:
-            parts = checked_parts(network, examples, recipe)
+            parts = checked_parts(network, examples, recipe, objective)
         except (TypeError, ValueError) as error:
             raise type(error)(f"networks[{k}]: {error}") from error
         members.append(Member(k, network, examples, parts, recipe, History()))
     return members
 
 
-def _plan(members: Sequence[Member], method: Method) -> tuple[list[list[Member]], list[Member]]:
+def _plan(members: Sequence[Member], method: Method, objective: Objective) -> tuple[list[list[Member]], list[Member]]:
     """Divide the networks into stacks and those that are trained alone."""
     if method == "loop":
         return [], list(members)
@@ -145,11 +154,7 @@ def _plan(members: Sequence[Member], method: Method) -> tuple[list[list[Member]]
     for member in members:
         network, recipe = member.network, member.recipe
         others = [sharing - {member.index} for sharing in owners.values() if member.index in sharing]
-        reason = _obstacle(network)
-        if reason is None and member.parts["train"].y.is_floating_point():
-            reason = "its targets are real-valued"
-        if reason is None and recipe.precision != "float32":
-            reason = f"its recipe has precision={recipe.precision!r}, which only fit has"
+        reason = _obstacle(network) or _obstacle_in_task(member, objective)
         if reason is None and any(others):
             reason = f"it shares a generator with networks {sorted(set().union(*others))}, which draw from it in turn"
         if reason is None:
@@ -203,17 +208,32 @@ def _obstacle(network: nn.Module) -> str | None:
     return None
 
 
+def _obstacle_in_task(member: Member, objective: Objective) -> str | None:
+    """Why a network cannot be stacked for what it is to learn, or None."""
+    if member.recipe.precision != "float32":
+        return f"its recipe has precision={member.recipe.precision!r}, which only fit has"
+    if objective.own_loss is not None:
+        return "it has a loss of its own"
+    if objective.outputs != Outputs():
+        return f"it returns {objective.outputs}, not logits as they are"
+    for part in member.parts.values():
+        if part.y.is_floating_point() or int(part.y.min()) < 0:
+            return "its labels are soft, or some are ignored"
+    return None
+
+
 def _epochs(
-    stacks: Sequence[Sequence[Member]], alone: Sequence[Member], evaluate_every: int
+    stacks: Sequence[Sequence[Member]], alone: Sequence[Member], objective: Objective, evaluate_every: int | None
 ) -> Generator[None, None, None]:
     """Train everything, and yield once for each epoch of each network."""
     for members in stacks:
         stack, recipe = Stack(members), members[0].recipe
+        every = checked_interval(evaluate_every, recipe.epochs)
         started = time.perf_counter()
         try:
             for epoch in range(1, recipe.epochs + 1):
                 stack.train_one_epoch()
-                if epoch % evaluate_every == 0 or epoch == recipe.epochs:
+                if epoch % every == 0 or epoch == recipe.epochs:
                     stack.evaluate()
                 for member in members:
                     member.history.seconds = (time.perf_counter() - started) / len(members)
@@ -223,7 +243,13 @@ def _epochs(
     for member in alone:
         try:
             member.history = fit(
-                member.network, member.data, member.recipe, evaluate_every=evaluate_every, progress=False
+                member.network,
+                member.data,
+                member.recipe,
+                outputs=objective.outputs,
+                loss=objective.own_loss,
+                evaluate_every=evaluate_every,
+                progress=False,
             )
         except FloatingPointError as error:
             raise FloatingPointError(f"networks[{member.index}]: {error}") from error

@@ -15,8 +15,9 @@ from dropout_lessons.layers import Dropout
 from dropout_lessons.layers.dropout import training_scale
 from dropout_lessons.masks import sample_masks
 from dropout_lessons.networks import MLP
+from dropout_lessons.running.examples import device_of
 from dropout_lessons.training import History, Recipe
-from dropout_lessons.training.run import decay_factor, device_of, diverged
+from dropout_lessons.training.run import decay_factor, diverged
 
 # Activations that an evaluation works on at a time should fit the processor's cache.
 EVALUATION_VALUES = 2**19
@@ -53,12 +54,12 @@ def _add_(target: Tensor, values: Tensor, scale: float | Tensor) -> None:
 
 
 class _Parameter:
-    """A parameter of every network side by side, with the steps of torch's SGD or Adam."""
+    """A parameter of every network side by side, with the steps of torch's SGD, Adam or AdamW."""
 
     def __init__(self, parameters: Sequence[Tensor], recipes: Sequence[Recipe]) -> None:
         self.values = torch.stack([parameter.detach().reshape(-1, parameter.shape[-1]) for parameter in parameters])
         self.gradient = torch.zeros_like(self.values)  # of SGD, the velocity
-        self.is_sgd = recipes[0].optimizer == "sgd"
+        self.is_sgd, self.decays_apart = recipes[0].optimizer == "sgd", recipes[0].optimizer == "adamw"
         if not self.is_sgd:
             self.mean, self.square = torch.zeros_like(self.values), torch.zeros_like(self.values)
         self.steps = 0
@@ -79,7 +80,11 @@ class _Parameter:
     def step(self, factor: float) -> None:
         """Take a step with the learning rates times a factor."""
         self.steps += 1
-        _add_(self.gradient, self.values, self.weight_decay)
+        if self.decays_apart:
+            if _differs(self.weight_decay, 0.0):
+                self.values.mul_(1 - factor * self.rate * self.weight_decay)
+        else:
+            _add_(self.gradient, self.values, self.weight_decay)
         if _differs(self.l1, 0.0):
             _add_(self.gradient, self.values.sign(), self.l1)
         if self.is_sgd:

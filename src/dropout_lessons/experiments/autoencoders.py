@@ -55,7 +55,8 @@ def trained_autoencoder(unit: Unit, device: torch.device) -> tuple[Dataset, MLP,
         ).to(device)
         network.output.weight.data *= 0.1  # begins with an even image, not with noise
         recipe = Recipe(**{**unit["recipe"], "epochs": epochs}, seed=unit.seed)
-        return network, fit(network, copies, recipe, evaluate_every=evaluate_every, progress=False).validation_error
+        history = fit(network, copies, recipe, outputs="values", evaluate_every=evaluate_every, progress=False)
+        return network, history.validation_error
 
     epochs = unit["recipe"]["epochs"]
     if unit["arm"] == "stopped early":

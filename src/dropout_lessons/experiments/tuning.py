@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import torch
@@ -125,9 +125,14 @@ def fit_candidates(
         generator = torch.Generator().manual_seed(unit.seed)
         networks.append(MLP(unit["sizes"], **keep_probs, **network, generator=generator).to(device))
         recipes.append(recipe_of(unit.settings, candidate, unit.seed))
-    every = max(recipe.epochs for recipe in recipes) if evaluate_every is None else evaluate_every
-    histories = fit_ensemble(networks, data, recipes, evaluate_every=every, progress=False)
+    histories = fit_ensemble(
+        networks, data, recipes, outputs=_kind(data), evaluate_every=evaluate_every, progress=False
+    )
     return data, networks, histories
+
+
+def _kind(data: Dataset) -> Literal["logits", "values"]:
+    return "values" if data.train.y.is_floating_point() else "logits"
 
 
 def train(unit: Unit, device: torch.device, **network: Any) -> list[Row]:
@@ -163,7 +168,7 @@ def rows_of(unit: Unit, data: Dataset, networks: Sequence[nn.Module], histories:
         if unit["stage"] == "tuning":
             row["candidate"] = i
         else:
-            test = evaluate(trained, data.test)
+            test = evaluate(trained, data.test, outputs=_kind(data))
             row |= {"test_error": test.error, "test_nll": test.loss}
         rows.append(row)
     return rows

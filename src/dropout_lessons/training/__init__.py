@@ -6,7 +6,7 @@ on CUDA it draws from PyTorch's generators inside a fork of their state, seeded 
 were.
 """
 
-from dropout_lessons.training.fitting import evaluate, fit
+from dropout_lessons.training.fitting import evaluate, fit, predict
 from dropout_lessons.training.recipe import History, Recipe, Score
 
-__all__ = ["History", "Recipe", "Score", "evaluate", "fit"]
+__all__ = ["History", "Recipe", "Score", "evaluate", "fit", "predict"]

@@ -21,11 +21,12 @@ class Recipe:
         epochs: Passes over the training set.
         batch_size: Examples in a step; the last batch of an epoch may be smaller.
         learning_rate: :math:`\epsilon` of the first step.
-        optimizer: ``"sgd"`` with momentum, as in the paper, or ``"adam"``.
+        optimizer: ``"sgd"`` with momentum, as in the paper, ``"adam"`` or ``"adamw"``.
         momentum: :math:`\mu`, for SGD only; the paper uses 0.95 to 0.99 with dropout.
         decay: ``"linear"`` lowers the learning rate to zero step by step, ``"none"`` keeps it, and a number in (0, 1]
             multiplies it after each epoch.
-        weight_decay: :math:`\lambda` of an L2 penalty :math:`\frac{\lambda}{2} \sum w^2` on the weights, not the biases.
+        weight_decay: :math:`\lambda` of an L2 penalty :math:`\frac{\lambda}{2} \sum w^2` on the weights, not the biases; with
+            ``"adamw"`` no part of the loss, but a factor :math:`1 - \epsilon \lambda` on the weights before each step.
         l1: :math:`\lambda_1` of an L1 penalty :math:`\lambda_1 \sum |w|` on the weights.
         max_norm: Radius :math:`c` of the ball that each unit's incoming weights are projected onto after every step,
             or None; the paper uses 3 to 4.
@@ -41,13 +42,13 @@ class Recipe:
         >>> Recipe(epochs=5, max_norm=3.0).learning_rate
         0.1
 
-    Source: Srivastava et al. 2014, Appendix A.
+    Source: Srivastava et al. 2014, Appendix A; Loshchilov and Hutter 2019 for AdamW.
     """
 
     epochs: int = 60
     batch_size: int = 100
     learning_rate: float = 0.1
-    optimizer: Literal["sgd", "adam"] = "sgd"
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     momentum: float = 0.9
     decay: Literal["linear", "none"] | float = "linear"
     weight_decay: float = 0.0
@@ -65,7 +66,7 @@ class Recipe:
             ("epochs", "a positive integer", isinstance(self.epochs, int) and self.epochs > 0),
             ("batch_size", "a positive integer", isinstance(self.batch_size, int) and self.batch_size > 0),
             ("learning_rate", "a positive number", 0 < self.learning_rate < math.inf),
-            ("optimizer", '"sgd" or "adam"', self.optimizer in ("sgd", "adam")),
+            ("optimizer", '"sgd", "adam" or "adamw"', self.optimizer in ("sgd", "adam", "adamw")),
             ("momentum", "in [0, 1)", 0 <= self.momentum < 1),
             (
                 "decay",
@@ -86,9 +87,10 @@ class Score(NamedTuple):
     """How well a network does on a set of examples.
 
     Attributes:
-        loss: Mean cross-entropy in nats; for real-valued targets, mean squared error over examples and outputs.
-        error: Fraction of the examples that are misclassified; for real-valued targets, fraction of their variance that
-            is left unexplained.
+        loss: Mean cross-entropy in nats; for a regression, mean squared error over examples and outputs, or, where the network
+            returns variances too, mean negative log-likelihood in nats; with a loss of one's own, the mean of that.
+        error: Fraction of the labels that are missed (of soft labels, of the most probable ones); for a regression, fraction
+            of the targets' variance that is left unexplained; NaN where a loss of one's own compares something else.
     """
 
     loss: float
@@ -97,15 +99,15 @@ class Score(NamedTuple):
 
 @dataclass
 class History:
-    """What happened during a fit, one entry for each evaluated epoch; losses in nats, errors as fractions.
+    """What happened during a fit, one entry for each evaluated epoch.
 
-    Training and validation sets are both measured in evaluation mode, with nothing dropped, so that they compare. For
-    real-valued targets losses and errors are those of :class:`Score`.
+    Training and validation sets are both measured in evaluation mode, with nothing dropped, so that they compare. Losses
+    and errors are those of :class:`Score`.
 
     Attributes:
         epoch: Epochs completed at each evaluation.
-        train_loss: Mean cross-entropy on the training set.
-        train_error: Fraction of the training set that is misclassified.
+        train_loss: Loss on the training set.
+        train_error: Error on the training set.
         validation_loss: The same on the validation set; empty if the data have none.
         validation_error: The same on the validation set; empty if the data have none.
         seconds: Time the fit took, evaluation included.

@@ -11,23 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from dropout_lessons.datasets import Split
 from dropout_lessons.penalties import l1_penalty, max_norm_, weights
+from dropout_lessons.running.examples import device_of, tensors_of
+from dropout_lessons.training.objective import Objective
 from dropout_lessons.training.recipe import History, Recipe
-
-
-def device_of(network: nn.Module) -> torch.device:
-    parameter = next(network.parameters(), None)
-    return torch.device("cpu") if parameter is None else parameter.device
-
-
-def loss_of(output: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:
-    """Cross-entropy of logits with labels, or squared error of outputs with real-valued targets."""
-    loss = F.mse_loss if y.is_floating_point() else F.cross_entropy
-    return loss(output, y, reduction=reduction)
 
 
 def own_generators(network: nn.Module) -> list[torch.Generator]:
@@ -53,8 +43,8 @@ def diverged(what: str, value: float, *, epoch: int, recipe: Recipe) -> Floating
 class Run:
     """The state of a fit: what a checkpoint holds."""
 
-    def __init__(self, network: nn.Module, recipe: Recipe, *, steps_in_epoch: int) -> None:
-        self.network, self.recipe, self.steps_in_epoch = network, recipe, steps_in_epoch
+    def __init__(self, network: nn.Module, objective: Objective, recipe: Recipe, *, steps_in_epoch: int) -> None:
+        self.network, self.objective, self.recipe, self.steps_in_epoch = network, objective, recipe, steps_in_epoch
         self.device = device_of(network)
         self.epoch = 0
         self.history = History()
@@ -70,17 +60,18 @@ class Run:
         if recipe.optimizer == "sgd":
             self.optimizer = torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum)
         else:
-            self.optimizer = torch.optim.Adam(groups, lr=recipe.learning_rate)
+            adam = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
+            self.optimizer = adam(groups, lr=recipe.learning_rate)
 
     def train_one_epoch(self, train: Split) -> None:
         """Take one step for each batch of a random order of the examples."""
-        recipe, total = self.recipe, torch.zeros((), device=train.x.device)
-        order = torch.randperm(len(train.y), generator=self.order).to(train.x.device)
+        recipe, total = self.recipe, torch.zeros((), device=self.device)
+        order = torch.randperm(len(train.y), generator=self.order).to(self.device)
         for step, batch in enumerate(order.split(recipe.batch_size)):
             factor = decay_factor(recipe, epoch=self.epoch, step=step, steps_in_epoch=self.steps_in_epoch)
             for group in self.optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * factor
-            loss = loss_of(self._output(train.x[batch]), train.y[batch])
+            loss = self.objective.loss(self.network, *self.objective.batch(train, batch))
             total += loss.detach()
             if recipe.l1:
                 loss = loss + recipe.l1 * l1_penalty(self.network)
@@ -92,15 +83,6 @@ class Run:
         self.epoch += 1
         if not math.isfinite(total.item()):
             raise diverged("the training loss", total.item(), epoch=self.epoch, recipe=recipe)
-
-    def _output(self, x: Tensor) -> Tensor:
-        """The network's output in its own precision, computed in the recipe's."""
-        if self.recipe.precision == "float32":
-            output: Tensor = self.network(x)
-            return output
-        with torch.autocast(self.device.type, torch.bfloat16):
-            output = self.network(x)
-        return output.to(x.dtype)
 
     def save(self, path: Path) -> None:
         """Write the state beside the file, then rename, so that the file is whole at every moment."""
@@ -155,13 +137,13 @@ class Run:
             torch.cuda.set_rng_state(state["cuda"], self.device)
 
 
-def fingerprint(network: nn.Module, parts: Mapping[str, Split]) -> str:
-    """A hash of what a checkpoint belongs to: the network's layers, shapes and types, and the data."""
-    total = hashlib.sha256(repr(network).encode())  # keep probabilities, scaling and sizes are in it
+def fingerprint(network: nn.Module, objective: Objective, parts: Mapping[str, Split]) -> str:
+    """A hash of what a checkpoint belongs to: the network's layers, shapes and types, its objective, and the data."""
+    total = hashlib.sha256(repr((network, objective)).encode())  # keep probabilities, scaling and sizes are in it
     for name, value in network.state_dict().items():
         total.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
     for name, split in parts.items():
         total.update(name.encode())
-        for tensor in split:
+        for tensor in (*tensors_of(split.x), split.y):
             total.update(tensor.cpu().contiguous().view(torch.uint8).numpy().tobytes())
     return total.hexdigest()

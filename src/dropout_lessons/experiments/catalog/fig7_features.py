@@ -26,7 +26,7 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
     row: Row = {
         "pixels_encoder": pixels_per_feature(ink),
         "pixels_decoder": pixels_per_feature(decoder),
-        "test_unexplained": evaluate(network, data.test).error,
+        "test_unexplained": evaluate(network, data.test, outputs="values").error,
         "validation_unexplained": validation,
     }
     if unit.seed == 0:

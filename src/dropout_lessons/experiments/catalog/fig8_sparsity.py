@@ -27,7 +27,7 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
         {
             "mean_activation": hidden.mean().item(),
             "active": (hidden > 0).double().mean().item(),
-            "test_unexplained": evaluate(network, data.test).error,
+            "test_unexplained": evaluate(network, data.test, outputs="values").error,
             "validation_unexplained": validation,
             "histogram": " ".join(f"{count:.0f}" for count in counts.tolist()),
         }
