@@ -1,8 +1,16 @@
-"""A network under masks: how it is called, its dropout calls, and passes in which they are answered.
+"""A network under masks: how it is called, where it drops, and passes in which its dropout calls are answered.
 
-``Outputs`` says how any network is called and where its predictions are.
+``Outputs`` says how any network is called and where its predictions are; a ``MaskedNetwork`` is a network with that and with
+the choice of what is masked. Sites are found by running the network, so they are what it does and not what its attributes say:
+layers of ``torch.nn`` and of this package, calls of functional dropout, and, as a last resort, modules that draw by themselves
+in training mode (recurrent layers, attention, stochastic depth), which then draw their own masks. A module that is called
+twice is two sites, and one that is not called is none. Examples run in blocks, so the network must treat each one by itself,
+as batch normalization with running statistics does. Dropout in place counts by what it returns.
 """
 
+from dropout_lessons.running.masked import MaskedNetwork
+from dropout_lessons.running.modes import without_dropout
 from dropout_lessons.running.outputs import Outputs
+from dropout_lessons.running.sites import Site
 
-__all__ = ["Outputs"]
+__all__ = ["MaskedNetwork", "Outputs", "Site", "without_dropout"]

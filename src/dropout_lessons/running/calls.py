@@ -1,0 +1,200 @@
+"""The dropout calls of a forward pass, as they happen: layers of the dropout family and calls of functional dropout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from dropout_lessons.layers import Dropout, GaussianDropout, SpatialDropout
+
+# What one entry of the mask covers: an entry of the input, or a channel of it in one of PyTorch's readings of the
+# axes. "joint" is a mask that only the layer itself can draw, "noise" is no mask, and "alpha" cannot be replaced.
+_MODULES: dict[type[nn.Module], str] = {
+    nn.Dropout: "unit",
+    nn.Dropout1d: "channel1d",
+    nn.Dropout2d: "channel",
+    nn.Dropout3d: "channel3d",
+    nn.AlphaDropout: "alpha",
+    nn.FeatureAlphaDropout: "alpha",
+}
+_FUNCTIONS: dict[Callable[..., Tensor], str] = {
+    F.dropout: "unit",
+    F.dropout1d: "channel1d",
+    F.dropout2d: "channel",
+    F.dropout3d: "channel3d",
+    F.alpha_dropout: "alpha",
+    F.feature_alpha_dropout: "alpha",
+    torch.dropout: "unit",
+    torch.dropout_: "unit",
+    torch.feature_dropout: "channel",
+    torch.feature_dropout_: "channel",
+    torch.alpha_dropout: "alpha",
+    torch.alpha_dropout_: "alpha",
+    torch.feature_alpha_dropout: "alpha",
+    torch.feature_alpha_dropout_: "alpha",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class DropoutCall:
+    """One call of dropout, as it happens.
+
+    Attributes:
+        index: Its place among the calls of one forward pass.
+        module: The layer, or None for a functional call.
+        owner: The innermost module that makes the call, where owners are followed; the layer itself if it is one.
+        kind: What one entry of its mask covers.
+        keep_prob: Probability of keeping in training mode, as far as this pass tells.
+        is_on: Whether it drops in the mode that it was called in.
+        x: What is dropped.
+        unmasked: What evaluation mode makes of ``x``.
+    """
+
+    index: int
+    module: nn.Module | None
+    owner: nn.Module | None
+    kind: str
+    keep_prob: float
+    is_on: bool
+    x: Tensor
+    unmasked: Tensor
+
+    @property
+    def mask_shape(self) -> tuple[int, ...]:
+        """Shape of the mask that training mode would draw; it broadcasts to that of ``x``."""
+        shape = tuple(self.x.shape)
+        if self.kind == "unit" or len(shape) < 2 or self.kind in ("joint", "noise", "alpha"):
+            return shape
+        # nn.Dropout1d and 3d read an input with one axis less as one example, so that its first axis is the channels.
+        unbatched = (self.kind, len(shape)) in (("channel1d", 2), ("channel3d", 4))
+        leading = 1 if unbatched else 2
+        return shape[:leading] + (1,) * (len(shape) - leading)
+
+
+class _Functional(TorchFunctionMode):
+    """Turns calls such as ``F.dropout(x, 0.5, self.training)`` into calls of ``answer``."""
+
+    def __init__(self, answer: Callable[[str, float, bool, Tensor], Tensor], is_inside_a_layer: Callable[[], bool]):
+        self.answer = answer
+        self.is_inside_a_layer = is_inside_a_layer
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        kind = _FUNCTIONS.get(func) if callable(func) else None
+        if kind is None or self.is_inside_a_layer():
+            return func(*args, **kwargs)
+        given = dict(zip(("input", "p", "training"), args, strict=False)) | kwargs
+        training = bool(
+            given.get("training", given.get("train", func not in (F.alpha_dropout, F.feature_alpha_dropout)))
+        )
+        return self.answer(kind, 1 - given.get("p", 0.5), training, given["input"])
+
+
+class Interception:
+    """While it lasts, every call of dropout returns what ``answer`` says.
+
+    Args:
+        network: Whose calls are meant.
+        answer: What a call returns.
+        functional: Whether to look for functional dropout, which costs time at every operation.
+        owners: Whether to follow which module is at work.
+
+    Attributes:
+        position: How many calls there were so far in this forward pass.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        answer: Callable[[DropoutCall], Tensor],
+        *,
+        functional: bool = True,
+        owners: bool = False,
+    ) -> None:
+        self.network = network
+        self.answer = answer
+        self.functional = functional
+        self.owners = owners
+        self.position = 0
+        self._inside = 0
+        self._at_work: list[nn.Module] = []
+
+    @property
+    def owner(self) -> nn.Module:
+        """The innermost module at work, where owners are followed."""
+        return self._at_work[-1] if self._at_work else self.network
+
+    @contextmanager
+    def active(self) -> Iterator[Interception]:
+        with ExitStack() as stack:
+            for module in self.network.modules():
+                if self.owners:
+                    stack.callback(module.register_forward_pre_hook(self._start).remove)
+                if is_dropout(module):
+                    stack.callback(module.register_forward_pre_hook(self._enter).remove)
+                    # Before the module's own hooks, which are to see what is dropped.
+                    leave = module.register_forward_hook(self._leave, prepend=True, with_kwargs=True)
+                    stack.callback(leave.remove)
+                if self.owners:
+                    stack.callback(module.register_forward_hook(self._finish).remove)
+            if self.functional:
+                stack.enter_context(_Functional(self._function, self.is_inside_a_layer))
+            yield self
+
+    def restart(self) -> None:
+        """Say that a new forward pass begins."""
+        self.position = self._inside = 0
+        self._at_work.clear()
+
+    def is_inside_a_layer(self) -> bool:
+        """Whether a layer of the dropout family is at work."""
+        return self._inside > 0
+
+    def _start(self, module: nn.Module, args: Any) -> None:
+        self._at_work.append(module)
+
+    def _finish(self, module: nn.Module, args: Any, output: Any) -> None:
+        self._at_work.pop()
+
+    def _enter(self, module: nn.Module, args: Any) -> None:
+        self._inside += 1
+        self.position += 1
+
+    def _leave(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], unmasked: Tensor) -> Tensor:
+        self._inside -= 1
+        x = args[0] if args else next(iter(kwargs.values()))
+        ours = isinstance(module, (Dropout, GaussianDropout))
+        keep_prob = module.keep_prob if ours else 1 - module.p
+        return self.answer(DropoutCall(self.position - 1, module, module, _kind(module), keep_prob, True, x, unmasked))
+
+    def _function(self, kind: str, keep_prob: float, is_on: bool, x: Tensor) -> Tensor:
+        self.position += 1
+        owner = self.owner if self.owners else None
+        return self.answer(DropoutCall(self.position - 1, None, owner, kind, keep_prob, is_on, x, x))
+
+
+def is_dropout(module: nn.Module) -> bool:
+    """Whether it is a layer whose mask is known; what a subclass with a ``forward`` of its own does is not."""
+    known = any(isinstance(module, layer) and type(module).forward is layer.forward for layer in _MODULES)
+    return known or isinstance(module, (Dropout, GaussianDropout))
+
+
+def _kind(module: nn.Module) -> str:
+    if isinstance(module, GaussianDropout):
+        return "noise"
+    if isinstance(module, Dropout):
+        kinds: dict[Any, str] = {Dropout.sample_mask: "unit", SpatialDropout.sample_mask: "channel"}
+        return kinds.get(type(module).sample_mask, "joint")
+    return next(kind for layer, kind in _MODULES.items() if isinstance(module, layer))
+
+
+def switched_off(call: DropoutCall) -> Tensor:
+    """The answer of evaluation mode, also where a network drops in evaluation mode."""
+    return call.unmasked

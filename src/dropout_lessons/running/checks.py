@@ -1,0 +1,49 @@
+"""What a network must be for its passes to mean anything: checked before the first of them."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parameter import is_lazy
+
+
+def check_network(network: nn.Module) -> nn.Module:
+    """Return the network, or say why its predictions would mean nothing."""
+    if not isinstance(network, nn.Module):
+        raise ValueError(f"network must be a torch.nn.Module, got {type(network).__name__}")
+    for name, parameter in (*network.named_parameters(), *network.named_buffers()):
+        if is_lazy(parameter):
+            raise ValueError(f"network has a lazy parameter without a shape, {name!r}; call network(x) once before")
+        if parameter.is_meta:
+            raise ValueError(
+                f"network has no numbers in {name!r}, which is on the meta device; load its weights, or move it with "
+                "network.to_empty(device='cpu')"
+            )
+    for name, module in network.named_modules():
+        if isinstance(module, _BatchNorm) and module.running_mean is None:
+            raise ValueError(
+                f"network has batch normalization without running statistics, {name!r}, with which the prediction for "
+                "an example depends on the others; give it track_running_stats=True"
+            )
+    return network
+
+
+def check_weights(network: nn.Module) -> None:
+    """Say which parameters are NaN or infinite."""
+    for name, parameter in network.named_parameters():
+        values = parameter.detach()
+        if values.is_floating_point() and not bool(values.isfinite().all()):
+            bad = int((~values.isfinite()).sum())
+            raise ValueError(
+                f"network's parameter {name!r} must be finite, got {bad} NaN or infinite of {values.numel()} values"
+            )
+
+
+def check_generator(generator: torch.Generator | None) -> torch.Generator | None:
+    """Return what may be a source of random numbers, or say what is wrong with it."""
+    if generator is not None and not isinstance(generator, torch.Generator):
+        raise ValueError(
+            f"generator must be a torch.Generator or None, got {generator!r}; torch.Generator().manual_seed(0) makes one"
+        )
+    return generator

@@ -1,0 +1,268 @@
+"""Find where a network drops, by running it on a few examples: what it does counts, not what its attributes say."""
+
+from __future__ import annotations
+
+import warnings
+import weakref
+from collections import Counter
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
+
+from dropout_lessons.running.calls import DropoutCall, Interception, is_dropout
+from dropout_lessons.running.examples import Examples, count_examples, take, tensors_of
+from dropout_lessons.running.modes import drawing_from, frozen, plain_attributes
+from dropout_lessons.running.outputs import Outputs
+from dropout_lessons.running.sites import Site, numbered, place, site_of
+
+
+@dataclass(frozen=True, eq=False)
+class Discovery:
+    """What a few forward passes showed of a network.
+
+    Attributes:
+        sites: The places where it drops, in the order of the forward pass.
+        training: Names of the modules that must be in training mode, so that all of their calls are made.
+        functional: Whether there are functional calls.
+        output_shape: Shape of what it predicts for two examples, classes last.
+        flops: Floating-point operations for each example: those before each call of dropout, and in all.
+        bytes_per_example: Growth with the examples of the largest result of an operation.
+        head: Name of a linear layer that makes the output from what the last call of dropout returned, if there is one.
+    """
+
+    sites: tuple[Site, ...]
+    training: tuple[str, ...]
+    functional: bool
+    output_shape: tuple[int, ...]
+    flops: tuple[float, ...]
+    bytes_per_example: int
+    head: str | None
+
+
+# By network; with what it was found for. Nothing in it refers to the network, which may go.
+_FOUND: weakref.WeakKeyDictionary[nn.Module, tuple[Any, Discovery]] = weakref.WeakKeyDictionary()
+
+
+def discover(network: nn.Module, x: Examples, outputs: Outputs) -> Discovery:
+    """Find where a network drops, or remember it, while neither the network's modules nor their settings change."""
+    version = (outputs, _kind_of(x, outputs.batch_axis), _version(network))
+    known = _FOUND.get(network)
+    if known is not None and known[0] == version:
+        return known[1]
+    found = _Search(network, x, outputs).result()
+    _FOUND[network] = (version, found)
+    return found
+
+
+def _kind_of(x: Examples, batch_axis: int) -> Any:
+    """What of the inputs can change the forward pass: the shape of an example, types and devices."""
+    shapes = [(tensor.dtype, tensor.device, tensor.dim(), *tensor.shape) for tensor in tensors_of(x)]
+    n = count_examples(x, batch_axis)
+    names = tuple(x) if isinstance(x, dict) else type(x)
+    return names, tuple(tuple(-1 if own == n else own for own in shape) for shape in shapes)
+
+
+def _version(network: nn.Module) -> Any:
+    return tuple(
+        (id(module), type(module), id(module.__dict__.get("forward")), len(module._forward_hooks), _settings(module))
+        for module in network.modules()
+    )
+
+
+def _settings(module: nn.Module) -> Any:
+    own = plain_attributes(module)
+    for name, value in vars(module).items():
+        if isinstance(value, (tuple, list)) or (hasattr(value, "__dict__") and "config" in name):
+            own[name] = repr(value)
+    return own
+
+
+class Meter(TorchDispatchMode):
+    """Notes the bytes that operations return, counts operations of matrix products, and tells of random draws."""
+
+    def __init__(self, *, with_flops: bool = False, on_draw: Any = None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.with_flops = with_flops
+        self.on_draw = on_draw
+        self.bytes: list[int] = []
+        self.flops = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here, and saying so to torch.compile would import it: seconds
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if self.on_draw is not None and torch.Tag.nondeterministic_seeded in func.tags:
+            self.on_draw()
+        out = func(*args, **(kwargs or {}))
+        count = flop_registry.get(func.overloadpacket) if self.with_flops else None
+        if count is not None:
+            self.flops += count(*args, **(kwargs or {}), out_val=out)
+        tensors = (
+            leaf for leaf in ([out] if isinstance(out, Tensor) else tree_leaves(out)) if isinstance(leaf, Tensor)
+        )
+        self.bytes.append(sum(leaf.numel() * leaf.element_size() for leaf in tensors))
+        return out
+
+
+@dataclass(eq=False)
+class _Pass:
+    """What was seen in one forward pass."""
+
+    calls: list[DropoutCall]
+    flops: list[int]
+    draws: list[tuple[nn.Module, int]]  # modules that drew, with how many calls of dropout there had been
+    meter: Meter
+    output: Any
+    dropped: list[tuple[Tensor, int]]  # what calls returned, with its version
+    linears: list[tuple[nn.Module, Tensor, int, Tensor, int]]
+
+
+class _Search:
+    """The forward passes that find the sites of a network."""
+
+    def __init__(self, network: nn.Module, x: Examples, outputs: Outputs) -> None:
+        self.network = network
+        self.outputs = outputs
+        self.some = {
+            # Two and three examples, since some networks squeeze the axis of a single one.
+            examples: take(x, torch.arange(examples) % count_examples(x, outputs.batch_axis), outputs.batch_axis)
+            for examples in (2, 3)
+        }
+        self.names = {module: name for name, module in network.named_modules()}
+
+    def result(self) -> Discovery:
+        plain = self._pass(2, ())
+        trained = self._training_pass()
+        needed: list[nn.Module] = []
+        if trained is not None:
+            # Calls that only training mode makes, and modules that draw only there.
+            missing = Counter(map(_which, trained.calls)) - Counter(map(_which, plain.calls))
+            extra = Counter(map(_which, plain.calls)) - Counter(map(_which, trained.calls))
+            needed = [owner for owner, *_ in [*missing, *extra]]
+            drawing = list(dict.fromkeys(owner for owner, _ in trained.draws if owner not in _owners(plain)))
+        else:
+            drawing = []
+        calling = [module for module in dict.fromkeys(needed) if not is_dropout(module)]
+        few = self._pass(2, calling) if calling else plain
+        more = self._pass(3, calling)
+        sites = self._sites(few, more, trained, drawing)
+        growth = max((b - a for a, b in zip(few.meter.bytes, more.meter.bytes, strict=False)), default=0)
+        output = self.outputs.arranged(few.output)
+        return Discovery(
+            sites=tuple(sites),
+            training=tuple(self.names[module] for module in calling),
+            functional=any(call.module is None for call in few.calls),
+            output_shape=tuple(output.shape),
+            flops=tuple(count / 2 for count in (*few.flops, few.meter.flops)),
+            bytes_per_example=max(growth, 0),
+            head=self._head(few),
+        )
+
+    def _pass(self, examples: int, in_training: Collection[nn.Module]) -> _Pass:
+        """Run the network on some examples, and look at its calls of dropout; none of them drops."""
+        seen = _Pass([], [], [], Meter(with_flops=examples == 2), None, [], [])
+
+        def answer(call: DropoutCall) -> Tensor:
+            # A tensor of its own, to be recognized by. With its version, since a change in place goes unseen otherwise.
+            dropped = call.unmasked.clone()
+            seen.calls.append(call)
+            seen.flops.append(seen.meter.flops)
+            seen.dropped.append((dropped, dropped._version))
+            return dropped
+
+        def note(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+            if args:
+                seen.linears.append((module, args[0], args[0]._version, output, output._version))
+
+        interception = Interception(self.network, answer, owners=True)
+        seen.meter.on_draw = lambda: (
+            None if interception.is_inside_a_layer() else seen.draws.append((interception.owner, len(seen.calls)))
+        )
+        with ExitStack() as stack:
+            stack.enter_context(frozen(self.network, in_training))
+            stack.enter_context(drawing_from(torch.Generator()))  # whatever draws leaves the user's random state alone
+            for module in self.network.modules():
+                if getattr(module.forward, "__func__", None) is nn.Linear.forward:
+                    stack.callback(module.register_forward_hook(note, prepend=True).remove)
+            stack.enter_context(interception.active())
+            with seen.meter:
+                seen.output = self.outputs.returned(self.network, self.some[examples])
+        return seen
+
+    def _training_pass(self) -> _Pass | None:
+        """The calls that training mode makes; normalization stays in evaluation mode, where it changes nothing."""
+        modules = [
+            module for module in self.network.modules() if not is_dropout(module) and not isinstance(module, _NormBase)
+        ]
+        try:
+            return self._pass(2, modules)
+        except Exception as error:  # training mode may want targets, or return something else
+            warnings.warn(
+                f"network does not run in training mode on its inputs alone ({type(error).__name__}: {error}), so dropout "
+                "that only shows there, if there is any, is left out",
+                stacklevel=2,
+            )
+            return None
+
+    def _sites(self, few: _Pass, more: _Pass, trained: _Pass | None, drawing: Sequence[nn.Module]) -> list[Site]:
+        if [(*_which(c), c.x.dim()) for c in few.calls] != [(*_which(c), c.x.dim()) for c in more.calls]:
+            raise ValueError(
+                "network calls dropout in a different way for 2 and for 3 examples; every forward pass must make the same "
+                "calls"
+            )
+        in_training: dict[Any, list[float]] = {}
+        for call in trained.calls if trained else ():
+            in_training.setdefault(_which(call), []).append(call.keep_prob if call.is_on else 1.0)
+        paths, keep_probs = [], []
+        for call in few.calls:
+            known = in_training.get(_which(call))
+            keep_probs.append(known.pop(0) if known else call.keep_prob)
+            paths.append(self.names.get(call.owner or self.network, ""))
+        # Functional calls that never drop, as with p = 0, are counted with the calls but are no places.
+        where = [i for i, call in enumerate(few.calls) if call.module is not None or keep_probs[i] < 1]
+        drawn = [
+            (self.names[module], at) for module, at in reversed(trained.draws if trained else ()) if module in drawing
+        ]
+        entries = [(few.calls[i].index, 0, paths[i], i) for i in where]
+        entries += [(position, -1, path, -1) for path, position in dict(drawn).items()]  # first draws
+        entries.sort()
+        names = numbered([place(path) or "network" for _, _, path, _ in entries])
+        sites = []
+        for name, (index, _, path, i) in zip(names, entries, strict=True):
+            if i < 0:
+                sites.append(Site(name, path, index, "drawn", float("nan")))
+            else:
+                sites.append(site_of(name, path, keep_probs[i], few.calls[i], more.calls[i]))
+        return sites
+
+    def _head(self, few: _Pass) -> str | None:
+        """The linear layer right above the last call, if it makes the output of two axes, and nothing else does."""
+        output = few.output
+        plain = self.outputs.call is None and self.outputs.at is None and self.outputs.batch_axis == 0
+        if not few.calls or not isinstance(output, Tensor) or output.dim() != 2 or output.shape[1] < 2 or not plain:
+            return None
+        dropped, version = few.dropped[-1]
+        for module, x, x_version, y, y_version in few.linears:
+            same = x is dropped and x_version == version and y is output and y_version == output._version
+            if same and dropped.dim() == 2:
+                name: str = self.names[module]
+                return name
+        return None
+
+
+def _which(call: DropoutCall) -> tuple[nn.Module, str, bool]:
+    assert call.owner is not None
+    return call.owner, call.kind, call.module is None
+
+
+def _owners(seen: _Pass) -> set[nn.Module]:
+    return {owner for owner, _ in seen.draws}

@@ -1,0 +1,120 @@
+"""A network with everything that must be said about it to run it under masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from dropout_lessons.running.checks import check_network
+from dropout_lessons.running.discovery import discover
+from dropout_lessons.running.examples import Examples, check_examples, count_examples, device_of, moved
+from dropout_lessons.running.members import Members
+from dropout_lessons.running.modes import without_dropout
+from dropout_lessons.running.outputs import Kind, Outputs, as_outputs
+from dropout_lessons.running.sites import Site
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedNetwork:
+    r"""A network to be run under masks :math:`m`: how it is called, and which of its dropout is masked.
+
+    Every function that averages or measures takes a network, or one of these where there is more to say than the network
+    itself tells. The network is not copied, and is never changed.
+
+    Args:
+        network: Any module.
+        layers: Names of the places whose dropout is masked, as ``sites`` lists them; all when None. The others are in
+            evaluation mode.
+        outputs: What the network returns: a kind such as ``"logits"`` or ``"probs"``, a function of the network and its
+            inputs that returns logits, or an :class:`Outputs`.
+        memory: Work space in bytes, approximately.
+
+    Raises:
+        ValueError: If the network cannot be run, or an argument is not what it should be.
+
+    Example:
+        >>> network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 3))
+        >>> masked = MaskedNetwork(network)
+        >>> [(site.name, site.n_units, site.keep_prob) for site in masked.sites(torch.ones(5, 4))]
+        [('2', 8, 0.8)]
+        >>> masked.run(torch.ones(5, 4), {"2": torch.arange(8) % 2 == 0}).shape
+        torch.Size([5, 3])
+
+    Source: Srivastava et al. 2014, Section 4, for a network under a mask.
+    """
+
+    network: nn.Module
+    layers: Sequence[str] | None = None
+    outputs: Outputs | Kind | Callable[[nn.Module, Any], Any] = "logits"
+    memory: int = 2**28
+
+    def __post_init__(self) -> None:
+        check_network(self.network)
+        object.__setattr__(self, "outputs", as_outputs(self.outputs))
+        if isinstance(self.layers, str):
+            raise ValueError(f"layers must be a sequence of names, got {self.layers!r}; write [{self.layers!r}]")
+
+    @property
+    def says(self) -> Outputs:
+        """What it returns."""
+        assert isinstance(self.outputs, Outputs)
+        return self.outputs
+
+    def given(self, x: Examples) -> Examples:
+        """Examples that the network can be given: checked, and on its device."""
+        return moved(check_examples(x, self.says.batch_axis), device_of(self.network))
+
+    def sites(self, x: Examples) -> tuple[Site, ...]:
+        """The places where the network drops in training mode, in the order of a forward pass."""
+        return discover(self.network, self.given(x), self.says).sites
+
+    def members(self, x: Examples) -> Members:
+        """The networks that masks make of it."""
+        return Members(self.network, x, self.says, self.layers)
+
+    def predict(self, x: Examples) -> Float[Tensor, "examples *positions outputs"]:
+        """What the network predicts with all units, also where it would drop in evaluation mode; checked and arranged."""
+        x = self.given(x)
+        with without_dropout(self.network):
+            output = self.says.of(self.network, x)
+        return self.says.checked(output, count_examples(x, self.says.batch_axis))
+
+    def run(
+        self, x: Examples, masks: Mapping[str, Bool[Tensor, " ..."]]
+    ) -> Float[Tensor, "examples *positions outputs"]:
+        """What one subnetwork predicts.
+
+        Args:
+            x: What the network is given.
+            masks: For each place its mask, True = kept, for all examples or for each; places that are not named drop nothing.
+        """
+        x = self.given(x)
+        members = replace(self, layers=list(masks)).members(x)
+        examples = count_examples(x, self.says.batch_axis)
+        if members.drawn:
+            raise ValueError(
+                f"masks names {members.drawn[0].name!r}, which draws by itself, where no mask can be put in"
+            )
+        factors = []
+        for site in members.sites:
+            mask = masks[site.name] if site.name in masks else masks[site.path]
+            shape = site.mask_shape(examples)
+            if mask.dtype != torch.bool:
+                raise ValueError(f"masks must be bool (True = kept), got {mask.dtype} for {site.name!r}")
+            try:
+                factors.append(mask.expand(shape).to(device_of(self.network)).view(torch.uint8).unsqueeze(0))
+            except RuntimeError:
+                raise ValueError(
+                    f"masks[{site.name!r}] must broadcast to {shape}, got shape {tuple(mask.shape)}"
+                ) from None
+        return members.run(x, factors)[0]
+
+
+def as_masked(network: nn.Module | MaskedNetwork) -> MaskedNetwork:
+    """A network with nothing more said about it, or one with."""
+    return network if isinstance(network, MaskedNetwork) else MaskedNetwork(network)

@@ -1,0 +1,210 @@
+"""Run the members of a network: the same examples under many masks, and what lies below the first mask only once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import vmap
+
+from dropout_lessons.networks import evaluating
+from dropout_lessons.running.calls import DropoutCall, Interception
+from dropout_lessons.running.discovery import discover
+from dropout_lessons.running.examples import Examples
+from dropout_lessons.running.modes import drawing_from, frozen
+from dropout_lessons.running.outputs import Outputs
+from dropout_lessons.running.replay import ReachedError, Record, recording, replaying
+from dropout_lessons.running.sites import Site, choose_sites, multiply
+
+# Small enough for the members at work to stay in the processor's cache, large enough for a call's overhead not to count.
+_WORKING_SET = 2**24
+#: Examples that are averaged together; draws of Monte Carlo follow these blocks, so that they do not depend on memory.
+BLOCK = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """A linear output layer right above the last site: its members' softmaxes can be summed without listing them."""
+
+    weight: Tensor
+    bias: Tensor | None
+
+
+class Members:
+    """The networks that masks on the chosen sites make of one network.
+
+    Args:
+        network: Any module.
+        x: Examples like those that will run.
+        outputs: How the network is called and what it returns.
+        layers: Names of the sites that are masked, all of them when None.
+
+    Attributes:
+        sites: The sites that are masked, in the order of the forward pass.
+        drawn: The sites whose modules draw by themselves.
+        n_outputs: How many numbers are predicted for each example.
+        head: The output layer, if the last site feeds nothing else.
+        below: Share of a forward pass's multiply-adds that comes before the first site.
+        below_head: Share that comes before the last site.
+        flops: Floating-point operations of one forward pass of one example.
+        bytes_per_example: Work space of one member for one example.
+    """
+
+    def __init__(self, network: nn.Module, x: Examples, outputs: Outputs, layers: Sequence[str] | None) -> None:
+        self.network = network
+        self.outputs = outputs
+        self.batched = True  # until an operation turns up that torch.func.vmap cannot do
+        self._found = found = discover(network, x, outputs)
+        chosen = choose_sites(found.sites, layers)
+        self.drawn = [site for site in chosen if site.kind == "drawn"]
+        masked = [site for site in chosen if site.kind != "drawn"]
+        self.sites = [site for site in masked if site.is_random]
+        self.dead = [site for site in masked if not site.is_random]
+        self._in_training = tuple(dict.fromkeys((*found.training, *(site.path for site in self.drawn))))
+        self.sliceable = not self.drawn and all(site.rows == 1 for site in self.sites)
+        self.n_outputs = torch.Size(found.output_shape[1:]).numel()
+        n_calls = len(found.flops) - 1
+        self.first = 0 if self.drawn else min((site.index for site in masked), default=n_calls)
+        self.flops = found.flops[-1]
+        share = [count / self.flops if self.flops else 0.0 for count in found.flops]
+        self.below = 0.0 if self.drawn else share[self.first]
+        self.below_head = share[self.sites[-1].index] if self.sites else self.below
+        units = sum(site.n_units for site in self.sites if site.batch_axis is not None)
+        # The largest result of an operation with its operands, the masks, and the sums over members in double precision.
+        self.bytes_per_example = 3 * found.bytes_per_example + 2 * units + 6 * 8 * self.n_outputs
+        self.bytes_shared = sum(5 * site.n_units for site in self.sites if site.batch_axis is None)
+        self.head = self._head(masked, n_calls)
+
+    def _head(self, masked: Sequence[Site], n_calls: int) -> Head | None:
+        last = self.sites[-1] if self.sites else None
+        if (
+            last is None
+            or self.drawn
+            or last is not masked[-1]
+            or last.index != n_calls - 1
+            or self._found.head is None
+        ):
+            return None
+        if self.outputs.kind not in ("logits", "log_probs") or (last.batch_axis, last.rows, last.kind) != (
+            0,
+            1,
+            "unit",
+        ):
+            return None
+        module = self.network.get_submodule(self._found.head)
+        with evaluating(self.network):  # where a parametrization is read, such as spectral normalization
+            weight, bias = module.weight, module.bias
+        assert isinstance(weight, Tensor)
+        return Head(weight.detach(), bias.detach() if isinstance(bias, Tensor) else None)
+
+    @property
+    def is_enumerable(self) -> bool:
+        """Whether the masks are independent bits."""
+        return not self.drawn and all(site.is_enumerable for site in self.sites)
+
+    def run(
+        self,
+        x: Examples,
+        factors: Sequence[Tensor],
+        *,
+        count: int = 1,
+        records: Sequence[Record] = (),
+        until: Site | None = None,
+        source: torch.Generator | None = None,
+    ) -> Tensor:
+        """Run the members of the given factors; the result has the members on its first axis.
+
+        Args:
+            x: Examples.
+            factors: For each site, the masks (bytes) or factors (floats) of all members.
+            count: How many members, if there is no site.
+            records: What was recorded below the first site for these examples.
+            until: Return what this site is given instead of the output.
+            source: What modules draw from that draw by themselves.
+        """
+        current: Sequence[Tensor] = ()
+        masked = {site.index: i for i, site in enumerate(self.sites)}
+        dead = {site.index: site for site in self.dead}
+
+        def answer(call: DropoutCall) -> Tensor:
+            if until is not None and call.index == until.index:
+                raise ReachedError(call.x)
+            if call.index in masked:
+                at = masked[call.index]
+                return multiply(self.sites[at], call.x, current[at])
+            return multiply(dead[call.index], call.x, None) if call.index in dead else call.unmasked
+
+        def member(*own: Tensor) -> Tensor:
+            nonlocal current
+            current = own
+            interception.restart()
+            with replaying(records, interception):
+                try:
+                    output = self.outputs.of(self.network, x)
+                except ReachedError as stop:
+                    return stop.x  # type: ignore[no-any-return]
+            return output
+
+        interception = Interception(self.network, answer, functional=self._found.functional)
+        in_training = [self.network.get_submodule(path) for path in self._in_training]
+        with frozen(self.network, in_training), interception.active(), drawing_from(source):
+            if not factors:
+                return torch.stack([member() for _ in range(count)])
+            if self.batched and not self.drawn and len(factors[0]) > 1:
+                try:
+                    return vmap(member)(*factors)
+                except Exception:  # whatever vmap cannot do; if the fault is the network's, the loop meets it again
+                    self.batched = False
+            return torch.stack([member(*own) for own in zip(*factors, strict=True)])
+
+    def record(self, x: Examples) -> list[Record]:
+        """Run the network up to its first site, and keep what its layers return."""
+        if self.drawn:
+            return []
+
+        def answer(call: DropoutCall) -> Tensor:
+            if call.index == self.first:
+                raise ReachedError(call.x)
+            return call.unmasked
+
+        interception = Interception(self.network, answer, functional=self._found.functional)
+        in_training = [self.network.get_submodule(path) for path in self._in_training]
+        with frozen(self.network, in_training), interception.active(), recording(self.network, interception) as records:
+            try:
+                self.outputs.returned(self.network, x)
+            except ReachedError:
+                return records
+        return records
+
+    def examples_at_once(self, examples: int, memory: int) -> int:
+        """How many examples fit the work space with one member, at most ``BLOCK``."""
+        fitting = max(1, (memory - self.bytes_shared) // self.bytes_per_example)
+        return min(examples, fitting, BLOCK)
+
+    def members_at_once(self, examples: int, memory: int) -> int:
+        """How many members fit the work space with some examples, and the processor's cache if more than a few do."""
+        each = self.bytes_per_example * examples + self.bytes_shared
+        return max(1, min(memory, _WORKING_SET) // each)
+
+
+class Block:
+    """Some examples, and what was recorded of them below the first site.
+
+    Args:
+        members: Who will run.
+        x: The examples.
+        once: Whether a single member will run, for which nothing needs to be recorded.
+    """
+
+    def __init__(self, members: Members, x: Examples, *, once: bool = False) -> None:
+        self.members = members
+        self.x = x
+        self.records = [] if once else members.record(x)
+
+    def predictions(
+        self, factors: Sequence[Tensor], *, count: int = 1, source: torch.Generator | None = None
+    ) -> Tensor:
+        """What each member predicts, arranged as ``Outputs`` says."""
+        return self.members.run(self.x, factors, count=count, records=self.records, source=source)

@@ -1,0 +1,100 @@
+"""Modes of a network for a block: evaluation, with some modules that draw; and nothing changed after it."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dropout_lessons.networks import evaluating
+from dropout_lessons.running.calls import Interception, switched_off
+
+# What a module may keep beside its tensors, and count in training mode.
+_PLAIN = (int, float, bool, str, type(None))
+
+
+@contextmanager
+def frozen(network: nn.Module, drawing: Collection[nn.Module] = ()) -> Iterator[None]:
+    """Evaluation mode, but for modules that draw; no gradients; and afterwards modes and random state as before.
+
+    Nothing compiled runs, since it may know nothing of hooks, nor anything fused, which may skip modules; and tensors have
+    versions, which those of inference mode lack.
+    """
+    with ExitStack() as stack:
+        if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):  # the latter from torch 2.6 on
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(unfused())
+        for context in (evaluating(network), torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings()):
+            stack.enter_context(context)
+        warnings.filterwarnings("ignore", message="There is a performance drop because we have not yet implemented")
+        if drawing:
+            stack.enter_context(unchanged(drawing))
+            for module in drawing:
+                module.training = True
+        yield
+
+
+@contextmanager
+def unfused() -> Iterator[None]:
+    """Keep PyTorch's transformers from the fast path of evaluation mode, which calls none of the modules inside."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+@contextmanager
+def without_dropout(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode, with functional dropout that is always on switched off too."""
+    with frozen(network), Interception(network, switched_off).active():
+        yield
+
+
+@contextmanager
+def unchanged(modules: Collection[nn.Module]) -> Iterator[None]:
+    """Restore buffers and plain attributes, such as counters, that modules may change in training mode."""
+    buffers = [(buffer, buffer.clone()) for module in modules for buffer in module.buffers(recurse=False)]
+    attributes = [(module, plain_attributes(module)) for module in modules]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, before in buffers:
+                if not torch.equal(buffer, before):
+                    buffer.copy_(before)
+        for module, own in attributes:
+            for name, value in own.items():
+                if module.__dict__.get(name) != value:
+                    module.__dict__[name] = value
+
+
+def plain_attributes(module: nn.Module) -> dict[str, Any]:
+    """A module's numbers, flags and words, other than its mode."""
+    return {name: value for name, value in vars(module).items() if name != "training" and isinstance(value, _PLAIN)}
+
+
+@contextmanager
+def drawing_from(generator: torch.Generator | None) -> Iterator[None]:
+    """Let PyTorch's global generator of the device go on where ``generator`` is, and the other way round after the block."""
+    if generator is None:
+        yield
+        return
+    cuda = generator.device.type == "cuda"
+    get, put = (
+        (torch.cuda.get_rng_state, torch.cuda.set_rng_state) if cuda else (torch.get_rng_state, torch.set_rng_state)
+    )
+    where: tuple[Any, ...] = (generator.device,) if cuda else ()
+    before: Tensor = get(*where)
+    put(generator.get_state(), *where)
+    try:
+        yield
+    finally:
+        generator.set_state(get(*where))
+        put(before, *where)

@@ -1,0 +1,100 @@
+"""Forward passes cut short, and what lies below a point recorded once and replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from dropout_lessons.running.calls import Interception
+
+
+class ReachedError(BaseException):
+    """Ends a forward pass early. Not an Exception, so that no network catches it."""
+
+    def __init__(self, x: Any) -> None:
+        super().__init__()
+        self.x = x
+
+
+@dataclass(eq=False)
+class Record:
+    """What one module returned, and how many calls of dropout there had been by then."""
+
+    module: nn.Module
+    output: Any
+    position: int
+
+
+@contextmanager
+def recording(network: nn.Module, interception: Interception) -> Iterator[list[Record]]:
+    """Keep the outputs of the outermost modules that finish, and do not write into what they are given."""
+    records: list[Record] = []
+    started: list[tuple[int, list[int]]] = []
+
+    def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
+        started.append((len(records), _versions(args, kwargs)))
+
+    def leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        first, versions = started.pop()
+        if versions != _versions(args, kwargs):
+            return  # as nn.ReLU(inplace=True) does: it runs again, since others may hold what it wrote into
+        del records[first:]
+        records.append(Record(module, cloned(output), interception.position))
+
+    with ExitStack() as stack:
+        for module in network.modules():
+            if module is not network:
+                stack.callback(module.register_forward_pre_hook(enter, with_kwargs=True).remove)
+                # Before the module's own hooks, which run again when what is recorded is returned.
+                stack.callback(module.register_forward_hook(leave, prepend=True, with_kwargs=True).remove)
+        yield records
+
+
+def _versions(args: Any, kwargs: Any) -> list[int]:
+    """How often each tensor was written into; those of inference mode, which may be the user's own, do not tell."""
+    tensors = (leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor))
+    return [tensor._version for tensor in tensors if not tensor.is_inference()]
+
+
+@contextmanager
+def replaying(records: Sequence[Record], interception: Interception) -> Iterator[None]:
+    """Let modules return what was recorded, each as many times as it was; after that they run."""
+    by_module: dict[nn.Module, list[Record]] = {}
+    for record in records:
+        by_module.setdefault(record.module, []).append(record)
+    with ExitStack() as stack:
+        for module, own in by_module.items():
+            stack.callback(_restore_forward, module, module.__dict__.get("forward"))
+            module.forward = _replay(module.forward, own, interception)
+        yield
+
+
+def _replay(forward: Callable[..., Any], records: Sequence[Record], interception: Interception) -> Callable[..., Any]:
+    remaining = iter(records)
+
+    def replay(*args: Any, **kwargs: Any) -> Any:
+        record = next(remaining, None)
+        if record is None:
+            return forward(*args, **kwargs)
+        interception.position = record.position
+        return cloned(record.output)
+
+    return replay
+
+
+def _restore_forward(module: nn.Module, own: Callable[..., Any] | None) -> None:
+    if own is None:
+        del module.forward
+    else:
+        module.forward = own
+
+
+def cloned(output: Any) -> Any:
+    """Copy tensors, since what follows may write into them."""
+    return tree_map_only(Tensor, torch.clone, output)
