@@ -100,9 +100,12 @@ class Meter(TorchDispatchMode):
         return False  # nothing is compiled here, and saying so to torch.compile would import it: seconds
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if self.on_draw is not None and torch.Tag.nondeterministic_seeded in func.tags:
-            self.on_draw()
+        may_draw = self.on_draw is not None and torch.Tag.nondeterministic_seeded in func.tags
+        before = _random_state() if may_draw else None
         out = func(*args, **(kwargs or {}))
+        # Fused attention is tagged too, and draws nothing with a drop probability of 0.
+        if may_draw and (_random_state() != before or (kwargs or {}).get("generator") is not None):
+            self.on_draw()
         count = flop_registry.get(func.overloadpacket) if self.with_flops else None
         if count is not None:
             self.flops += count(*args, **(kwargs or {}), out_val=out)
@@ -111,6 +114,12 @@ class Meter(TorchDispatchMode):
         )
         self.bytes.append(sum(leaf.numel() * leaf.element_size() for leaf in tensors))
         return out
+
+
+def _random_state() -> bytes:
+    """Of PyTorch's global generators."""
+    states = [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else ())]
+    return b"".join(state.numpy().tobytes() for state in states)
 
 
 @dataclass(eq=False)

@@ -33,6 +33,7 @@ class MaskedNetwork:
         outputs: What the network returns: a kind such as ``"logits"`` or ``"probs"``, a function of the network and its
             inputs that returns logits, or an :class:`Outputs`.
         memory: Work space in bytes, approximately.
+        max_subnetworks: Refuse to average more of them one by one; when None, what each function says.
 
     Raises:
         ValueError: If the network cannot be run, or an argument is not what it should be.
@@ -52,6 +53,7 @@ class MaskedNetwork:
     layers: Sequence[str] | None = None
     outputs: Outputs | Kind | Callable[[nn.Module, Any], Any] = "logits"
     memory: int = 2**28
+    max_subnetworks: int | None = None
 
     def __post_init__(self) -> None:
         check_network(self.network)

@@ -12,7 +12,7 @@ from torch.func import vmap
 from dropout_lessons.networks import evaluating
 from dropout_lessons.running.calls import DropoutCall, Interception
 from dropout_lessons.running.discovery import discover
-from dropout_lessons.running.examples import Examples
+from dropout_lessons.running.examples import Examples, device_of
 from dropout_lessons.running.modes import drawing_from, frozen
 from dropout_lessons.running.outputs import Outputs
 from dropout_lessons.running.replay import ReachedError, Record, recording, replaying
@@ -44,6 +44,7 @@ class Members:
     Attributes:
         sites: The sites that are masked, in the order of the forward pass.
         drawn: The sites whose modules draw by themselves.
+        device: Where the network computes.
         n_outputs: How many numbers are predicted for each example.
         head: The output layer, if the last site feeds nothing else.
         below: Share of a forward pass's multiply-adds that comes before the first site.
@@ -55,6 +56,7 @@ class Members:
     def __init__(self, network: nn.Module, x: Examples, outputs: Outputs, layers: Sequence[str] | None) -> None:
         self.network = network
         self.outputs = outputs
+        self.device = device_of(network)
         self.batched = True  # until an operation turns up that torch.func.vmap cannot do
         self._found = found = discover(network, x, outputs)
         chosen = choose_sites(found.sites, layers)
@@ -208,3 +210,7 @@ class Block:
     ) -> Tensor:
         """What each member predicts, arranged as ``Outputs`` says."""
         return self.members.run(self.x, factors, count=count, records=self.records, source=source)
+
+    def inputs_of(self, site: Site, factors: Sequence[Tensor]) -> Tensor:
+        """What each member gives this site."""
+        return self.members.run(self.x, factors, records=self.records, until=site)
