@@ -3,13 +3,16 @@ import itertools
 import math
 import pickle
 import shutil
+from contextlib import nullcontext
 
 import pytest
 import torch
+import torch.fx
 import torch.utils.checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call
 
 from dropout_lessons.layers import (
@@ -421,6 +424,56 @@ def test_a_schedule_leaves_the_modes_of_its_layer_as_they_are():
     assert scheduled.step == 0
 
 
+def scheduled_network():
+    network = nn.Sequential(nn.Linear(3, 2), ScheduledDropout(Dropout(0.5), stop=2))
+    return network, {key: value.detach() for key, value in network.named_parameters()}, dict(network.named_buffers())
+
+
+def test_torch_func_counts_the_steps_of_the_buffers_that_it_is_given():
+    network, params, _ = scheduled_network()
+    buffers = {"1.step": torch.tensor(1)}
+
+    def total(params, buffers, x):
+        return functional_call(network, (params, buffers), (x,)).sum()
+
+    x = torch.ones(1000, 3)
+    kept = []
+    for _ in range(2):
+        gradient = torch.func.grad(total)(params, buffers, x)
+        kept.append(bool((gradient["0.bias"] == 1000).all()))
+    assert kept == [False, True]  # step 1 has dropout, step 2 has none
+    assert (buffers["1.step"], network[1].step) == (3, 0)
+    # The gradient of each example is of one step.
+    torch.func.vmap(torch.func.grad(total), in_dims=(None, None, 0), randomness="different")(params, buffers, x[:7])
+    assert buffers["1.step"] == 4
+
+
+def test_networks_side_by_side_have_steps_of_their_own():
+    networks = [scheduled_network()[0] for _ in range(3)]
+    for step, network in enumerate(networks):
+        network[1].step.fill_(step)
+    params, buffers = torch.func.stack_module_state(networks)
+
+    def run(params, buffers, x):
+        return functional_call(networks[0], (params, buffers), (x,))
+
+    x = torch.randn(200, 3)
+    outs = torch.func.vmap(run, in_dims=(0, 0, None), randomness="different")(params, buffers, x)
+    assert [bool((out == 0).any()) for out in outs] == [True, True, False]
+    assert buffers["1.step"].tolist() == [1, 2, 3]
+
+
+def test_a_gradient_that_cannot_count_the_step_says_how_it_can():
+    network, _, _ = scheduled_network()
+    with pytest.raises(
+        ValueError, match=r"counts its step.*pass the buffers, .*functional_call\(network, \(params, buffers\)"
+    ):
+        torch.func.grad(lambda x: network(x).sum())(torch.ones(4, 3))
+    assert network[1].step == 0
+    network.eval()
+    assert torch.func.grad(lambda x: network(x).sum())(torch.ones(4, 3)).shape == (4, 3)
+
+
 def test_schedules_that_cannot_be_are_refused():
     with pytest.raises(ValueError, match="start must be a step from 0, got -1"):
         ScheduledDropout(Dropout(0.5), start=-1)
@@ -441,7 +494,7 @@ backends = ["eager", "aot_eager"] + ["inductor"] * any(map(shutil.which, ("g++",
 def test_compiled_dropout_draws_fresh_masks_with_the_right_rate_and_gradient(backend, generator):
     torch.compiler.reset()
     layer = Dropout(0.7, generator=None if generator is None else seeded(generator))
-    compiled = torch.compile(layer, backend=backend, fullgraph=generator is None)
+    compiled = torch.compile(layer, backend=backend, fullgraph=True)
     n = 100_000
     x = torch.ones(n, requires_grad=True)
     first = compiled(x)
@@ -454,6 +507,196 @@ def test_compiled_dropout_draws_fresh_masks_with_the_right_rate_and_gradient(bac
     compiled.eval()
     assert torch.equal(compiled(x), x)
     torch.compiler.reset()
+
+
+@pytest.mark.filterwarnings("ignore")  # torch.compile's own
+@pytest.mark.parametrize("make", [Dropout, GaussianDropout])
+def test_compiled_layers_with_a_generator_draw_what_they_draw_uncompiled(make):
+    torch.compiler.reset()
+    # Two layers alike, whose draws a compiler might take for one; and a generator that is exchanged afterwards.
+    network = nn.Sequential(make(0.7, generator=seeded(1)), make(0.7))
+    network[1].generator = network[0].generator
+    compiled = torch.compile(network, backend="aot_eager", fullgraph=True)
+    state = torch.get_rng_state()
+    for seed in (1, 2):
+        for shape in ((100,), (4, 30), (5, 30)):
+            x = torch.ones(shape)
+            network[0].generator = network[1].generator = seeded(seed)
+            expected = network(x), network(x)
+            network[0].generator = network[1].generator = seeded(seed)
+            for draw in expected:
+                torch.testing.assert_close(compiled(x), draw)
+    assert torch.equal(state, torch.get_rng_state())
+    torch.compiler.reset()
+
+
+@pytest.mark.filterwarnings("ignore")  # torch.compile's own
+def test_a_compiled_layer_whose_generator_is_gone_says_so():
+    layer = Dropout(0.5, generator=seeded())
+    exported = torch.export.export(layer, (torch.ones(5),)).module()
+    assert exported(torch.ones(5)).shape == (5,)
+    layer.generator = None
+    with pytest.raises(ValueError, match=r"generator of a compiled or exported layer is gone.*with generator=None"):
+        exported(torch.ones(5))
+
+
+@pytest.mark.filterwarnings("ignore")  # torch.compile's own
+def test_a_compiled_or_exported_schedule_counts_its_steps():
+    torch.compiler.reset()
+    x = torch.ones(100)
+    compiled = ScheduledDropout(Dropout(0.5), start=1, stop=3)
+    exported = copy.deepcopy(compiled)
+    for run in (
+        torch.compile(compiled, backend="aot_eager", fullgraph=True),
+        torch.export.export(exported, (x,)).module(),
+    ):
+        assert [bool((run(x) == 0).any()) for _ in range(5)] == [False, True, True, False, False]
+    torch.compiler.reset()
+
+
+# --- programs that are read before they run: torch.fx, TorchScript ---------------------------------------------
+
+ONES = torch.ones(IMAGES)
+READABLE = [*every_layer(0.6), nn.Dropout(0.4), nn.Dropout2d(0.4)]
+deprecated = pytest.mark.filterwarnings("ignore:.torch.jit.:DeprecationWarning")
+
+
+def assert_it_is_the_layer(run, layer):
+    """It draws anew in each run, has the layer's mean, and does at test time what the layer does."""
+    layer = copy.deepcopy(layer)
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(1)
+        draws = torch.stack([run(ONES) for _ in range(400)]).double()
+    assert not torch.equal(draws[0], draws[1])
+    expected = layer.eval()(ONES).double()
+    sigma = draws.std(0) / math.sqrt(len(draws))
+    assert ((draws.mean(0) - expected).abs() <= 6 * sigma + 1e-6).all()
+
+
+@pytest.mark.parametrize("generator", [None, 3])
+@pytest.mark.parametrize("make", range(len(every_layer(0.6))))
+def test_fx_records_a_layer_as_a_whole(make, generator):
+    layer = every_layer(0.6, None if generator is None else seeded(generator))[make]
+    twin = copy.deepcopy(layer)
+    traced = torch.fx.symbolic_trace(nn.Sequential(nn.Identity(), layer))
+    assert [node.op for node in traced.graph.nodes] == ["placeholder", "call_module", "call_module", "output"]
+    for mode in (True, True, False):  # and it keeps its stream and follows the mode
+        with torch.random.fork_rng():
+            torch.manual_seed(4)
+            expected = twin.train(mode)(ONES)
+            torch.manual_seed(4)
+            assert torch.equal(traced.train(mode)(ONES), expected)
+
+
+def test_fx_records_a_schedule_and_a_given_mask():
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.early, self.last = ScheduledDropout(Dropout(0.5), stop=2), Dropout(0.5)
+
+        def forward(self, x, mask):
+            return self.last(self.early(x), mask)
+
+    traced = torch.fx.symbolic_trace(Network())
+    mask = torch.rand(IMAGES) < 0.5
+    assert [torch.equal(traced(ONES, mask) > 0, mask) for _ in range(4)] == [False, False, True, True]
+    assert torch.equal(torch.fx.symbolic_trace(Network()).eval()(ONES, mask), 2 * mask)
+
+
+def test_fx_is_given_the_network_and_not_the_layer_alone():
+    for layer in (Dropout(0.5), ScheduledDropout(Dropout(0.5))):
+        with pytest.raises(
+            ValueError, match=r"got it as the root; trace a network.*symbolic_trace\(torch.nn.Sequential\("
+        ):
+            torch.fx.symbolic_trace(layer)
+
+
+@deprecated
+@pytest.mark.parametrize("layer", READABLE, ids=name)
+def test_scripted_layers_are_the_layers(layer):
+    network = nn.Sequential(copy.deepcopy(layer))
+    scripted = torch.jit.script(network)
+    assert_it_is_the_layer(scripted, layer)
+    assert torch.equal(scripted.eval()(ONES), copy.deepcopy(layer).eval()(ONES))
+    # TorchScript puts what it compiles into the network; it is the layer all the same, and can be scripted again.
+    assert isinstance(network[0], type(layer))
+    assert_it_is_the_layer(network.train(), layer)
+    assert_it_is_the_layer(torch.jit.script(network), layer)
+
+
+@deprecated
+@pytest.mark.parametrize("layer", [layer for layer in READABLE if isinstance(layer, Dropout)], ids=name)
+def test_scripted_layers_take_a_mask(layer):
+    mask = layer.sample_mask(ONES)
+    torch.testing.assert_close(torch.jit.script(copy.deepcopy(layer))(ONES, mask), layer(ONES, mask))
+
+
+@deprecated
+def test_what_cannot_be_scripted_is_refused_with_what_can():
+    class Own(Dropout):
+        pass
+
+    for layer in (ScheduledDropout(Dropout(0.5)), Own(0.5)):
+        with pytest.raises(
+            ValueError, match=r"torch.jit.script can read Dropout, .*, got (Scheduled|Own).*torch.compile"
+        ):
+            torch.jit.script(nn.Sequential(layer))
+    for layer in every_layer(0.5, seeded()):
+        with pytest.raises(ValueError, match=r"generator must be None under torch.jit.script.*generator to None"):
+            torch.jit.script(layer)
+
+
+@deprecated
+@pytest.mark.parametrize("layer", READABLE, ids=name)
+def test_layers_traced_in_training_are_the_layers(layer):
+    traced = torch.jit.trace(copy.deepcopy(layer), ONES, check_trace=False)
+    assert_it_is_the_layer(traced, layer)
+
+
+@deprecated
+def test_a_traced_layer_draws_from_its_generator():
+    for layer in (Dropout(0.5, generator=seeded()), GaussianDropout(0.5, generator=seeded())):
+        traced = torch.jit.trace(layer, ONES, check_trace=False)
+        outs = []
+        for _ in range(2):
+            layer.generator.manual_seed(5)
+            outs.append(traced(ONES))
+        assert torch.equal(*outs)
+
+
+@deprecated
+def test_a_schedule_is_traced_in_evaluation_mode_only():
+    scheduled = ScheduledDropout(Dropout(0.5))
+    with pytest.raises(ValueError, match=r"records one step.*trace the network in evaluation mode"):
+        torch.jit.trace(scheduled, ONES, check_trace=False)
+    assert scheduled.step == 0
+    assert torch.equal(torch.jit.trace(scheduled.eval(), ONES)(ONES), ONES)
+
+
+# --- devices that are not there --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("device", "source"), [*itertools.product(["meta", "cpu"], [None, seeded()])])
+def test_layers_run_where_tensors_have_no_entries(device, source):
+    # Lazy initialization and shape inference run networks on the meta device or on fake tensors.
+    with FakeTensorMode() if device != "meta" else nullcontext(), torch.device(device):
+        layers = every_layer(0.6, source)
+        for layer in [*layers, ScheduledDropout(layers[1], stop=5)]:
+            for mode in (True, False):
+                out = layer.train(mode)(torch.ones(IMAGES))
+                assert (out.device.type, out.shape[:3]) == (device, IMAGES[:3])
+
+
+def test_lazy_layers_around_a_schedule_are_initialized_by_the_first_batch():
+    network = nn.Sequential(nn.LazyLinear(4), ScheduledDropout(Dropout(0.5)), nn.LazyLinear(3))
+    assert network(torch.ones(2, 5)).shape == (2, 3)
+
+
+def test_a_schedule_made_on_the_meta_device_counts_from_its_reset():
+    with torch.device("meta"):
+        scheduled = ScheduledDropout(Dropout(0.5), stop=1)
+    scheduled.to_empty(device="cpu").reset_parameters()
+    assert [bool((scheduled(torch.ones(100)) == 0).any()) for _ in range(2)] == [True, False]
 
 
 # --- torch's own cases, test/nn/test_dropout.py, restated for keep_prob ---------------------------------------
@@ -571,6 +814,45 @@ def test_torch_case_invalid_probabilities(make):
 
 
 # --- bad input ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [Dropout, GaussianDropout, SpatialDropout, DropBlock])
+def test_what_is_no_generator_is_refused_when_the_layer_is_made_or_used(make):
+    message = r"generator must be a torch.Generator, or None.*got 0; write torch.Generator\(\).manual_seed\(0\)"
+    with pytest.raises(ValueError, match=message):
+        make(0.5, generator=0)
+    with pytest.raises(ValueError, match=message):
+        DropConnect(2, 2, generator=0)
+    layer = make(0.5)
+    layer.generator = 0
+    with pytest.raises(ValueError, match=message):
+        layer(torch.ones(IMAGES))
+
+
+def test_masks_that_would_enlarge_the_input_are_refused():
+    class Own(Dropout):
+        def sample_mask(self, x):
+            return torch.ones(5, *x.shape, dtype=torch.bool)
+
+    x = torch.ones(1, 3)
+    message = r"mask must broadcast to the shape of x, \(1, 3\), and not enlarge it, got \({}\).*x.expand"
+    for shape in ((5, 3), (2, 1, 3), (4,)):
+        with pytest.raises(ValueError, match=message.format(", ?".join(map(str, shape)) + ",?")):
+            Dropout(0.5)(x, torch.ones(shape, dtype=torch.bool))
+    with pytest.raises(ValueError, match=message.format("5, 1, 3")):
+        Own(0.5)(x)
+    with pytest.raises(ValueError, match=r"\(2, 3\), and not enlarge it, got \(4, 2, 3\)"):
+        DropConnect(3, 2)(x, torch.ones(4, 2, 3, dtype=torch.bool))
+    for shape in ((), (3,), (1, 1), (1, 3)):
+        assert Dropout(0.5)(x, torch.ones(shape, dtype=torch.bool)).shape == x.shape
+
+
+def test_what_is_no_tensor_is_refused():
+    for layer in (Dropout(0.5), GaussianDropout(0.5)):
+        with pytest.raises(TypeError, match=r"x must be .*got list; convert with torch.as_tensor\(x\)"):
+            layer([1.0, 2.0])
+    with pytest.raises(TypeError, match=r"mask must be bool.*got .*list.*torch.tensor\(mask\)"):
+        Dropout(0.5)(torch.ones(2), [True, False])
 
 
 def test_unknown_scaling_is_refused_with_what_is_allowed():

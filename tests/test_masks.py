@@ -8,8 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from dropout_lessons import masks
-from dropout_lessons.masks import enumerate_masks, expected_distinct_masks, mask_log_prob, sample_mask, sample_masks
+from dropout_lessons.masks import (
+    enumerate_masks,
+    expected_distinct_masks,
+    mask_log_prob,
+    own_generator,
+    sample_mask,
+    sample_masks,
+    sampling,
+)
 
 keep_probs = st.floats(0.0, 1.0, exclude_min=True)
 
@@ -88,6 +95,55 @@ def test_a_generator_leaves_the_global_one_alone():
 def test_masks_are_drawn_on_the_device_of_the_generator_or_as_asked():
     assert sample_mask((3,), 0.5, device="meta").device.type == "meta"
     assert sample_mask((3,), 0.5, generator=seeded()).device.type == "cpu"
+
+
+def test_what_is_no_generator_is_refused_with_one_that_is():
+    for wrong, fix in [(0, 0), (7, 7), ("seed", 0), (np.random.default_rng(), 0), (torch.tensor(3), 0)]:
+        way_out = rf"generator must be a torch.Generator.*got .*; write torch.Generator\(\).manual_seed\({fix}\)"
+        for draw in (
+            lambda wrong=wrong: sample_mask((3,), 0.5, generator=wrong),
+            lambda wrong=wrong: sample_mask((3,), 1.0, generator=wrong),
+            lambda wrong=wrong: sample_masks((3,), [0.5, 0.5], generators=[seeded(), wrong]),
+            lambda wrong=wrong: own_generator(wrong),
+        ):
+            with pytest.raises(ValueError, match=way_out):
+                draw()
+
+
+def test_a_generator_of_another_device_draws_there_and_the_mask_is_moved(monkeypatch):
+    # There may be no GPU here: see what would be moved, and where to.
+    moves = []
+    monkeypatch.setattr(torch.Tensor, "to", lambda mask, device: moves.append((mask.device.type, device.type)) or mask)
+    drawn = sample_mask((300,), 0.3, generator=seeded(), device="cuda")
+    sampling.sample_noise(torch.empty(3, device="cpu"), generator=seeded())
+    assert moves == [("cpu", "cuda")]
+    assert torch.equal(drawn, sample_mask((300,), 0.3, generator=seeded()))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_on_a_gpu_a_generator_of_the_cpu_draws_what_it_draws_on_the_cpu():
+    drawn = sample_mask((300,), 0.3, generator=seeded(), device="cuda")
+    assert torch.equal(drawn.cpu(), sample_mask((300,), 0.3, generator=seeded()))
+
+
+def test_masks_without_entries_to_draw_leave_the_generator_where_it_is():
+    generator = seeded()
+    sample_mask((10**12,), 0.5, generator=generator, device="meta")
+    assert torch.equal(generator.get_state(), seeded().get_state())
+
+
+class _OnMPS(torch.Tensor):
+    device = torch.device("mps")
+
+    def cpu(self):
+        return self.as_subclass(torch.Tensor)
+
+
+def test_log_probabilities_are_double_where_the_device_has_no_doubles():
+    # There may be no such device here: pretend that the CPU's masks are on one, and see that they are moved away first.
+    on_mps = enumerate_masks(3).as_subclass(_OnMPS)
+    for keep_prob in (0.5, torch.tensor([0.5, 0.3, 1.0])):
+        torch.testing.assert_close(mask_log_prob(on_mps, keep_prob), mask_log_prob(enumerate_masks(3), keep_prob))
 
 
 def test_vmap_draws_a_mask_for_each_member():
@@ -201,7 +257,7 @@ def test_each_slice_of_a_stack_is_the_mask_of_its_stream_and_leaves_it_where_tha
         assert torch.equal(one.get_state(), other.get_state())
 
 
-@pytest.mark.parametrize("entries", [masks._MAX_STACKED_MASK, masks._MAX_STACKED_MASK + 1])
+@pytest.mark.parametrize("entries", [sampling._MAX_STACKED_MASK, sampling._MAX_STACKED_MASK + 1])
 def test_small_and_large_masks_are_stacked_alike(entries):
     keeps = [0.8, 1.0, 0.5, 1 / 512]
     drawn = sample_masks((entries,), keeps, generators=[seeded(k) for k in range(4)])

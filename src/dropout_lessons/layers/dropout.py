@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from dropout_lessons.masks import check_keep_prob, sample_mask
+from dropout_lessons.layers.capture import Capturable, is_symbolic
+from dropout_lessons.masks import check_generator, check_keep_prob, sample_mask
+from dropout_lessons.masks.sampling import is_captured, is_traced, sample_noise
 
 Scaling = Literal["inverted", "standard"]
 
@@ -25,8 +27,26 @@ def check_scaling(scaling: Scaling) -> Scaling:
 
 
 def check_floating(x: Tensor) -> None:
+    if not isinstance(x, Tensor):
+        raise TypeError(f"x must be a floating-point tensor, got {type(x).__name__}; convert with torch.as_tensor(x)")
     if not x.is_floating_point():
         raise TypeError(f"x must be a floating-point tensor, got {x.dtype}; convert with x.float()")
+
+
+def check_mask(mask: Tensor, x: Tensor) -> None:
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+        got, fix = (mask.dtype, "mask.bool()") if isinstance(mask, Tensor) else (type(mask), "torch.tensor(mask)")
+        raise TypeError(f"mask must be bool (True = kept), got {got}; convert with {fix}")
+    if is_traced() or mask.shape == x.shape:
+        return
+    fits = mask.dim() <= x.dim() and all(
+        a in (1, b) for a, b in zip(reversed(mask.shape), reversed(x.shape), strict=False)
+    )
+    if not fits:
+        raise ValueError(
+            f"mask must broadcast to the shape of x, {tuple(x.shape)}, and not enlarge it, got {tuple(mask.shape)}; for "
+            "several masks of one input, give as many copies of it, x.expand(...)"
+        )
 
 
 def training_scale(keep_prob: float, scaling: Scaling, dtype: torch.dtype) -> float:
@@ -34,7 +54,7 @@ def training_scale(keep_prob: float, scaling: Scaling, dtype: torch.dtype) -> fl
     return min(1 / keep_prob, torch.finfo(dtype).max) if scaling == "inverted" else 1.0
 
 
-class Dropout(nn.Module):
+class Dropout(Capturable):
     r"""Drop each entry of the input independently, :math:`\tilde h_j = m_j h_j / p` with :math:`m_j \sim \mathrm{Bernoulli}(p)`.
 
     A drop-in for ``nn.Dropout(1 - keep_prob)``, in eager mode, ``torch.compile`` and ``torch.func``. On the CPU it is
@@ -75,6 +95,7 @@ class Dropout(nn.Module):
         super().__init__()
         self.keep_prob = check_keep_prob(keep_prob)
         self.scaling = check_scaling(scaling)
+        check_generator(generator)
         self.generator = generator
 
     def sample_mask(self, x: Tensor) -> Bool[Tensor, " ..."]:
@@ -83,6 +104,8 @@ class Dropout(nn.Module):
 
     def forward(self, x: Float[Tensor, " ..."], mask: Bool[Tensor, " ..."] | None = None) -> Float[Tensor, " ..."]:
         """Apply dropout to ``x``; a given ``mask`` is used in either mode, which runs one named subnetwork."""
+        if is_symbolic(x):
+            return self._recorded(x, mask)
         check_floating(x)
         if mask is None:
             if not self.training:
@@ -92,12 +115,11 @@ class Dropout(nn.Module):
             if self._has_native_kernel(x):
                 return F.dropout(x, 1 - self.keep_prob)
             mask = self.sample_mask(x)
-        elif mask.dtype != torch.bool:
-            raise TypeError(f"mask must be bool (True = kept), got {mask.dtype}; convert with mask.bool()")
+        check_mask(mask, x)
         scale = training_scale(self.keep_prob, self.scaling, x.dtype)
         # As bytes, since torch multiplies floats by bytes several times as fast as by bools. Scaling in place saves
         # a tensor: the product's gradient needs the mask, not the product.
-        dropped = x * (mask if torch.compiler.is_compiling() else mask.view(torch.uint8))
+        dropped = x * (mask if is_captured() else mask.view(torch.uint8))
         return dropped if scale == 1.0 else dropped.mul_(scale)
 
     def _has_native_kernel(self, x: Tensor) -> bool:
@@ -109,7 +131,7 @@ class Dropout(nn.Module):
         return f"keep_prob={self.keep_prob}, scaling={self.scaling!r}"
 
 
-class GaussianDropout(nn.Module):
+class GaussianDropout(Capturable):
     r"""Multiply by Gaussian noise with the moments of inverted dropout, :math:`\tilde h_j = h_j\,\mathcal N(1, (1-p)/p)`.
 
     Nothing is rescaled, in training or at test time, since the noise has mean 1.
@@ -137,18 +159,19 @@ class GaussianDropout(nn.Module):
     def __init__(self, keep_prob: float = 0.5, *, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.keep_prob = check_keep_prob(keep_prob)
+        check_generator(generator)
         self.generator = generator
 
     def forward(self, x: Float[Tensor, " ..."]) -> Float[Tensor, " ..."]:
         """Multiply ``x`` by noise in training mode; return it as it is in evaluation mode."""
+        if is_symbolic(x):
+            return self._recorded(x)
         check_floating(x)
         if not self.training or self.keep_prob == 1.0:
             return x
         # For keep_prob near 0 the standard deviation is bounded, so that its products stay finite.
         std = min(math.sqrt((1 - self.keep_prob) / self.keep_prob), math.sqrt(torch.finfo(x.dtype).max))
-        source: dict[str, Any] = {} if self.generator is None else {"generator": self.generator}
-        noise: Tensor = torch.randn(x.shape, dtype=x.dtype, device=x.device, **source)
-        return x * noise.mul_(std).add_(1)
+        return x * sample_noise(x, generator=self.generator).mul_(std).add_(1)
 
     def extra_repr(self) -> str:
         return f"keep_prob={self.keep_prob}"

@@ -8,8 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dropout_lessons.layers.capture import Capturable, is_symbolic
+from dropout_lessons.masks.sampling import is_traced
 
-class ScheduledDropout(nn.Module):
+
+class ScheduledDropout(Capturable):
     r"""A dropout layer that is active in training steps :math:`\text{start} \le t < \text{stop}` only.
 
     *Early dropout* is ``stop=k``: against underfitting, in the first :math:`k` steps. *Late dropout* is ``start=k``: against
@@ -53,14 +56,48 @@ class ScheduledDropout(nn.Module):
             raise ValueError(f"stop must be None, for no end, or at least start={start}, got {stop}")
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
+    def reset_parameters(self) -> None:
+        """Count from 0 again; for a layer made on the meta device, after ``to_empty``, for the first time."""
+        nn.init.zeros_(self.step)
+
     def forward(self, x: Float[Tensor, " ..."]) -> Float[Tensor, " ..."]:
         """Apply the layer if it is its time, or else what it does at test time."""
+        if is_symbolic(x):
+            return self._recorded(x)
         if not self.training:
             return self._applied(x)
-        step = int(self.step)
-        self.step += 1
-        if step >= self.start and (self.stop is None or step < self.stop):
-            return self._applied(x)
+        if is_traced():
+            raise ValueError(
+                "torch.jit.trace records one step, in which ScheduledDropout is active or not, got it in training mode; "
+                "trace the network in evaluation mode, or use torch.compile"
+            )
+        active = self._is_active()
+        self._count()
+        if isinstance(active, Tensor):
+            return torch.where(active, self._applied(x), self._at_test_time(x))
+        return self._applied(x) if active else self._at_test_time(x)
+
+    def _is_active(self) -> bool | Tensor:
+        """Whether this is a step with dropout: a tensor where the step has no value that could be read."""
+        stop = torch.iinfo(torch.int64).max if self.stop is None else self.stop
+        if not torch.compiler.is_compiling():
+            try:
+                return self.start <= int(self.step) < stop
+            except RuntimeError:
+                pass  # meta and fake tensors, and the steps of several networks side by side under torch.vmap
+        return (self.step >= self.start) & (self.step < stop)
+
+    def _count(self) -> None:
+        try:
+            self.step.add_(1)
+        except RuntimeError as error:
+            raise ValueError(
+                "ScheduledDropout counts its step in training mode, which torch.func's gradients allow for arguments of the "
+                "function only, got step from outside; pass the buffers, lambda params, buffers, x: "
+                "functional_call(network, (params, buffers), (x,)), or use evaluation mode"
+            ) from error
+
+    def _at_test_time(self, x: Tensor) -> Tensor:
         training = [module for module in self.layer.modules() if module.training]
         try:
             for module in training:

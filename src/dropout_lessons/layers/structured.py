@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from dropout_lessons.layers.capture import Capturable, is_symbolic
 from dropout_lessons.layers.dropout import Dropout, Scaling
 from dropout_lessons.masks import sample_mask
 
@@ -118,7 +119,7 @@ class DropBlock(Dropout):
         return f"keep_prob={self.keep_prob}, block_size={self.block_size}, scaling={self.scaling!r}"
 
 
-class DropConnect(nn.Linear):
+class DropConnect(nn.Linear, Capturable):
     r"""A linear layer that drops weights instead of units, :math:`y = x (M \odot W)^\top / p + b`.
 
     One mask :math:`M` is drawn for each forward pass and shared by the batch. The paper draws one for each example, at
@@ -170,4 +171,6 @@ class DropConnect(nn.Linear):
         mask: Bool[Tensor, "out_features in_features"] | None = None,
     ) -> Float[Tensor, "*batch out_features"]:
         """Apply the layer with dropped weights; a given ``mask`` is used in either mode."""
+        if is_symbolic(x):
+            return self._recorded(x, mask)
         return F.linear(x, self.weight_dropout(self.weight, mask), self.bias)

@@ -1,0 +1,253 @@
+"""Draw masks and noise."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from dropout_lessons.masks.arguments import check_generator, check_keep_prob
+
+__all__ = ["is_captured", "is_traced", "sample_mask", "sample_masks", "sample_noise"]
+
+_MAX_STACKED_MASK = 2**13  # entries; above, one call for each mask costs less than what stacking adds
+
+
+def sample_mask(
+    shape: Sequence[int],
+    keep_prob: float,
+    *,
+    generator: torch.Generator | None = None,
+    device: torch.device | str | None = None,
+) -> Bool[Tensor, " ..."]:
+    r"""Draw a mask of independent Bernoulli variables, :math:`m_j \sim \mathrm{Bernoulli}(p)`.
+
+    On the CPU the draw costs one random byte an entry instead of one random number: a byte below :math:`256p` keeps the
+    unit, and the one byte value in 256 on which that is undecided is refined by a further draw, so that the
+    probability is exactly ``keep_prob`` (to the :math:`2^{-53}` of a double). Elsewhere, and inside ``torch.compile`` or
+    ``torch.func``, uniform floats are compared with ``keep_prob`` (to :math:`2^{-24}`, as in PyTorch's own kernels).
+
+    Args:
+        shape: Shape of the mask.
+        keep_prob: Probability :math:`p \in (0, 1]` that an entry is True.
+        generator: Source of randomness; PyTorch's global one when None.
+        device: Where the mask lives; by default the generator's device, else the CPU. A generator of another device
+            draws there, and the mask is moved.
+
+    Returns:
+        Bool tensor of the given shape, True = kept.
+
+    Raises:
+        ValueError: If ``keep_prob`` is outside (0, 1], or ``generator`` is no generator.
+
+    Example:
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> mask = sample_mask((1000, 100), keep_prob=0.8, generator=generator)
+        >>> mask.dtype, round(mask.float().mean().item(), 2)
+        (torch.bool, 0.8)
+
+    Source: Srivastava et al. 2014, Section 4.
+    """
+    keep_prob = check_keep_prob(keep_prob)
+    shape = torch.Size(shape)
+    device, source = _devices(device, generator)
+    if keep_prob == 1.0:
+        return torch.ones(shape, dtype=torch.bool, device=device)
+    if torch.compiler.is_compiling():
+        mask = _compiled_draw(shape, keep_prob, generator, source, torch.bool)
+    else:
+        mask = _draw_mask(shape, keep_prob, generator, source)
+    return mask if device == source else mask.to(device)
+
+
+def sample_noise(x: Float[Tensor, " ..."], *, generator: torch.Generator | None = None) -> Float[Tensor, " ..."]:
+    """Draw standard normal noise of the shape, data type and device of ``x``."""
+    device, source = _devices(x.device, generator)
+    if torch.compiler.is_compiling():
+        noise = _compiled_draw(x.shape, None, generator, source, x.dtype)
+    else:
+        noise = _draw_noise(x.shape, generator, source, x.dtype)
+    return noise if device == source else noise.to(device)
+
+
+def _devices(device: torch.device | str | None, generator: torch.Generator | None) -> tuple[torch.device, torch.device]:
+    """Where the result is to live, and where it is drawn, which is where the generator is."""
+    check_generator(generator)
+    if device is None:
+        device = "cpu" if generator is None else generator.device
+    device = torch.device(device)
+    # Meta tensors have no entries that could be drawn.
+    return device, device if generator is None or device.type == "meta" else generator.device
+
+
+def is_traced() -> bool:
+    """Whether torch.jit.trace records what is done with tensors; it cannot see what else is done."""
+    jit: Any = torch.jit
+    tracing: bool = jit.is_tracing()
+    return tracing
+
+
+def is_captured() -> bool:
+    """Whether a program is recorded in order to be run later, by torch.compile, torch.export or torch.jit.trace."""
+    return torch.compiler.is_compiling() or is_traced()
+
+
+def _draw_mask(shape: torch.Size, keep_prob: float, generator: torch.Generator | None, device: torch.device) -> Tensor:
+    if device.type == "cpu" and not is_captured():
+        words = torch.empty(-(-shape.numel() // 8), dtype=torch.int64, device=device)
+        try:
+            words.numpy()  # torch.func's transforms and fake tensors have no memory to look at
+            words.random_(-(2**63), None, generator=generator)
+        except (RuntimeError, TypeError):
+            pass  # nor does torch.vmap(randomness="different") allow a draw in place: fall through to what it allows
+        else:
+            return _threshold_bytes(words.view(torch.uint8)[: shape.numel()], keep_prob, generator).view(shape)
+    return torch.rand(shape, device=device, **_keyword(generator)) < keep_prob
+
+
+def _draw_noise(
+    shape: torch.Size, generator: torch.Generator | None, device: torch.device, dtype: torch.dtype
+) -> Tensor:
+    return torch.randn(shape, device=device, dtype=dtype, **_keyword(generator))
+
+
+def _keyword(generator: torch.Generator | None) -> dict[str, Any]:
+    # Without the keyword where there is no generator: with it, torch.compile cannot make the shape dynamic.
+    return {} if generator is None else {"generator": generator}
+
+
+def _threshold_bytes(random_bytes: Tensor, keep_prob: float, generator: torch.Generator | None) -> Tensor:
+    # 256 p = whole + rest: a byte below `whole` keeps, one above drops, and one equal to it keeps with
+    # probability `rest`. Both parts are exact in floating point, since 256 is a power of two.
+    # numpy compares bytes and finds the ties several times as fast as torch does.
+    whole = math.floor(256 * keep_prob)
+    rest = 256 * keep_prob - whole
+    values = random_bytes.numpy()
+    mask = values < whole
+    if rest:
+        ties = np.flatnonzero(values == whole)
+        mask[ties] = (torch.rand(len(ties), dtype=torch.float64, generator=generator, device="cpu") < rest).numpy()
+    return torch.from_numpy(mask)
+
+
+def sample_masks(
+    shape: Sequence[int],
+    keep_probs: Sequence[float],
+    *,
+    generators: Sequence[torch.Generator],
+    device: torch.device | str | None = None,
+) -> Bool[Tensor, " stack *shape"]:
+    r"""Draw a stack of masks from streams of their own, :math:`m_{kj} \sim \mathrm{Bernoulli}(p_k)`.
+
+    Slice :math:`k` is what :func:`sample_mask` draws with the same ``keep_prob`` and generator. On the CPU the slices are
+    compared with their :math:`p_k` together, which for many small masks is several times as fast as one by one.
+
+    Args:
+        shape: Shape of each mask.
+        keep_probs: :math:`p_k \in (0, 1]` of each mask; 1 draws nothing.
+        generators: Source of randomness of each mask.
+        device: Where the masks live; by default the generators' device.
+
+    Returns:
+        Bool tensor of shape ``(len(keep_probs), *shape)``, True = kept.
+
+    Raises:
+        ValueError: If a keep probability is outside (0, 1], there are none, or not as many as generators.
+
+    Example:
+        >>> generators = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
+        >>> sample_masks((1000,), [0.5, 0.8], generators=generators).float().mean(1).round(decimals=1).tolist()
+        [0.5, 0.800000011920929]
+
+    Source: Srivastava et al. 2014, Section 4.
+    """
+    keep_probs = [check_keep_prob(keep_prob, name="keep_probs") for keep_prob in keep_probs]
+    if not keep_probs or len(keep_probs) != len(generators):
+        raise ValueError(
+            f"keep_probs and generators must be one for each mask, got {len(keep_probs)} and {len(generators)}"
+        )
+    for generator in generators:
+        check_generator(generator, optional=False)
+    device = generators[0].device if device is None else torch.device(device)
+    shape = torch.Size(shape)
+    if device.type != "cpu" or shape.numel() > _MAX_STACKED_MASK:
+        each = zip(keep_probs, generators, strict=True)
+        return torch.stack([sample_mask(shape, keep, generator=source, device=device) for keep, source in each])
+    words = torch.zeros(len(keep_probs), -(-shape.numel() // 8), dtype=torch.int64)
+    for row, keep_prob, generator in zip(words.unbind(), keep_probs, generators, strict=True):
+        if keep_prob < 1.0:
+            row.random_(-(2**63), None, generator=generator)
+    values = words.view(torch.uint8)[:, : shape.numel()].numpy()
+    # As in _threshold_bytes, with a threshold for each row.
+    scaled = 256 * np.array(keep_probs)[:, np.newaxis]
+    whole = np.minimum(np.floor(scaled), 255).astype(np.uint8)  # rows with keep_prob 1 are zeros, so they are kept
+    rest = scaled - np.floor(scaled)
+    masks = values < whole
+    if rest.any():
+        rows, columns = np.divmod(np.flatnonzero((values == whole) & (rest > 0)), values.shape[1])
+        draws = torch.empty(len(rows), dtype=torch.float64)
+        counts = np.bincount(rows, minlength=len(values)).tolist()
+        for part, generator in zip(draws.split(counts), generators, strict=True):
+            part.uniform_(generator=generator)
+        masks[rows, columns] = draws.numpy() < rest[rows, 0]
+    return torch.from_numpy(masks).view(len(keep_probs), *shape)
+
+
+# torch.compile's graphs hold numbers and tensors, so a generator is in them as the number under which it is kept here.
+# Each draw has a number of its own, lest two be taken for one and the same.
+_TICKETS: weakref.WeakValueDictionary[int, torch.Generator] = weakref.WeakValueDictionary()
+_NUMBERS = itertools.count()
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _ticket(generator: torch.Generator) -> int:
+    ticket = next(_NUMBERS)
+    _TICKETS[ticket] = generator
+    return ticket
+
+
+def _compiled_draw(
+    shape: torch.Size,
+    keep_prob: float | None,
+    generator: torch.Generator | None,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Tensor:
+    if generator is not None:
+        drawn: Tensor = _draw_by_ticket(shape, keep_prob, _ticket(generator), device, dtype)
+        return drawn
+    return (
+        torch.randn(shape, device=device, dtype=dtype)
+        if keep_prob is None
+        else _draw_mask(shape, keep_prob, None, device)
+    )
+
+
+@torch.library.custom_op("dropout_lessons::draw", mutates_args=())
+def _draw_by_ticket(
+    shape: Sequence[int], keep_prob: float | None, ticket: int, device: torch.device, dtype: torch.dtype
+) -> Tensor:
+    generator = _TICKETS.get(ticket)
+    if generator is None:
+        raise ValueError(
+            "generator of a compiled or exported layer is gone, since it was never saved or the layer was deleted; "
+            "export layers with generator=None"
+        )
+    size = torch.Size(shape)
+    return (
+        _draw_noise(size, generator, device, dtype)
+        if keep_prob is None
+        else _draw_mask(size, keep_prob, generator, device)
+    )
+
+
+@_draw_by_ticket.register_fake
+def _(shape: Sequence[int], keep_prob: float | None, ticket: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    return torch.empty(shape, device=device, dtype=dtype)
