@@ -316,3 +316,15 @@ def test_the_temperature_stays_in_its_bounds_and_is_1_where_the_logits_say_nothi
 def test_a_temperature_is_not_fitted_to_infinite_logits() -> None:
     with pytest.raises(ValueError, match=r"logits must be finite, got inf at \[1, 0\]"):
         calibration.fit_temperature(torch.tensor([[0.0, 1.0], [math.inf, 0.0]]), torch.tensor([0, 1]))
+
+
+@pytest.mark.parametrize("score", ["error", "brier", "ece", "reliability", "nll", "fit_temperature"])
+def test_arrays_are_refused_with_the_way_to_make_tensors_of_them(score: str) -> None:
+    name = {"nll": "log_probs", "fit_temperature": "logits"}.get(score, "probs")
+    log_probs, labels = predictions(4, 3, seed=0)
+    first = log_probs if name != "probs" else log_probs.exp()
+    function: Any = getattr(calibration, score)
+    with pytest.raises(ValueError, match=rf"{name} must be a tensor, got ndarray; torch.as_tensor\({name}\) makes one"):
+        function(first.numpy(), labels)
+    with pytest.raises(ValueError, match=r"labels must be a tensor, got list; torch.as_tensor\(labels\) makes one"):
+        function(first, labels.tolist())

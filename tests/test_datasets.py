@@ -150,7 +150,7 @@ def test_the_licenses_of_the_embedded_data_are_shipped_beside_them():
 
 @pytest.mark.skipif(not FASHION.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed")
 def test_the_real_fashion_mnist_has_7000_images_of_each_class():
-    with mock.patch.object(files.requests, "get", side_effect=AssertionError("downloaded")):
+    with mock.patch("requests.get", side_effect=AssertionError("downloaded")):
         data = load("fashion_mnist")
     assert repr(data) == (
         "Dataset('fashion_mnist': 50000 training, 10000 validation, 10000 test; 28 x 28 pixels, 10 classes)"
@@ -711,7 +711,7 @@ def test_a_cache_that_cannot_be_written_to_is_named_with_the_fix(cache, use):
 def test_the_cache_is_the_users_own_unless_the_environment_names_another(cache, use, tmp_path, monkeypatch):
     use("right")
     monkeypatch.delenv("DROPOUT_LESSONS_DATA")
-    monkeypatch.setattr(files.pooch, "os_cache", lambda project: tmp_path / "user" / project)
+    monkeypatch.setattr("pooch.os_cache", lambda project: tmp_path / "user" / project)
     assert_is_the_small_data_set(small())
     assert_cache_is_right(tmp_path / "user" / "dropout-lessons" / "mnist")
 

@@ -275,6 +275,9 @@ def _check_log_probs(log_probs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]
 
 
 def _check_shapes(name: str, predictions: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    for what, values in ((name, predictions), ("labels", labels)):
+        if not isinstance(values, Tensor):
+            raise ValueError(f"{what} must be a tensor, got {type(values).__name__}; torch.as_tensor({what}) makes one")
     if predictions.ndim != 2 or predictions.numel() == 0:
         raise ValueError(f"{name} must have shape (examples, classes) and not be empty, got {tuple(predictions.shape)}")
     if not predictions.is_floating_point():

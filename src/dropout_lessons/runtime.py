@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 import torch
 import tqdm.auto
-import tqdm.notebook
 
 Item = TypeVar("Item")
 
@@ -116,7 +115,8 @@ def work_bar(total: float, description: str, *, done: float = 0, show: bool = Tr
 
 
 def _no_bar(show: bool) -> bool | None:
-    in_notebook = issubclass(tqdm.auto.tqdm, tqdm.notebook.tqdm_notebook)
+    # By name: to import tqdm.notebook takes a second elsewhere, for IPython and ipywidgets.
+    in_notebook = any(base.__module__ == "tqdm.notebook" for base in tqdm.auto.tqdm.__mro__)
     show = show and os.environ.get("TQDM_DISABLE", "0") in ("", "0")
     # None lets tqdm find out whether the output is a terminal; in a notebook it never is, and the bar shows all the same.
     return (False if in_notebook else None) if show else True

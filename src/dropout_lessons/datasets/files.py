@@ -12,9 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import pooch
-import requests
-
 
 class File(NamedTuple):
     """A file of a data set: its name, and the size in bytes and SHA-256 of its content.
@@ -120,6 +117,8 @@ def content(name: str, file: File, folder: Path | None) -> bytes:
     """Return the verified content of a file: from the user's folder, or else the first place with it."""
     if folder is not None:
         return _content_in_folder(folder, file)
+    import pooch  # which takes a third of a second, as requests does
+
     root = os.environ.get("DROPOUT_LESSONS_DATA") or pooch.os_cache("dropout-lessons")
     cache = Path(root).expanduser() / name
     for place in (*SYSTEM_FOLDERS.get(name, []), cache):
@@ -161,6 +160,9 @@ def _verified(path: Path, file: File) -> bytes:
 
 def _download(name: str, file: File, cache: Path) -> bytes:
     """Return the content of a file from the first mirror that has the right one, and keep it in the cache."""
+    import pooch
+    import requests
+
     try:
         cache.mkdir(parents=True, exist_ok=True)
         aside = tempfile.TemporaryDirectory(dir=cache, prefix="unverified-")

@@ -1,0 +1,63 @@
+"""What is not needed is not loaded: starting takes no longer than it must."""
+
+import subprocess
+import sys
+
+import pytest
+
+import dropout_lessons
+
+# What takes long to load: a tenth of a second and more, each.
+SLOW = {
+    "IPython",
+    "anywidget",
+    "ipywidgets",
+    "joblib",
+    "matplotlib",
+    "nbformat",
+    "pandas",
+    "pooch",
+    "requests",
+    "scipy",
+    "sklearn",
+    "torch.export",
+    "torch._dynamo",
+    "torch._inductor",
+}
+
+
+def loaded(program: str) -> set[str]:
+    """The slow modules that a program has loaded when it ends, other than those of PyTorch itself."""
+    show = f"import sys; print(*({SLOW!r} & set(sys.modules)))"
+    run = [sys.executable, "-c", f"{program}\n{show}"]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=120, check=True)
+    return set(done.stdout.split("\n")[-2].split())
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import dropout_lessons",
+        "from dropout_lessons import MLP, Dropout, Recipe, datasets, evaluate, fit, fit_ensemble, predict, train_arms",
+        "from dropout_lessons import MLP, Recipe, datasets, fit\n"
+        "fit(MLP([784, 8, 10]), datasets.load(train=20), Recipe(epochs=1))",
+    ],
+    ids=["the package", "the trainer", "a fit"],
+)
+def test_training_loads_nothing_slow(program):
+    # An optimizer of PyTorch loads its compiler.
+    assert loaded(program) <= loaded("import torch; torch.optim.SGD([torch.zeros(1, requires_grad=True)])")
+
+
+def test_the_package_alone_does_not_even_load_pytorch():
+    run = [sys.executable, "-c", "import sys, dropout_lessons; assert 'torch' not in sys.modules"]
+    subprocess.run(run, timeout=120, check=True)
+
+
+def test_names_of_the_package_are_found_listed_and_refused():
+    assert set(dropout_lessons.__all__) <= set(dir(dropout_lessons))
+    assert dropout_lessons.fit is dropout_lessons.training.fit
+    with pytest.raises(AttributeError, match="module 'dropout_lessons' has no attribute 'fitt'"):
+        _ = dropout_lessons.fitt
+    listed = {name for names in dropout_lessons._MODULES.values() for name in names} | {"datasets"}
+    assert listed == set(dropout_lessons.__all__)
