@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dropout_lessons.claims import Claim, ClaimError, Evidence, check, exact, paired, sampled
+from dropout_lessons.claims import ClaimError, Evidence, Judgement, check, exact, paired, sampled
 
 # Multiples of 1/1024 below 1024: their sums and differences are exact, so that properties hold to the last bit.
 EXACT_FLOATS = st.integers(-(2**20), 2**20).map(lambda i: i / 1024)
@@ -144,7 +144,7 @@ def test_values_may_come_as_any_sequence(kind: Any) -> None:
 def test_a_true_claim_holds_its_evidence() -> None:
     evidence = paired(*dropout_and_baseline(), unit="percentage points")
     claim = check("Dropout lowers the test error", evidence, below=0.0)
-    assert isinstance(claim, Claim)
+    assert isinstance(claim, Judgement)
     assert claim.statement == "Dropout lowers the test error"
     held = (claim.effect, claim.interval, claim.n, claim.unit)
     assert held == (evidence.effect, evidence.interval, 5, "percentage points")

@@ -16,8 +16,8 @@ from matplotlib.backend_bases import FigureCanvasBase
 
 from dropout_lessons import exercises, experiments, grading
 from dropout_lessons.experiments.experiment import SCALES, Experiment, Result
-from dropout_lessons.experiments.ledger import cost, ledger, ledger_page, summary
-from dropout_lessons.experiments.store import is_recorded, kept, write
+from dropout_lessons.experiments.ledger import cost, ledger, ledger_page
+from dropout_lessons.experiments.store import UNITS, is_recorded, kept, write
 from dropout_lessons.grading.reports import gradescope_json
 from dropout_lessons.grading.sandbox import Limits
 
@@ -89,7 +89,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="ADDRESS",
         help="a Dask scheduler whose workers compute the units, such as tcp://HOST:8786",
     )
-    running.add_argument("--record", action="store_true", help="make the results those that the package ships")
+    running.add_argument(
+        "--record",
+        action="store_true",
+        help="make the results those that the package ships; at the paper's scale each unit as soon as it is finished",
+    )
     running.set_defaults(command=_run)
 
     showing = commands.add_parser("show", help="show what the paper says, what came out here, and what it costs")
@@ -257,7 +261,7 @@ def _run(options: argparse.Namespace) -> int:
             result = experiments.run(
                 experiment,
                 options.scale,
-                folder=options.folder,
+                folder=_folder(options),
                 jobs=jobs,
                 device=options.device,
                 scheduler=options.scheduler,
@@ -267,9 +271,17 @@ def _run(options: argparse.Namespace) -> int:
             failed = 1
             continue
         _report(result)
-        place = experiments.record(result) if options.record else Path(options.folder, experiment.name, options.scale)
+        if options.record and options.scale == "workstation":
+            place = experiments.record(result)
+        else:
+            place = Path(_folder(options), experiment.name, options.scale)
         print(f"  kept in {os.path.relpath(place)}\n")
     return failed
+
+
+def _folder(options: argparse.Namespace) -> str | Path:
+    """Where finished units are kept: at the paper's scale, with those that the package ships if the run is to be recorded."""
+    return UNITS if options.record and options.scale == "paper" else options.folder
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -325,7 +337,7 @@ def _ledger(options: argparse.Namespace) -> int:
 def _report(result: Result) -> None:
     print(f"{result.experiment.name}, {result.scale}: {result.verdict}")
     for finding in result.findings:
-        print(f"  {finding.statement}\n    {summary(finding)}")
+        print(f"  {finding.statement}\n    {finding.judgement.summary}")
     print(f"  {result.provenance['seconds']:.0f} seconds of one core")
 
 
@@ -333,5 +345,5 @@ def _kept(options: argparse.Namespace) -> str:
     experiment: Experiment | None = getattr(options, "running", None)
     if experiment is None:
         return ""
-    folder = Path(options.folder, experiment.name, options.scale, "units")
+    folder = Path(_folder(options), experiment.name, options.scale, "units")
     return f"; {len(list(folder.glob('*.json')))} finished units of {experiment.name} are kept in {folder}"

@@ -11,26 +11,28 @@ import torch
 
 from dropout_lessons import datasets
 from dropout_lessons.datasets import Dataset, Split
-from dropout_lessons.experiments.experiment import Unit
+from dropout_lessons.experiments.arms import Arm, Unit
 from dropout_lessons.layers import Dropout
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import Recipe, fit
 
 
-def autoencoder_units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
-    """For each seed a plain network, one with dropout and, when that is done, a plain one stopped at the same error."""
+def autoencoder_arms(config: Mapping[str, Any]) -> Iterator[Arm]:
+    """A plain network, one with dropout and, when that is done, a plain one stopped at the same error."""
     shared = {name: config[name] for name in ("data", "train", "hidden", "keep_prob")}
-    work = config["train"] * config["recipe"]["epochs"] * config["hidden"]
-    for seed in range(config["seeds"]):
-        for arm in ("plain", "dropout"):
-            yield Unit({"arm": arm, **shared, "recipe": config["recipe"]}, seed, work)
-    if table.empty:
-        return
+    seeds, work = range(config["seeds"]), config["train"] * config["hidden"]
+    for arm in ("plain", "dropout"):
+        settings = {"arm": arm, **shared, "recipe": config["recipe"]}
+        yield Arm(settings, seeds, work=work * config["recipe"]["epochs"])
     recipe = {**config["recipe"], "epochs": config["early_epochs"]}
-    work = 1.5 * config["train"] * config["early_epochs"] * config["hidden"]
-    for _, row in table[table.arm == "dropout"].iterrows():
-        target = float(row["validation_unexplained"])
-        yield Unit({"arm": "stopped early", **shared, "recipe": recipe, "target": target}, int(row["seed"]), work)
+    settings = {"arm": "stopped early", **shared, "recipe": recipe}
+    yield Arm(settings, seeds, work=1.5 * work * config["early_epochs"], rank=1, after=_target)
+
+
+def _target(table: pd.DataFrame, seed: int) -> dict[str, float]:
+    """What dropout left unexplained at a seed."""
+    reached = table[(table["arm"] == "dropout") & (table["seed"] == seed)]["validation_unexplained"]
+    return {"target": float(reached.item())}
 
 
 def trained_autoencoder(unit: Unit, device: torch.device) -> tuple[Dataset, MLP, float]:

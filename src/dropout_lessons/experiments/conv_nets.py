@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from dropout_lessons import datasets, figures
 from dropout_lessons.claims import Evidence
 from dropout_lessons.datasets import Dataset, Split
-from dropout_lessons.experiments.experiment import Row, Unit
+from dropout_lessons.experiments.arms import Arm, Row, Unit
 from dropout_lessons.experiments.tables import difference
-from dropout_lessons.experiments.tuning import OF_NETWORK, recipe_of, reported, rows_of, tuned
+from dropout_lessons.experiments.tuning import OF_NETWORK, recipe_of, rows_of, tuned
 from dropout_lessons.layers import DropBlock, Dropout, SpatialDropout
 from dropout_lessons.networks import ConvNet
 from dropout_lessons.training import fit
@@ -124,18 +124,18 @@ _PAPER_ARMS: dict[str, dict[str, Any]] = {
 }
 
 
-def placement_units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
-    """Units of Tables 3 and 4: dropout in no layer, on the hidden units, and in all layers."""
+def placement_arms(config: Mapping[str, Any]) -> Iterator[Arm]:
+    """Arms of Tables 3 and 4: dropout in no layer, on the hidden units, and in all layers."""
     shared = {name: config[name] for name in ("data", "train", "standardize", "channels", "hidden", "recipe")}
     weights = multiplications((3, 32, 32), config)
     for arm, keep_probs in _PAPER_ARMS.items():
         settings = {"arm": arm, **keep_probs, **shared}
-        yield from tuned(settings, config["candidates"], table, seeds=config["seeds"], weights=weights)
+        yield tuned(settings, config["candidates"], config["seeds"], weights=weights)
 
 
 def placement_errors(table: pd.DataFrame, treatment: str, control: str) -> Evidence:
     """Paired difference in test error between two arms of Tables 3 and 4."""
-    return difference(reported(table), "test_error", {"arm": treatment}, {"arm": control}, unit="percentage points")
+    return difference(table, "test_error", {"arm": treatment}, {"arm": control}, unit="percentage points")
 
 
 def draw_placements(table: pd.DataFrame) -> Figure:

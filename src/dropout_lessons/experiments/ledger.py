@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from dropout_lessons.claims import ClaimError, check
-from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Result, Unit
+from dropout_lessons.experiments.experiment import Experiment, Result
+from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.not_run import NOT_RUN
 from dropout_lessons.experiments.registry import get, names
 from dropout_lessons.experiments.store import is_recorded, recorded
@@ -103,7 +103,7 @@ class _Cost(NamedTuple):
 
 
 def _costs(experiment: Experiment) -> list[_Cost]:
-    plans = {str(scale): plan(experiment, scale) for scale in experiment.scales}
+    plans = {str(scale): experiment.plan(scale) for scale in experiment.scales}
     work = {scale: sum(unit.work for unit in units) for scale, units in plans.items()}
     if not is_recorded(experiment.name):
         return [_Cost(scale, len(units), math.nan, "not measured") for scale, units in plans.items()]
@@ -114,40 +114,6 @@ def _costs(experiment: Experiment) -> list[_Cost]:
         measured if scale == result.scale else _Cost(scale, len(units), round(rate * work[scale], 1), "estimated")
         for scale, units in plans.items()
     ]
-
-
-def plan(experiment: Experiment, scale: str) -> list[Unit]:
-    """The units of a scale, as they are if the first candidate of each arm wins its tuning."""
-    units: dict[str, Unit] = {}
-    judged_by: list[str] = []  # columns that tuning asks for
-    while True:
-        rows = [
-            {**dict.fromkeys(judged_by, float(i)), "candidate": i, **unit.columns}
-            for unit in units.values()
-            for i in range(len(unit.settings.get("candidates", [{}])))
-        ]
-        try:
-            asked = list(experiment.units(experiment.config(scale), pd.DataFrame(rows)))
-        except (KeyError, AttributeError) as error:
-            name = error.name if isinstance(error, AttributeError) else str(error.args[0]).split()[-1]
-            if not rows or name in (None, *judged_by):
-                raise
-            judged_by.append(str(name))
-            continue
-        new = {unit.key(experiment.version): unit for unit in asked}
-        if new.keys() <= units.keys():
-            return list(units.values())
-        units |= new
-
-
-def summary(finding: Finding) -> str:
-    """The evidence in words: effect, interval, count, what was required, and by how much it falls short."""
-    try:
-        return check(
-            finding.statement, finding.evidence, above=finding.above, below=finding.below, within=finding.within
-        ).summary
-    except ClaimError as error:
-        return str(error).splitlines()[-1]
 
 
 def ledger_page() -> str:
@@ -238,7 +204,7 @@ def _section_not_run(title: str, source: str, claim: str, reported: Sequence[Rep
 
 
 def _verdicts(results: Sequence[Result], missing: int) -> str:
-    verdicts = Counter(result.verdict for result in results)
+    verdicts = Counter[str](result.verdict for result in results)
     findings = Counter(_HOLDS[finding.holds] for result in results for finding in result.findings)
     counted = [
         f"{verdicts[verdict]} {verdict}"
@@ -293,13 +259,10 @@ def _rows_not_run(head: dict[str, str], reported: Iterable[Reported], reason: st
 
 def _measured(finding: Finding) -> tuple[str, str]:
     """Effect with interval and count, and what was required of it."""
-    words = summary(finding)
-    words = re.sub(r"; (falls short|touches|NaN).*", "", words)
-    ours, required = re.split(r"; required: |, allowed ", words, maxsplit=1)
+    words = finding.judgement.words
     if finding.evidence.atol is not None:
-        required, count = required.split(", ", 1)
-        return f"{ours}, {count}", f"at most {required}"
-    return ours.removeprefix("effect "), required
+        return f"largest deviation {words.effect}, {words.n}", f"at most {words.required}"
+    return f"{words.effect}, 95% interval {words.interval}, {words.n}", words.required
 
 
 def _data(result: Result) -> str:

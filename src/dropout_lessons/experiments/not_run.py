@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dropout_lessons.experiments.experiment import Reported
+from dropout_lessons.experiments.findings import Reported
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,19 @@ import re
 import threading
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
+import pandas as pd
 import torch
 from filelock import FileLock
 from joblib.externals.loky.process_executor import BrokenProcessPool
 from threadpoolctl import threadpool_limits
 
-from dropout_lessons.experiments.experiment import Experiment, Result, Row, Unit
+from dropout_lessons.experiments.arms import Row, Unit
+from dropout_lessons.experiments.experiment import Experiment, Result
 from dropout_lessons.experiments.registry import get
 from dropout_lessons.experiments.store import Done, Store, provenance, tidy, versions
 from dropout_lessons.runtime import work_bar
@@ -98,19 +100,23 @@ def run(
     if scheduler and jobs > 1:
         raise ValueError(f"jobs must be left out with a scheduler, whose workers compute the units, got {jobs}")
     store = None if folder is None else Store(folder, experiment, scale)
+    arms = list(experiment.arms(config))
     units: dict[str, Unit] = {}
     done: dict[str, Done] = {}
+
+    def complete(asked: Iterable[Unit]) -> pd.DataFrame:
+        new = {unit.key(experiment.version): unit for unit in asked}
+        units.update(new)
+        _complete(new, done, experiment, store, pool, progress)
+        return tidy(list(units.values()), done, experiment.version)
+
+    table = pd.DataFrame()
     with _cluster(scheduler) if scheduler else contextlib.nullcontext(_local(jobs, where)) as pool:
-        while True:
-            table = tidy(list(units.values()), done, experiment.version)
-            planned = {unit.key(experiment.version): unit for unit in experiment.units(config, table)}
-            new = {key: unit for key, unit in planned.items() if key not in units}
-            if not new:
-                break
-            units |= new
-            _complete(new, done, experiment, store, pool, progress)
-    source = provenance(experiment, scale, list(units.values()), done, table)
-    result = Result(experiment, scale, table, source)
+        for rank in sorted({arm.rank for arm in arms}):
+            of_rank = [arm for arm in arms if arm.rank == rank]
+            table = complete(unit for arm in of_rank for unit in arm.tuning())
+            table = complete(unit for arm in of_rank for unit in arm.reporting(arm.chosen(table), table))
+    result = Result(experiment, scale, table, provenance(experiment, scale, list(units.values()), done, table))
     if store:
         store.finish(result)
     return result
@@ -130,7 +136,9 @@ def _complete(
     total, before = (sum(units[key].work for key in keys) for keys in (units, units.keys() & done.keys()))
     with work_bar(total, experiment.name, done=before, show=progress) as bar:
         while missing := [key for key in units if key not in done and key not in failed]:
-            missing.sort(key=lambda key: units[key].work, reverse=True)
+            # Seed by seed, so that a run that is stopped has seen every arm at the seeds that it reached; and the largest
+            # first, so that no process is left with one at the end.
+            missing.sort(key=lambda key: (units[key].seed, -units[key].work))
             counter = _Counter({key: units[key] for key in missing}, store)
             with contextlib.closing(counter), contextlib.closing(pool(experiment.compute, counter)) as outcomes:
                 for outcome in outcomes:

@@ -17,7 +17,7 @@ import shlex
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -29,10 +29,14 @@ import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 
-from dropout_lessons.experiments.experiment import Experiment, Result, Row, Unit
+from dropout_lessons.experiments.arms import Row, Unit, planned
+from dropout_lessons.experiments.experiment import Experiment, Result
 from dropout_lessons.experiments.registry import get
+from dropout_lessons.experiments.tables import UNFINISHED
 
 RECORDS = Path(__file__).parent / "results"
+#: Finished units of the paper's scale, which come one by one: the folder of a run that goes on wherever the package is.
+UNITS = RECORDS / "units"
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,35 @@ def kept(folder: str | os.PathLike[str], experiment: Experiment, scale: str) -> 
     return _read_result(path / "table.csv", path / "provenance.json", experiment, f"`{command}` makes it")
 
 
+def reached(experiment: Experiment, scale: str, folder: str | os.PathLike[str] = UNITS) -> Result | None:
+    """What a run that is not finished has computed so far, or None if that is nothing; its provenance names what is missing."""
+    path = Path(folder) / experiment.name / scale / "units"
+    units: list[Unit] = []
+    done: dict[str, Done] = {}
+
+    def found(asked: Iterable[Unit]) -> bool:
+        """Take the finished ones, and say whether all are."""
+        asked = list(asked)
+        for unit in asked:
+            with suppress(FileNotFoundError, _Damaged):
+                key = unit.key(experiment.version)
+                done[key] = _trusted(path / f"{key}.json", unit)
+                units.append(unit)
+        return all(unit.key(experiment.version) in done for unit in asked)
+
+    arms = sorted(experiment.arms(experiment.config(scale)), key=lambda arm: arm.rank)
+    whole = {id(arm): found(arm.tuning()) for arm in arms}
+    for arm in arms:
+        table = tidy(units, done, experiment.version)
+        if whole[id(arm)] and (arm.after is None or not table.empty):
+            found(arm.reporting(arm.chosen(table), table))
+    if not units:
+        return None
+    table = tidy(units, done, experiment.version)
+    source = provenance(experiment, scale, units, done, table)
+    return Result(experiment, scale, table, {**source, UNFINISHED: len(planned(arms)) - len(units)})
+
+
 def tidy(units: Sequence[Unit], done: Mapping[str, Done], version: int) -> pd.DataFrame:
     """The rows of units, in their order, as they come out of a CSV file."""
     rows = [{**unit.columns, **row} for unit in units for row in done[unit.key(version)].rows]
@@ -199,10 +232,11 @@ def record(result: Result) -> Path:
     """Make a result the one that the package ships, and return its table's path.
 
     Raises:
-        ValueError: If it is of the lecture scale, which is too small to be reported.
+        ValueError: If it is of another scale than the workstation's: the lecture scale is too small to be reported, and
+            what the paper's scale computes is kept unit by unit.
     """
-    if result.scale == "lecture":
-        raise ValueError('scale must be "workstation" or "paper" for a result to be recorded, got "lecture"')
+    if result.scale != "workstation":
+        raise ValueError(f'scale must be "workstation" for a result to be recorded as a whole, got {result.scale!r}')
     path = RECORDS / f"{result.experiment.name}.csv"
     with _explained(RECORDS):
         RECORDS.mkdir(exist_ok=True)
@@ -292,7 +326,7 @@ def _write_result(path: Path, provenance_path: Path, result: Result) -> None:
         if unit["settings"] not in settings:
             settings.append(unit["settings"])
         units.append([settings.index(unit["settings"]), unit["seed"], unit["seconds"]])
-    write(path, to_csv(result.table))
+    write(path, to_csv(result.rows))
     lists: dict[str, list[Any]] = {"settings": settings, "units": units}
     content = {name: json.dumps(value) for name, value in result.provenance.items()}
     content |= {name: "[\n  " + ",\n  ".join(map(json.dumps, values)) + "\n ]" for name, values in lists.items()}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dropout_lessons.claims import Evidence, paired
+from dropout_lessons.claims import FEWEST_SEEDS, Evidence, paired
+
+#: What a table's attributes say of a run of which some units are still to be computed.
+UNFINISHED = "unfinished"
 
 
 def values(table: pd.DataFrame, column: str, **where: Any) -> NDArray[np.float64]:
@@ -28,6 +33,8 @@ def difference(
 ) -> Evidence:
     """Paired difference over seeds between two kinds of rows, each given by what its columns hold.
 
+    Of a run that is not finished it is that of the seeds that both kinds have, and unknown if these are fewer than five.
+
     Raises:
         ValueError: If a kind has no row, a seed has more than one, or the two have other seeds.
 
@@ -37,20 +44,37 @@ def difference(
         0.0
     """
     first, second = _of_seeds(table, column, treatment), _of_seeds(table, column, control)
+    if table.attrs.get(UNFINISHED):
+        shared = first.index.intersection(second.index)
+        first, second = first[shared], second[shared]
+        if len(shared) < FEWEST_SEEDS:
+            means = (float(first.mean()), float(second.mean())) if len(shared) else None
+            return Evidence(math.nan, (math.nan, math.nan), len(shared), "seeds", unit, arms=means)
     if not first.index.equals(second.index):
         raise ValueError(
             f"treatment and control must have the same seeds, got {first.index.tolist()} for {dict(treatment)} "
             f"and {second.index.tolist()} for {dict(control)}"
         )
-    return paired(first.to_numpy(float), second.to_numpy(float), unit=unit)
+    edges = {name: _edges(table, where) for name, where in (("treatment", treatment), ("control", control))}
+    note = "; ".join(f"edge: {edge} of the {name}" for name, edge in edges.items() if edge)
+    return replace(paired(first.to_numpy(float), second.to_numpy(float), unit=unit), note=note)
+
+
+def _rows(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
+    for name, value in where.items():
+        table = table[table[name] == value]
+    return table
+
+
+def _edges(table: pd.DataFrame, where: Mapping[str, Any]) -> str:
+    """What tuning chose at an end of its range, of the rows that fit."""
+    found: list[str] = _rows(table, where)["edge"].unique().tolist() if "edge" in table else []
+    return ", ".join(sorted(edge for edge in found if edge))
 
 
 def _of_seeds(table: pd.DataFrame, column: str, where: Mapping[str, Any]) -> pd.Series[float]:
-    rows = table
-    for name, value in where.items():
-        rows = rows[rows[name] == value]
-    found = rows.set_index("seed")[column].sort_index()
-    if found.empty or not found.index.is_unique:
+    found = _rows(table, where).set_index("seed")[column].sort_index()
+    if (found.empty and not table.attrs.get(UNFINISHED)) or not found.index.is_unique:
         raise ValueError(
             f"{dict(where)} must choose one row for each seed, got {len(found)} rows for {found.index.nunique()} seeds"
         )

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 
 from dropout_lessons import figures
 from dropout_lessons.claims import Evidence, paired, sampled
-from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments.experiment import Experiment
+from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference, values
-from dropout_lessons.experiments.tuning import fit_candidates, reported, rows_of, tuned
+from dropout_lessons.experiments.tuning import fit_candidates, rows_of, tuned
 from dropout_lessons.networks import MLP, evaluating
 from dropout_lessons.training import evaluate
 
@@ -24,13 +26,13 @@ LEARNING_RATES = [{"learning_rate": rate} for rate in (0.1, 0.05, 0.02)]
 FIRST_MET = "hidden2"  # the first normalization that meets what was dropped
 
 
-def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     shared = {name: config[name] for name in ("train", "sizes", "recipe")}
     arms = [("plain", 1.0), *((arm, keep) for arm in ("before", "after all") for keep in config["keep_probs"])]
     for data in config["data"]:
         for arm, keep_prob in arms:
             settings = {"data": data, "arm": arm, "keep_prob": keep_prob, **shared}
-            yield from tuned(settings, config["candidates"], table, seeds=config["seeds"])
+            yield tuned(settings, config["candidates"], config["seeds"])
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
@@ -91,12 +93,12 @@ def reestimate(network: MLP, x: Tensor) -> None:
 
 
 def errors(table: pd.DataFrame, data: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> Evidence:
-    rows = reported(table)
+    rows = table
     return difference(rows[rows["data"] == data], "test_error", first, second, unit="percentage points")
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
-    rows = reported(table)
+    rows = table
     keep_prob = rows.loc[rows["arm"] == "before", "keep_prob"].min()
     findings = []
     for data in rows["data"].unique():
@@ -158,7 +160,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    rows = reported(table)
+    rows = table
     arms = {
         f"{arm}, keep {keep_prob:g}": {"arm": arm, "keep_prob": keep_prob}
         for arm in ("before", "after all")
@@ -218,7 +220,7 @@ EXPERIMENT = Experiment(
             "seeds": 10,
         },
     },
-    units=units,
+    arms=arms,
     compute=compute,
     judge=judge,
     draw=draw,

@@ -14,7 +14,9 @@ from dropout_lessons import datasets, figures
 from dropout_lessons.calibration import fit_temperature
 from dropout_lessons.claims import Evidence
 from dropout_lessons.coadaptation import interaction_share, keep_prob_for_damage, mean_damage
-from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments.experiment import Experiment
+from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
 from dropout_lessons.networks import MLP, evaluating
 from dropout_lessons.training import Recipe, evaluate, fit
@@ -22,29 +24,27 @@ from dropout_lessons.training import Recipe, evaluate, fit
 LAYERS = ["hidden1", "hidden2"]
 
 
-def arms() -> dict[str, dict[str, Any]]:
-    """Keep probabilities of each arm: dropout in all places, in one of them, and in none."""
-    return {
-        "plain": {},
-        "dropout": {"input_keep_prob": 0.8, "keep_prob": 0.5},
-        "inputs only": {"input_keep_prob": 0.8},
-        "layer 1 only": {"keep_prob": [0.5, 1.0]},
-        "layer 2 only": {"keep_prob": [1.0, 0.5]},
-    }
+#: Keep probabilities: dropout in no place, in all, and in one of them.
+PLACES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "dropout": {"input_keep_prob": 0.8, "keep_prob": 0.5},
+    "inputs only": {"input_keep_prob": 0.8},
+    "layer 1 only": {"keep_prob": [0.5, 1.0]},
+    "layer 2 only": {"keep_prob": [1.0, 0.5]},
+}
 
 
-def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     settings = {name: config[name] for name in ("data", "train", "sizes", "epochs", "examples", "damage")}
     work = config["train"] * config["epochs"] * sum(a * b for a, b in pairwise(config["sizes"]))
-    for arm in arms():
-        for seed in range(config["seeds"]):
-            yield Unit({"arm": arm, **settings}, seed, work)
+    for arm in PLACES:
+        yield Arm({"arm": arm, **settings}, range(config["seeds"]), work=work)
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
     data = datasets.load(unit["data"], train=unit["train"], seed=unit.seed).to(device)
     generator = torch.Generator().manual_seed(unit.seed)
-    network = MLP(unit["sizes"], generator=generator, **arms()[unit["arm"]]).to(device)
+    network = MLP(unit["sizes"], generator=generator, **PLACES[unit["arm"]]).to(device)
     recipe = Recipe(epochs=unit["epochs"], seed=unit.seed)
     fit(network, data, recipe, evaluate_every=recipe.epochs, progress=False)
     # Labels of the examples are those of the test set; the temperature comes from the validation set.
@@ -114,7 +114,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
 def draw(table: pd.DataFrame) -> Figure:
     effects = {
         f"{arm}: {place}": difference(table[table.layer == layer], "share", {"arm": arm}, {"arm": "plain"})
-        for arm in arms()
+        for arm in PLACES
         if arm != "plain"
         for layer, place in zip(LAYERS, ("layer 1", "layer 2"), strict=True)
     }
@@ -155,7 +155,7 @@ EXPERIMENT = Experiment(
             "seeds": 10,
         },
     },
-    units=units,
+    arms=arms,
     compute=compute,
     judge=judge,
     draw=draw,

@@ -11,10 +11,12 @@ from matplotlib.figure import Figure
 
 from dropout_lessons import figures
 from dropout_lessons.claims import Evidence
+from dropout_lessons.experiments.arms import Arm, Row, Unit
 from dropout_lessons.experiments.conv_nets import multiplications, train_conv_nets
-from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.experiment import Experiment
+from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
-from dropout_lessons.experiments.tuning import reported, tuned
+from dropout_lessons.experiments.tuning import tuned
 
 TITLES = {
     "mnist_10k": "MNIST",
@@ -41,14 +43,14 @@ ARMS: dict[str, tuple[str, list[dict[str, float]]]] = {
 }
 
 
-def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     shared = {name: config[name] for name in ("train", "shrink", "channels", "hidden", "recipe")}
     weights = multiplications((14, 14) if config["shrink"] else (28, 28), config)
     for data in config["data"]:
         for arm, (masks, candidates) in ARMS.items():
             settings = {"data": data, "arm": arm, "masks": masks, **shared}
             chosen = candidates if config["tune"] else candidates[1:2]
-            yield from tuned(settings, chosen, table, seeds=config["seeds"], weights=weights)
+            yield tuned(settings, chosen, config["seeds"], weights=weights)
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
@@ -56,7 +58,7 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
 
 
 def compared(table: pd.DataFrame, data: str, treatment: str, control: str) -> Evidence:
-    rows = reported(table)
+    rows = table
     return difference(
         rows[rows["data"] == data], "test_error", {"arm": treatment}, {"arm": control}, unit="percentage points"
     )
@@ -150,7 +152,7 @@ EXPERIMENT = Experiment(
             "seeds": 10,
         },
     },
-    units=units,
+    arms=arms,
     compute=compute,
     judge=judge,
     draw=draw,

@@ -14,9 +14,11 @@ from torch import nn
 
 from dropout_lessons import figures
 from dropout_lessons.claims import Evidence
-from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments.experiment import Experiment
+from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
-from dropout_lessons.experiments.tuning import fit_candidates, reported, rows_of, tuned
+from dropout_lessons.experiments.tuning import fit_candidates, rows_of, tuned
 from dropout_lessons.layers import Dropout, ScheduledDropout
 
 NAMES = {"mnist_10k": "MNIST", "mnist": "MNIST", "fashion_10k": "Fashion-MNIST", "fashion_mnist": "Fashion-MNIST"}
@@ -25,7 +27,7 @@ PHASE = 1 / 6  # of all steps; the paper's is 50 of 300 epochs
 LEARNING_RATES = [{"learning_rate": rate} for rate in (0.2, 0.1, 0.05)]
 
 
-def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     for case in config["cases"]:
         for arm in ARMS:
             settings = {
@@ -36,7 +38,7 @@ def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
                 "sizes": case["sizes"],
                 "recipe": {"epochs": case["epochs"]},
             }
-            yield from tuned(settings, config["candidates"], table, seeds=case["seeds"])
+            yield tuned(settings, config["candidates"], case["seeds"])
 
 
 def scheduled(keep_prob: float, *, arm: str, steps: int) -> nn.Module:
@@ -57,7 +59,7 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
 
 def cases(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The reported rows of each case, by its title."""
-    groups = reported(table).groupby(["data", "train"], sort=False)
+    groups = table.groupby(["data", "train"], sort=False)
     return {f"{NAMES[str(data)]}, {train:,}": rows for (data, train), rows in groups}
 
 
@@ -142,7 +144,7 @@ EXPERIMENT = Experiment(
             "candidates": LEARNING_RATES,
         },
     },
-    units=units,
+    arms=arms,
     compute=compute,
     judge=judge,
     draw=draw,

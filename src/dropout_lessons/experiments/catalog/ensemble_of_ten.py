@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -13,10 +12,12 @@ from matplotlib.figure import Figure
 from dropout_lessons import datasets, figures
 from dropout_lessons.calibration import error, nll
 from dropout_lessons.ensembles import fit_ensemble
-from dropout_lessons.experiments.catalog.tuned_penalties import arms
-from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.arms import Arm, Candidate, Row, Unit
+from dropout_lessons.experiments.catalog.tuned_penalties import choices
+from dropout_lessons.experiments.experiment import Experiment
+from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
-from dropout_lessons.experiments.tuning import OF_NETWORK, Candidate, recipe_of, reported, train, tuned
+from dropout_lessons.experiments.tuning import OF_NETWORK, recipe_of, train, tuned
 from dropout_lessons.networks import MLP, evaluating
 
 NAMES = {"mnist_10k": "digits", "fashion_10k": "clothes", "mnist": "digits", "fashion_mnist": "clothes"}
@@ -24,22 +25,21 @@ NAMES = {"mnist_10k": "digits", "fashion_10k": "clothes", "mnist": "digits", "fa
 
 def candidates(learning_rates: list[float]) -> dict[str, list[Candidate]]:
     """Twelve for each kind of network, over one range of learning rates: those of the study of penalties."""
-    every = arms(learning_rates, epochs=[], radii=[])
+    every = choices(learning_rates, epochs=[], radii=[])
     return {network: every[network] for network in ("plain", "dropout")}
 
 
-def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     shared = {name: config[name] for name in ("train", "sizes", "recipe", "members")}
     for data in config["data"]:
-        for network, choices in config["candidates"].items():
+        for network, tried in config["candidates"].items():
             settings = {"data": data, "network": network, **shared}
-            for unit in tuned(settings, choices, table, seeds=config["seeds"], tuning_seeds=4):
-                ten = (network, unit["stage"]) == ("plain", "report")
-                yield replace(unit, work=unit.work * config["members"]) if ten else unit
+            members = config["members"] if network == "plain" else 1
+            yield tuned(settings, tried, config["seeds"], tuning_seeds=4, report_work=members)
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
-    if unit["stage"] == "tuning":
+    if unit.tunes:
         return train(unit, device)
     data = datasets.load(unit["data"], train=unit["train"], seed=unit.seed).to(device)
     (candidate,) = unit["candidates"]
@@ -65,7 +65,7 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
-    findings, table = [], reported(table)
+    findings = []
     for data in table.data.unique():
         place, rows = f"on {NAMES[data]}", table[table.data == data]
         dropout, plain, ensemble = {"arm": "dropout"}, {"arm": "plain"}, {"arm": "ensemble"}
@@ -93,7 +93,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    effects, colors, table = {}, {}, reported(table)
+    effects, colors = {}, {}
     for data in table.data.unique():
         rows = table[table.data == data]
         for arm, name in (("ensemble", "ten networks"), ("dropout", "one with dropout")):
@@ -138,7 +138,7 @@ EXPERIMENT = Experiment(
             "seeds": 5,
         },
     },
-    units=units,
+    arms=arms,
     compute=compute,
     judge=judge,
     draw=draw,

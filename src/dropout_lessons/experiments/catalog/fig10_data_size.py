@@ -11,14 +11,16 @@ from matplotlib.figure import Figure
 
 from dropout_lessons import figures
 from dropout_lessons.claims import Evidence, sampled
+from dropout_lessons.experiments.arms import Arm, Row, Unit
 from dropout_lessons.experiments.catalog.fig9a_keep_prob import TITLES
-from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
-from dropout_lessons.experiments.tuning import reported, train, tuned
+from dropout_lessons.experiments.experiment import Experiment
+from dropout_lessons.experiments.findings import Finding, Reported
+from dropout_lessons.experiments.tuning import train, tuned
 
 ARMS: dict[str, dict[str, float]] = {"plain": {}, "dropout": {"keep_prob": 0.5, "input_keep_prob": 0.8}}
 
 
-def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     for data, hidden, sizes, seeds in config["nets"]:
         for size in sizes:
             # As many updates for few examples as for many would take; else a small set is also trained for a short time.
@@ -34,7 +36,7 @@ def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
                     "recipe": {**config["recipe"], "epochs": epochs},
                 }
                 candidates = [{**keep_probs, "learning_rate": rate} for rate in config["learning_rates"]]
-                yield from tuned(settings, candidates, table, seeds=seeds)
+                yield tuned(settings, candidates, seeds)
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
@@ -43,7 +45,7 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
 
 def _errors(table: pd.DataFrame) -> pd.DataFrame:
     """Test errors with a row for each net, data size and seed, and a column for each arm."""
-    return reported(table).pivot(index=["data", "width", "train", "seed"], columns="arm", values="test_error")
+    return table.pivot(index=["data", "width", "train", "seed"], columns="arm", values="test_error")
 
 
 def _gain(table: pd.DataFrame) -> pd.DataFrame:
@@ -140,7 +142,7 @@ EXPERIMENT = Experiment(
             "recipe": {"momentum": 0.95, "max_norm": 3.0},
         },
     },
-    units=units,
+    arms=arms,
     compute=compute,
     judge=judge,
     draw=draw,

@@ -15,7 +15,9 @@ from dropout_lessons import datasets, figures
 from dropout_lessons.averaging import monte_carlo_average, weight_scaling
 from dropout_lessons.calibration import error, nll
 from dropout_lessons.claims import sampled
-from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments.experiment import Experiment
+from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import Recipe, fit
@@ -23,14 +25,13 @@ from dropout_lessons.training import Recipe, fit
 KEEP: Mapping[str, Any] = {"keep_prob": 0.5, "input_keep_prob": 0.8}
 
 
-def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     settings = {name: config[name] for name in ("data", "train", "test", "sizes", "recipe", "samples")}
     weights = sum(inputs * outputs for inputs, outputs in pairwise(config["sizes"]))
     passes = 3 * config["train"] * config["recipe"]["epochs"] + config["test"] * max(config["samples"])
-    for seed in range(config["seeds"]):
-        # Each repetition trains the network of its seed anew: the same one, in less time than one unit with all draws.
-        for repetition in range(config["repetitions"]):
-            yield Unit({**settings, "repetition": repetition}, seed, passes * weights)
+    # Each repetition trains the network of its seed anew: the same one, in less time than one unit with all draws.
+    for repetition in range(config["repetitions"]):
+        yield Arm({**settings, "repetition": repetition}, range(config["seeds"]), work=passes * weights)
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
@@ -146,7 +147,7 @@ EXPERIMENT = Experiment(
             "seeds": 5,
         },
     },
-    units=units,
+    arms=arms,
     compute=compute,
     judge=judge,
     draw=draw,

@@ -14,7 +14,9 @@ from matplotlib.figure import Figure
 from dropout_lessons import datasets, figures
 from dropout_lessons.claims import paired
 from dropout_lessons.ensembles import fit_ensemble
-from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments.experiment import Experiment
+from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import Recipe, evaluate
@@ -22,14 +24,13 @@ from dropout_lessons.training import Recipe, evaluate
 ARMS: dict[str, dict[str, float]] = {"plain": {}, "dropout": {"keep_prob": 0.5, "input_keep_prob": 0.8}}
 
 
-def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     settings = {name: config[name] for name in ("data", "train", "recipe", "every")}
     for hidden in config["hidden"]:
         weights = sum(inputs * outputs for inputs, outputs in pairwise([784, *hidden, 10]))
-        for seed in range(config["seeds"]):
-            work = 2 * config["train"] * config["recipe"]["epochs"] * weights
-            architecture = " x ".join(map(str, [len(hidden), hidden[0]]))
-            yield Unit({"architecture": architecture, "hidden": hidden, **settings}, seed, work)
+        work = 2 * config["train"] * config["recipe"]["epochs"] * weights
+        architecture = " x ".join(map(str, [len(hidden), hidden[0]]))
+        yield Arm({"architecture": architecture, "hidden": hidden, **settings}, range(config["seeds"]), work=work)
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
@@ -132,7 +133,7 @@ EXPERIMENT = Experiment(
             "seeds": 5,
         },
     },
-    units=units,
+    arms=arms,
     compute=compute,
     judge=judge,
     draw=draw,

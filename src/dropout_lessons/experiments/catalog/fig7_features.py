@@ -10,8 +10,10 @@ from torch import Tensor
 
 from dropout_lessons import figures
 from dropout_lessons.claims import Evidence, sampled
-from dropout_lessons.experiments.autoencoders import autoencoder_units, trained_autoencoder
-from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.arms import Row, Unit
+from dropout_lessons.experiments.autoencoders import autoencoder_arms, trained_autoencoder
+from dropout_lessons.experiments.experiment import Experiment
+from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference, values
 from dropout_lessons.training import evaluate
 
@@ -134,7 +136,7 @@ EXPERIMENT = Experiment(
             "seeds": 5,
         },
     },
-    units=autoencoder_units,
+    arms=autoencoder_arms,
     compute=compute,
     judge=judge,
     draw=draw,

@@ -9,9 +9,11 @@ from matplotlib.figure import Figure
 
 from dropout_lessons import figures
 from dropout_lessons.claims import paired, sampled
-from dropout_lessons.experiments.autoencoders import autoencoder_units, trained_autoencoder
+from dropout_lessons.experiments.arms import Row, Unit
+from dropout_lessons.experiments.autoencoders import autoencoder_arms, trained_autoencoder
 from dropout_lessons.experiments.catalog.fig7_features import EXPERIMENT as FIGURE_7
-from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.experiment import Experiment
+from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference, values
 from dropout_lessons.training import evaluate
 
@@ -83,7 +85,7 @@ EXPERIMENT = Experiment(
         Reported("mean activation, with dropout", "about 0.7", "Section 7.2"),
     ],
     scales=FIGURE_7.scales,
-    units=autoencoder_units,
+    arms=autoencoder_arms,
     compute=compute,
     judge=judge,
     draw=draw,

@@ -10,9 +10,11 @@ import torch
 from matplotlib.figure import Figure
 
 from dropout_lessons import figures
-from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments.experiment import Experiment
+from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
-from dropout_lessons.experiments.tuning import reported, train, tuned
+from dropout_lessons.experiments.tuning import train, tuned
 
 KEEP_PROBS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
 MNIST = {"data": "mnist_10k", "train": 1000, "label_noise": 0.0}
@@ -33,11 +35,11 @@ RECIPES = [
 ]
 
 
-def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     for data, seeds in config["data"]:
         for keep_prob in KEEP_PROBS:
             settings = {**data, "keep_prob": keep_prob, "sizes": config["sizes"], "recipe": config["recipe"]}
-            yield from tuned(settings, config["candidates"], table, seeds=seeds)
+            yield tuned(settings, config["candidates"], seeds)
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
@@ -45,7 +47,6 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
-    table = reported(table)
     table = table[table["data"].isin(["mnist", "mnist_10k"])]
 
     def compared(first: float, second: float, column: str = "test_error") -> Any:
@@ -70,7 +71,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    shown = reported(table)
+    shown = table
     errors = {
         kind: {
             TITLES[str(data)]: {
@@ -119,7 +120,7 @@ EXPERIMENT = Experiment(
             ],
         },
     },
-    units=units,
+    arms=arms,
     compute=compute,
     judge=judge,
     draw=draw,

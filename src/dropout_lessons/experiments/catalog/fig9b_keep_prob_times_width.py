@@ -10,13 +10,15 @@ import torch
 from matplotlib.figure import Figure
 
 from dropout_lessons import figures
+from dropout_lessons.experiments.arms import Arm, Row, Unit
 from dropout_lessons.experiments.catalog.fig9a_keep_prob import KEEP_PROBS, MNIST, RECIPES
-from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.experiment import Experiment
+from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
-from dropout_lessons.experiments.tuning import reported, train, tuned
+from dropout_lessons.experiments.tuning import train, tuned
 
 
-def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     inputs, *kept, outputs = config["kept"]
     designs = [("constant width", KEEP_PROBS[0], config["fixed"])]
     for keep_prob in KEEP_PROBS:
@@ -31,7 +33,7 @@ def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
             "sizes": sizes,
             "recipe": config["recipe"],
         }
-        yield from tuned(settings, config["candidates"], table, seeds=config["seeds"])
+        yield tuned(settings, config["candidates"], config["seeds"])
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
@@ -39,8 +41,6 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
-    table = reported(table)
-
     def compared(first: Mapping[str, Any], second: Mapping[str, Any]) -> Any:
         kept = {"design": "constant kept units"}
         return difference(table, "test_error", {**kept, **first}, {**kept, **second}, unit="percentage points")
@@ -68,7 +68,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    shown = reported(table)
+    shown = table
     rows = shown[shown["design"] == "constant kept units"]
     errors = {
         kind: rows.pivot(index="keep_prob", columns="seed", values=f"{kind}_error").to_numpy()
@@ -135,7 +135,7 @@ EXPERIMENT = Experiment(
             "seeds": 5,
         },
     },
-    units=units,
+    arms=arms,
     compute=compute,
     judge=judge,
     draw=draw,

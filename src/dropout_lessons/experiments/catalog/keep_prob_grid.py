@@ -17,7 +17,9 @@ from dropout_lessons import datasets, figures
 from dropout_lessons.claims import Evidence, paired
 from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.ensembles import fit_ensemble
-from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments.experiment import Experiment
+from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import Recipe, evaluate
@@ -31,7 +33,7 @@ def hidden_units(width: int, keep_prob: float, held: str) -> int:
     return width if held == "n" else round(SHARED * width / keep_prob)
 
 
-def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     batch_size = Recipe().batch_size
     for train in config["trains"]:
         # As many steps, not as many epochs: otherwise few examples would also mean little training.
@@ -51,8 +53,7 @@ def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
                 for keep_prob in KEEP_PROBS
                 for a, b in pairwise([inputs, *[hidden_units(width, keep_prob, held)] * 2, 10])
             )
-            for seed in range(config["seeds"]):
-                yield Unit(settings, seed, float(train * recipe["epochs"] * weights))
+            yield Arm(settings, range(config["seeds"]), work=float(train * recipe["epochs"] * weights))
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
@@ -199,7 +200,7 @@ EXPERIMENT = Experiment(
             "seeds": 5,
         },
     },
-    units=units,
+    arms=arms,
     compute=compute,
     judge=judge,
     draw=draw,

@@ -18,7 +18,9 @@ from torch import Tensor
 
 from dropout_lessons import datasets, figures
 from dropout_lessons.claims import Evidence, sampled
-from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments.experiment import Experiment
+from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import values
 from dropout_lessons.masks import enumerate_masks, mask_log_prob
 
@@ -26,11 +28,11 @@ SIZES = [1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8]
 KEEP_PROBS = [0.8, 0.5, 0.2]
 
 
-def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     settings = {name: config[name] for name in ("data", "digits", "grid", "train", "examples")}
     masks = 2 ** math.prod(config["grid"])
-    for seed in range(config["seeds"]):
-        yield Unit(settings, seed, masks * config["examples"] * len(SIZES) * len(KEEP_PROBS))
+    work = masks * config["examples"] * len(SIZES) * len(KEEP_PROBS)
+    yield Arm(settings, range(config["seeds"]), work=work)
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
@@ -192,7 +194,7 @@ EXPERIMENT = Experiment(
         },
         "paper": {"data": "mnist", "digits": [3, 8], "grid": [5, 4], "train": 8000, "examples": 1000, "seeds": 10},
     },
-    units=units,
+    arms=arms,
     compute=compute,
     judge=judge,
     draw=draw,

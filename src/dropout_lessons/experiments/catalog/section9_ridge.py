@@ -16,7 +16,9 @@ from torch import Tensor
 from dropout_lessons import figures
 from dropout_lessons.claims import exact, sampled
 from dropout_lessons.datasets import Split
-from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments.experiment import Experiment
+from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.masks import enumerate_masks, mask_log_prob, sample_mask
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import Recipe, fit
@@ -24,12 +26,11 @@ from dropout_lessons.training import Recipe, fit
 FEATURES = ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6")
 
 
-def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     settings = {name: config[name] for name in ("examples", "draws", "recipe")}
     work = config["examples"] * (config["recipe"]["epochs"] + config["draws"] / 10)
     for keep_prob in config["keep_probs"]:
-        for seed in range(config["seeds"]):
-            yield Unit({"keep_prob": keep_prob, **settings}, seed, work)
+        yield Arm({"keep_prob": keep_prob, **settings}, range(config["seeds"]), work=work)
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
@@ -183,7 +184,7 @@ EXPERIMENT = Experiment(
             "seeds": 20,
         },
     },
-    units=units,
+    arms=arms,
     compute=compute,
     judge=judge,
     draw=draw,

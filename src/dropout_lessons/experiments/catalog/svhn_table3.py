@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
+from dropout_lessons.experiments.arms import Row, Unit
 from dropout_lessons.experiments.conv_nets import (
     PAPER_NET,
     draw_placements,
+    placement_arms,
     placement_errors,
-    placement_units,
     train_conv_nets,
 )
-from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
-
-
-def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
-    yield from placement_units(config, table)
+from dropout_lessons.experiments.experiment import Experiment
+from dropout_lessons.experiments.findings import Finding, Reported
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
@@ -58,7 +53,7 @@ EXPERIMENT = Experiment(
         Reported("test error, dropout in all layers", "2.55%", "Table 3"),
     ],
     scales={"paper": {"data": "svhn", "train": 67_257, **PAPER_NET}},
-    units=units,
+    arms=placement_arms,
     compute=compute,
     judge=judge,
     draw=draw,

@@ -10,9 +10,11 @@ import torch
 from matplotlib.figure import Figure
 
 from dropout_lessons import figures
-from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments.experiment import Experiment
+from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
-from dropout_lessons.experiments.tuning import reported, train, tuned
+from dropout_lessons.experiments.tuning import train, tuned
 from dropout_lessons.layers import Dropout, GaussianDropout
 
 LAYERS = {"plain": Dropout, "dropout": Dropout, "Gaussian dropout": GaussianDropout}
@@ -23,16 +25,14 @@ KEEP_PROBS = [{"keep_prob": keep_prob} for keep_prob in (0.5, 0.6, 0.7, 0.8)]
 RATES = [{"learning_rate": rate} for rate in (0.05, 0.1, 0.2, 0.3)]
 
 
-def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     for data in config["data"]:
         for arm in LAYERS:
             settings = {**data, "arm": arm, "sizes": config["sizes"], "recipe": config["recipe"]}
             if arm == "plain":
-                yield from tuned(settings, config["plain"], table, seeds=config["seeds"])
+                yield tuned(settings, config["plain"], config["seeds"])
             else:
-                yield from tuned(
-                    {**settings, "input_keep_prob": 0.8}, config["candidates"], table, seeds=config["seeds"]
-                )
+                yield tuned({**settings, "input_keep_prob": 0.8}, config["candidates"], config["seeds"])
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
@@ -40,7 +40,6 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
-    table = reported(table)
     digits = table[table["data"].isin(["mnist", "mnist_10k"])]
     gaussian, bernoulli, plain = ({"arm": arm} for arm in ("Gaussian dropout", "dropout", "plain"))
 
@@ -66,7 +65,6 @@ def judge(table: pd.DataFrame) -> list[Finding]:
 
 def draw(table: pd.DataFrame) -> Figure:
     effects, colors = {}, {}
-    table = reported(table)
     for data in table["data"].unique():
         rows = table[table["data"] == data]
         for arm in ("dropout", "Gaussian dropout"):
@@ -111,7 +109,7 @@ EXPERIMENT = Experiment(
             "seeds": 5,
         },
     },
-    units=units,
+    arms=arms,
     compute=compute,
     judge=judge,
     draw=draw,

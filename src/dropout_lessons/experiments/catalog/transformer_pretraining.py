@@ -17,42 +17,27 @@ from torch import Tensor
 from dropout_lessons import figures
 from dropout_lessons.claims import Evidence
 from dropout_lessons.datasets import MarkovSource
-from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments.experiment import Experiment
+from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
 from dropout_lessons.layers import Dropout
 from dropout_lessons.networks import SmallTransformer, evaluating
 
 TEXTS = ("single pass", "repeated")
-TUNING_SEEDS = (1000, 1001)
 
 
-def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     network, steps, batch = config["network"], config["steps"], config["batch"]
     weights = 12 * network["depth"] * network["width"] ** 2
     work = steps * batch * network["context"] * weights
     shared = {name: config[name] for name in ("network", "batch", "steps", "sequences", "checkpoints")}
 
-    def unit(stage: str, text: str, keep_prob: float, learning_rate: float, seed: int) -> Unit:
-        arm = {"stage": stage, "text": text, "keep_prob": keep_prob, "learning_rate": learning_rate}
-        return Unit({**arm, **shared}, seed, work)
-
-    arms = list(itertools.product(TEXTS, config["keep_probs"]))
-    candidates = config["learning_rates"]
-    tuning = [unit("tuning", *arm, rate, seed) for arm in arms for rate in candidates for seed in TUNING_SEEDS]
-    if len(candidates) > 1:
-        yield from tuning
-        if table.empty or (table.stage == "tuning").sum() < len(tuning):
-            return
-    for text, keep_prob in arms:
-        rate = candidates[0] if len(candidates) == 1 else best_learning_rate(table, text, keep_prob)
-        for seed in range(config["seeds"]):
-            yield unit("report", text, keep_prob, rate, seed)
-
-
-def best_learning_rate(table: pd.DataFrame, text: str, keep_prob: float) -> float:
-    """The one with the lowest validation loss, each network taken where that is lowest."""
-    runs = table[(table.stage == "tuning") & (table.text == text) & (table.keep_prob == keep_prob)]
-    return float(runs.groupby("learning_rate").validation_excess.mean().idxmin())
+    candidates = [{"learning_rate": rate} for rate in config["learning_rates"]]
+    for text, keep_prob in itertools.product(TEXTS, config["keep_probs"]):
+        settings = {"text": text, "keep_prob": keep_prob, **shared}
+        seeds = range(config["seeds"])
+        yield Arm(settings, seeds, candidates, together=False, tuned_by="validation_excess", work=work)
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
@@ -104,17 +89,15 @@ def next_symbol_loss(network: SmallTransformer, text: Tensor) -> Tensor:
 
 
 def final(table: pd.DataFrame) -> pd.DataFrame:
-    """Each reported network after its last step."""
-    reported = table[table.stage == "report"]
-    last: pd.DataFrame = reported[reported.step == reported.step.max()]
+    """Each network after its last step."""
+    last: pd.DataFrame = table[table.step == table.step.max()]
     return last
 
 
 def early_stopped(table: pd.DataFrame) -> pd.DataFrame:
-    """Each reported network at the checkpoint where its validation loss is lowest."""
-    reported = table[table.stage == "report"]
-    lowest = reported.groupby(["text", "keep_prob", "seed"]).validation_excess.idxmin()
-    stopped: pd.DataFrame = reported.loc[lowest.tolist()]
+    """Each network at the checkpoint where its validation loss is lowest."""
+    lowest = table.groupby(["text", "keep_prob", "seed"]).validation_excess.idxmin()
+    stopped: pd.DataFrame = table.loc[lowest.tolist()]
     return stopped
 
 
@@ -153,18 +136,16 @@ def judge(table: pd.DataFrame) -> list[Finding]:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    reported = table[table.stage == "report"]
-
     def curves(text: str, keep_prob: float) -> NDArray[np.float64]:
-        rows = reported[(reported.text == text) & (reported.keep_prob == keep_prob)]
+        rows = table[(table.text == text) & (table.keep_prob == keep_prob)]
         return rows.pivot(index="step", columns="seed", values="test_excess").to_numpy(np.float64)
 
-    keep_probs = sorted(reported.keep_prob.unique().tolist())
+    keep_probs = sorted(table.keep_prob.unique().tolist())
     panels = {
         f"{name} text": {keep_prob: curves(text, keep_prob) for keep_prob in keep_probs}
         for text, name in zip(TEXTS, ("fresh", "repeated"), strict=True)
     }
-    return figures.excess_loss_curves(sorted(reported.step.unique().tolist()), panels)
+    return figures.excess_loss_curves(sorted(table.step.unique().tolist()), panels)
 
 
 LANGUAGE = {"symbols": 8, "concentration": 0.3, "context": 16}
@@ -209,7 +190,7 @@ EXPERIMENT = Experiment(
             "seeds": 5,
         },
     },
-    units=units,
+    arms=arms,
     compute=compute,
     judge=judge,
     draw=draw,

@@ -11,9 +11,11 @@ import torch
 from matplotlib.figure import Figure
 
 from dropout_lessons import figures
-from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.arms import Arm, Candidate, Row, Unit
+from dropout_lessons.experiments.experiment import Experiment
+from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference, values
-from dropout_lessons.experiments.tuning import Candidate, reported, train, tuned
+from dropout_lessons.experiments.tuning import train, tuned
 
 COLORS = {
     "plain": "plain",
@@ -26,12 +28,12 @@ COLORS = {
 }
 
 
-def grid(**choices: list[Any]) -> list[Candidate]:
+def grid(**fields: list[Any]) -> list[Candidate]:
     """Every combination."""
-    return [dict(zip(choices, chosen, strict=True)) for chosen in product(*choices.values())]
+    return [dict(zip(fields, chosen, strict=True)) for chosen in product(*fields.values())]
 
 
-def arms(learning_rates: list[float], epochs: list[int], radii: list[float]) -> dict[str, list[Candidate]]:
+def choices(learning_rates: list[float], epochs: list[int], radii: list[float]) -> dict[str, list[Candidate]]:
     """Twelve candidates for each arm over the same range: four learning rates and three strengths, or twelve rates."""
     low, high = learning_rates[0], learning_rates[-1]
     several = [low * (high / low) ** (i / 9) for i in range(-1, 11)]
@@ -54,12 +56,12 @@ def arms(learning_rates: list[float], epochs: list[int], radii: list[float]) -> 
     }
 
 
-def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     for label_noise in config["label_noise"]:
         for arm, candidates in config["arms"].items():
             settings = {"arm": arm, "label_noise": label_noise}
             settings |= {name: config[name] for name in ("data", "train", "sizes", "recipe")}
-            yield from tuned(settings, candidates, table, seeds=config["seeds"], tuning_seeds=config["tuning_seeds"])
+            yield tuned(settings, candidates, config["seeds"], tuning_seeds=config["tuning_seeds"])
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
@@ -67,7 +69,6 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
-    table = reported(table)
     findings = []
     for label_noise, name in ((0.0, "On clean labels"), (0.3, "With 30% random labels")):
         rows = table[table["label_noise"] == label_noise]
@@ -85,7 +86,6 @@ def judge(table: pd.DataFrame) -> list[Finding]:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    table = reported(table)
     panels = {
         f"test error, {name} (%)": {
             arm: values(table, "test_error", arm=arm, label_noise=label_noise).tolist() for arm in COLORS
@@ -113,7 +113,8 @@ EXPERIMENT = Experiment(
             "sizes": [784, 64, 64, 10],
             "recipe": {"epochs": 40},
             "arms": {
-                name: found[1::2] for name, found in arms([0.03, 0.1, 0.2, 0.4], [6, 12, 24], [1.0, 2.0, 3.0]).items()
+                name: found[1::2]
+                for name, found in choices([0.03, 0.1, 0.2, 0.4], [6, 12, 24], [1.0, 2.0, 3.0]).items()
             },
             "tuning_seeds": 1,
             "seeds": 5,
@@ -124,7 +125,7 @@ EXPERIMENT = Experiment(
             "label_noise": [0.0, 0.3],
             "sizes": [784, 256, 256, 10],
             "recipe": {"epochs": 60},
-            "arms": arms([0.03, 0.1, 0.2, 0.4], [6, 12, 24], [1.0, 2.0, 3.0]),
+            "arms": choices([0.03, 0.1, 0.2, 0.4], [6, 12, 24], [1.0, 2.0, 3.0]),
             "tuning_seeds": 2,
             "seeds": 10,
         },
@@ -134,12 +135,12 @@ EXPERIMENT = Experiment(
             "label_noise": [0.0, 0.3],
             "sizes": [784, 1024, 1024, 2048, 10],
             "recipe": {"epochs": 200, "momentum": 0.95},
-            "arms": arms([0.01, 0.02, 0.05, 0.1], [10, 25, 50], [2.0, 3.0, 4.0]),
+            "arms": choices([0.01, 0.02, 0.05, 0.1], [10, 25, 50], [2.0, 3.0, 4.0]),
             "tuning_seeds": 1,
             "seeds": 5,
         },
     },
-    units=units,
+    arms=arms,
     compute=compute,
     judge=judge,
     draw=draw,

@@ -16,50 +16,35 @@ from dropout_lessons.calibration import error, nll
 from dropout_lessons.claims import Evidence, paired
 from dropout_lessons.datasets import Split
 from dropout_lessons.ensembles import fit_ensemble
+from dropout_lessons.experiments.arms import Arm, Row, Unit
 from dropout_lessons.experiments.boosting import DropoutBoosting
-from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.experiment import Experiment
+from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
-from dropout_lessons.experiments.tuning import FIRST_TUNING_SEED
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import Recipe, evaluate, fit
 
 KEEP: Mapping[str, Any] = {"keep_prob": 0.5, "input_keep_prob": 0.8}
-ARMS = ("plain", "dropout boosting", "dropout")
-TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 2)
+BOOSTING = ("plain", "dropout boosting", "dropout")
 
 
-def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     small = config["averages"]
     settings = {name: small[name] for name in ("data", "train", "test", "hidden", "recipe")}
     # A subnetwork's normalizer, its reciprocal and its logarithm take about as long as 200 multiply-adds.
     subnetworks = 200 * 2 ** sum(small["hidden"])
     for task in small["tasks"]:
-        for seed in range(config["seeds"]):
-            yield Unit({"part": "averages", "task": task, **settings}, seed, small["test"] * subnetworks)
+        work = small["test"] * subnetworks
+        yield Arm({"part": "averages", "task": task, **settings}, range(config["seeds"]), work=work)
 
     large = config["boosting"]
     settings = {name: large[name] for name in ("data", "train", "sizes", "recipe")}
     weights = sum(inputs * outputs for inputs, outputs in pairwise(large["sizes"]))
     work = 3 * large["train"] * large["recipe"]["epochs"] * weights
-    for arm in ARMS:
-        tuning = {"part": "boosting", "arm": arm, "stage": "tuning", **settings}
-        for rate in large["learning_rates"]:
-            for seed in TUNING_SEEDS:
-                yield Unit({**tuning, "learning_rate": rate}, seed, work)
-        best = _best_rate(table, arm, len(large["learning_rates"]) * len(TUNING_SEEDS))
-        if best is not None:
-            for seed in range(config["seeds"]):
-                yield Unit({**tuning, "stage": "report", "learning_rate": best}, seed, work)
-
-
-def _best_rate(table: pd.DataFrame, arm: str, candidates: int) -> float | None:
-    """The learning rate with the lowest mean validation error, once all have been tried."""
-    if "stage" not in table:
-        return None
-    tried = table[(table.stage == "tuning") & (table.arm == arm)]
-    if len(tried) < candidates:
-        return None
-    return float(str(tried.groupby("learning_rate").validation_error.mean().idxmin()))
+    candidates = [{"learning_rate": rate} for rate in large["learning_rates"]]
+    for arm in BOOSTING:
+        settings_of_arm = {"part": "boosting", "arm": arm, **settings}
+        yield Arm(settings_of_arm, range(config["seeds"]), candidates, together=False, work=work)
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
@@ -136,8 +121,8 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         first, second = (_mean_over_tasks(table, column, name) for name in (rule, control))
         return paired(first.to_numpy(), second.to_numpy(), unit=unit)
 
-    def arms(arm: str, control: str) -> Evidence:
-        rows = table[(table.part == "boosting") & (table.stage == "report")]
+    def boosted(arm: str, control: str) -> Evidence:
+        rows = table[table.part == "boosting"]
         return difference(rows, "test_error", {"arm": arm}, {"arm": control}, unit="percentage points")
 
     return [
@@ -162,13 +147,13 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         Finding(
             "Dropout boosting makes more errors than dropout.",
             "more",
-            arms("dropout boosting", "dropout"),
+            boosted("dropout boosting", "dropout"),
             above=0,
         ),
         Finding(
             "Dropout boosting makes as many errors as no dropout, within half a point.",
             "almost no regularization",
-            arms("dropout boosting", "plain"),
+            boosted("dropout boosting", "plain"),
             within=(-0.005, 0.005),
         ),
     ]
@@ -252,7 +237,7 @@ EXPERIMENT = Experiment(
             "seeds": 5,
         },
     },
-    units=units,
+    arms=arms,
     compute=compute,
     judge=judge,
     draw=draw,

@@ -14,9 +14,11 @@ from dropout_lessons import datasets, figures
 from dropout_lessons.calibration import ece
 from dropout_lessons.claims import Evidence
 from dropout_lessons.datasets import Dataset, Split
-from dropout_lessons.experiments.experiment import Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments.experiment import Experiment
+from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
-from dropout_lessons.experiments.tuning import fit_candidates, reported, rows_of, tuned
+from dropout_lessons.experiments.tuning import fit_candidates, rows_of, tuned
 from dropout_lessons.networks import evaluating
 
 # The paper's dropout, and half of it.
@@ -27,7 +29,7 @@ ARMS = {
 }
 
 
-def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
+def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     for case in config["cases"]:
         for arm, keep_probs in ARMS.items():
             settings = {
@@ -35,7 +37,7 @@ def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
                 "arm": arm,
                 **keep_probs,
             }
-            yield from tuned(settings, case["candidates"], table, seeds=case["seeds"])
+            yield tuned(settings, case["candidates"], case["seeds"])
 
 
 def lower_half_from_upper(data: Dataset) -> Dataset:
@@ -61,7 +63,7 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
 
 
 def compared(table: pd.DataFrame, case: str, column: str, arm: str = "dropout") -> Evidence:
-    rows = reported(table)
+    rows = table
     unit = "nats" if column == "test_nll" else "percentage points"
     return difference(rows[rows["case"] == case], column, {"arm": arm}, {"arm": "plain"}, unit=unit)
 
@@ -179,7 +181,7 @@ EXPERIMENT = Experiment(
             ]
         },
     },
-    units=units,
+    arms=arms,
     compute=compute,
     judge=judge,
     draw=draw,

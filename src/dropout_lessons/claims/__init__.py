@@ -1,0 +1,23 @@
+"""Claims that are checked: a statement, its evidence, and a judgement; an error when the evidence does not support it.
+
+Evidence is an effect with its 95% interval over seeds (``paired``), over independent draws (``sampled``), or the
+largest deviation of an identity (``exact``). ``judge`` compares it with what the statement requires; ``check`` raises
+where that does not hold.
+"""
+
+from dropout_lessons.claims.evidence import FEWEST_SEEDS, Evidence, exact, paired, sampled
+from dropout_lessons.claims.judging import ClaimError, Judgement, Words, again, check, judge
+
+__all__ = [
+    "FEWEST_SEEDS",
+    "ClaimError",
+    "Evidence",
+    "Judgement",
+    "Words",
+    "again",
+    "check",
+    "exact",
+    "judge",
+    "paired",
+    "sampled",
+]

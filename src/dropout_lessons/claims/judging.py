@@ -1,0 +1,318 @@
+"""Judge evidence by what a statement requires of it, and say the judgement in words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from html import escape
+from typing import NamedTuple
+
+from dropout_lessons.claims.evidence import CONFIDENCE, PERCENT_UNITS, Evidence
+
+__all__ = ["ClaimError", "Judgement", "Words", "again", "check", "judge"]
+
+
+class ClaimError(AssertionError):
+    """The evidence does not support the statement."""
+
+
+class Words(NamedTuple):
+    """A judgement in words, part by part, rounded so that no part contradicts the verdict.
+
+    Attributes:
+        effect: The effect with its unit; of an identity, the largest deviation.
+        interval: Its 95% interval, ``"[low, high]"``; ``""`` for an identity.
+        n: How many values it rests on.
+        required: Where the whole interval was required to lie, such as ``"below 0"``.
+        shortfall: What is missing; ``""`` where the statement holds.
+    """
+
+    effect: str
+    interval: str
+    n: str
+    required: str
+    shortfall: str
+
+
+@dataclass(frozen=True, repr=False)
+class Judgement:
+    """A statement with its evidence, and whether that supports it; a notebook shows it as a box.
+
+    Made by ``judge``, which never raises for what was found, and by ``check``, which returns only those that hold.
+
+    Attributes:
+        statement: What is claimed.
+        evidence: What was measured.
+        limits: Between which values the whole 95% interval is required to lie, both excluded; infinite on an open side.
+            The deviation of an identity may reach the upper one.
+        holds: True if it does, False if no part of it does, None if it is undecided.
+        shortfall: By how much the interval sticks out of the limits, in the unit of the values; 0 where it does not.
+        words: All that in words.
+    """
+
+    statement: str
+    evidence: Evidence
+    limits: tuple[float, float]
+    holds: bool | None
+    shortfall: float
+    words: Words = field(compare=False)
+
+    @property
+    def effect(self) -> float:
+        """Effect, in ``unit``; a fraction if that is a percent unit."""
+        return self.evidence.effect
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95% confidence interval of the effect."""
+        return self.evidence.interval
+
+    @property
+    def n(self) -> int:
+        """Number of seeds, draws or values."""
+        return self.evidence.n
+
+    @property
+    def unit(self) -> str:
+        """Unit of the effect."""
+        return self.evidence.unit
+
+    @property
+    def summary(self) -> str:
+        """Effect, interval, count and what was required, in one line."""
+        effect, interval, count, required, _ = self.words
+        if self.evidence.atol is not None:
+            return f"largest deviation {effect}, allowed {required}, {count}"
+        return f"effect {effect}, {CONFIDENCE:.0%} interval {interval}, {count}; required: {required}"
+
+    def __repr__(self) -> str:
+        if self.holds:
+            return f"Checked claim: {self.statement} ({self.summary})"
+        verdict = "Undecided" if self.holds is None else "Does not hold"
+        return f"{verdict}: {self.statement} ({self.summary}; {self.words.shortfall})"
+
+    def _repr_html_(self) -> str:
+        mark, heading = {True: ("✓", "Checked claim"), False: ("✗", "Does not hold"), None: ("?", "Undecided")}[
+            self.holds
+        ]
+        summary = self.summary if self.holds else f"{self.summary}; {self.words.shortfall}"
+        return (
+            f'<div class="{"checked-claim" if self.holds else "judged-claim"}" role="note" '
+            'style="margin: 0.5em 0; padding: 0.5em 1em; '
+            'border: 1px solid currentColor; border-left-width: 0.4em; color: inherit">'
+            f'<p style="margin: 0; font-weight: bold"><span aria-hidden="true">{mark}</span> {heading}</p>'
+            f'<p style="margin: 0.25em 0">{escape(self.statement)}</p>'
+            f'<p style="margin: 0; font-size: 0.9em">{escape(typeset(summary))}</p></div>'
+        )
+
+
+_LABELLED: dict[str, Judgement] = {}
+
+
+def judge(
+    statement: str,
+    evidence: Evidence,
+    *,
+    above: float | None = None,
+    below: float | None = None,
+    within: tuple[float, float] | None = None,
+) -> Judgement:
+    """Judge whether evidence supports a statement, contradicts it, or leaves it undecided.
+
+    It holds if the whole 95% interval lies above ``above``, below ``below``, or inside ``within`` (a claim of
+    equivalence); it does not hold if no part of the interval does; otherwise it is undecided. A bound that is touched is not
+    passed. Evidence of an identity has its own bound, ``atol``.
+
+    Args:
+        statement: What is claimed, in one sentence.
+        evidence: Made by ``paired``, ``sampled`` or ``exact``.
+        above: What the effect must exceed, in the unit of the values (a fraction if that is a percent unit).
+        below: What the effect must stay under.
+        within: What the effect must lie between.
+
+    Returns:
+        The judgement, whatever it is.
+
+    Raises:
+        ValueError: If not exactly one of ``above``, ``below`` and ``within`` is given, or any is given for an
+            identity.
+
+    Example:
+        >>> from dropout_lessons.claims import sampled
+        >>> judge("The mean is positive", sampled([0.1, -0.1, 0.3, 0.2, 0.05]), above=0)  # doctest: +NORMALIZE_WHITESPACE
+        Undecided: The mean is positive
+        (effect 0.11, 95% interval [-0.08, 0.30], 5 draws; required: above 0; falls short by 0.08)
+    """
+    if not statement.strip():
+        raise ValueError(f"statement must say what is claimed, got {statement!r}")
+    if evidence.atol is None:
+        low, high = _limits(evidence, above, below, within)
+        if math.isnan(evidence.effect):  # of too few seeds
+            words = Words(
+                "unknown", "[unknown]", f"{evidence.n} {evidence.noun}", _required((low, high), evidence), "too few"
+            )
+            return Judgement(statement, evidence, (low, high), None, math.nan, words)
+        start, end = evidence.interval
+        holds = True if low < start and end < high else False if end <= low or start >= high else None
+        shortfall = 0.0 if holds else max(low - start, end - high)
+        words = _interval_in_words(evidence, (low, high), bool(holds), shortfall)
+        return Judgement(statement, evidence, (low, high), holds, shortfall, words)
+    if (above, below, within) != (None, None, None):
+        raise ValueError("evidence of an identity has its own bound, atol: leave out above, below and within")
+    agrees = evidence.effect <= evidence.atol  # never for NaN
+    words = _deviation_in_words(evidence, evidence.atol, agrees)
+    shortfall = 0.0 if agrees else evidence.effect - evidence.atol
+    return Judgement(statement, evidence, (-math.inf, evidence.atol), agrees, shortfall, words)
+
+
+def check(
+    statement: str,
+    evidence: Evidence,
+    *,
+    above: float | None = None,
+    below: float | None = None,
+    within: tuple[float, float] | None = None,
+    label: str = "",
+) -> Judgement:
+    """Return the judgement of a statement that its evidence supports, else raise.
+
+    A true effect that sits on the bound is wrongly claimed to be beyond it in 2.5% of such checks.
+
+    Args:
+        statement: As in ``judge``, as are the evidence and its bounds.
+        evidence: Made by ``paired``, ``sampled`` or ``exact``.
+        above: What the effect must exceed.
+        below: What the effect must stay under.
+        within: What the effect must lie between.
+        label: A name by which ``again`` shows it again.
+
+    Returns:
+        The judgement, which holds.
+
+    Raises:
+        ClaimError: If the evidence does not support the statement. The message says by how much.
+        ValueError: As in ``judge``.
+
+    Example:
+        >>> from dropout_lessons.claims import paired
+        >>> dropout = [0.061, 0.058, 0.064, 0.060, 0.059]
+        >>> baseline = [0.074, 0.071, 0.081, 0.072, 0.076]
+        >>> evidence = paired(dropout, baseline, unit="points")
+        >>> check("Dropout lowers the test error", evidence, below=0)  # doctest: +NORMALIZE_WHITESPACE
+        Checked claim: Dropout lowers the test error
+        (effect -1.44 points, 95% interval [-1.74, -1.14], 5 seeds; required: below 0)
+    """
+    judgement = judge(statement, evidence, above=above, below=below, within=within)
+    if not judgement.holds:
+        raise ClaimError(f"not supported: {statement}\n{judgement.summary}; {judgement.words.shortfall}")
+    if label:
+        _LABELLED[label] = judgement
+    return judgement
+
+
+def again(label: str) -> Judgement:
+    """Return a checked claim by the label that it was checked with, to be shown again.
+
+    Raises:
+        ValueError: If nothing was checked with this label since Python was started.
+
+    Example:
+        >>> from dropout_lessons.claims import exact
+        >>> _ = check("Sums agree", exact(0.1 + 0.2, 0.3, atol=1e-15), label="sums")
+        >>> again("sums").statement
+        'Sums agree'
+    """
+    if label not in _LABELLED:
+        known = ", ".join(map(repr, _LABELLED)) or "none"
+        raise ValueError(
+            f"label must be that of a claim that was checked, got {label!r}; there are: {known}. Run its cell"
+        )
+    return _LABELLED[label]
+
+
+def typeset(text: str) -> str:
+    """Text with a minus sign for each hyphen that stands before a number."""
+    signs = ("\N{MINUS SIGN}" if _is_sign(text, i) else c for i, c in enumerate(text))
+    return "".join(signs)
+
+
+def _is_sign(text: str, i: int) -> bool:
+    before, after = text[i - 1 : i], text[i + 1 : i + 2]
+    return text[i] == "-" and after.isdigit() and not (before.isalnum() or before in ("_", ")"))
+
+
+def _limits(
+    evidence: Evidence, above: float | None, below: float | None, within: tuple[float, float] | None
+) -> tuple[float, float]:
+    """Turn the one bound that was given into an open interval."""
+    given = {"above": above, "below": below, "within": within}
+    names = [name for name, bound in given.items() if bound is not None]
+    if len(names) != 1:
+        raise ValueError(f"give exactly one of above, below and within, got {' and '.join(names) or 'none'}")
+    (name,) = names
+    if within is not None:
+        low, high = within
+        sound = -math.inf < low < high < math.inf
+    else:
+        low = -math.inf if above is None else above
+        high = math.inf if below is None else below
+        sound = math.isfinite(low) or math.isfinite(high)
+    if not sound:
+        raise ValueError(f"{name} must be finite, and a range go from low to high, got {given[name]}")
+    if evidence.unit in PERCENT_UNITS and any(1 < abs(bound) < math.inf for bound in (low, high)):
+        raise ValueError(f"{name} must be a fraction when the unit is {evidence.unit!r}, got {given[name]}")
+    return low, high
+
+
+def _interval_in_words(evidence: Evidence, limits: tuple[float, float], holds: bool, shortfall: float) -> Words:
+    scale = 100 if evidence.unit in PERCENT_UNITS else 1
+    unit = evidence.unit if evidence.unit in ("", "%") else f" {evidence.unit}"
+    low, high = (scale * limit for limit in limits)
+    effect, start, end = (scale * value for value in (evidence.effect, *evidence.interval))
+    margin, size = (end - start) / 2, max(abs(start), abs(end))
+    shortfall = scale * shortfall
+    touches = not holds and shortfall <= 1e-12 * size
+
+    # Two significant digits of the margin, or three of the effect when there is no spread beyond rounding.
+    decimals = _place(margin) + 1 if margin > 1e-12 * size else _place(effect) + 2
+    # More when rounding would hide the verdict: an upper end of -0.0004 is not shown as 0.00 and called below 0.
+    for _ in range(12):
+        verdict = low < round(start, decimals) and round(end, decimals) < high
+        if verdict == holds and (holds or touches or round(shortfall, decimals) > 0):
+            break
+        decimals += 1
+
+    def show(value: float) -> str:
+        value = round(value, decimals) + 0.0  # no -0.0
+        if size < 1e-4 or size >= 1e9:
+            return f"{value:.{max(0, decimals - _place(value))}e}" if value else "0"
+        return f"{value:.{max(0, decimals)}f}"
+
+    missing = "" if holds else "touches the bound" if touches else f"falls short by {show(shortfall)}{unit}"
+    count = f"{evidence.n} {evidence.noun}"
+    return Words(f"{show(effect)}{unit}", f"[{show(start)}, {show(end)}]", count, _required(limits, evidence), missing)
+
+
+def _required(limits: tuple[float, float], evidence: Evidence) -> str:
+    low, high = ((100 if evidence.unit in PERCENT_UNITS else 1) * limit for limit in limits)
+    if high == math.inf:
+        return f"above {low:.12g}"
+    if low == -math.inf:
+        return f"below {high:.12g}"
+    return f"within [{low:.12g}, {high:.12g}]"
+
+
+def _deviation_in_words(evidence: Evidence, atol: float, holds: bool) -> Words:
+    digits = 2
+    while digits < 17 and (float(f"{evidence.effect:.{digits}g}") <= atol) != holds:
+        digits += 1
+    count = f"{evidence.n} value{'s' if evidence.n > 1 else ''} compared"
+    missing = "" if holds else f"falls short by {evidence.effect - atol:.2g}"
+    if math.isnan(evidence.effect):
+        missing = "NaN never agrees"
+    return Words(f"{evidence.effect:.{digits}g}", "", count, f"{atol:.12g}", missing)
+
+
+def _place(value: float) -> int:
+    """Decimal place of the first significant digit: 0 for 3.1, 2 for 0.031, -2 for 310; 0 for zero."""
+    return -math.floor(math.log10(abs(value))) if value else 0
