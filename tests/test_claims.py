@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dropout_lessons.claims import ClaimError, Evidence, Judgement, check, exact, paired, sampled
+from dropout_lessons.claims import ClaimError, Evidence, Judgement, again, check, exact, judge, paired, sampled
 
 # Multiples of 1/1024 below 1024: their sums and differences are exact, so that properties hold to the last bit.
 EXACT_FLOATS = st.integers(-(2**20), 2**20).map(lambda i: i / 1024)
@@ -315,6 +315,88 @@ def test_the_box_shows_statement_and_evidence_and_escapes_them() -> None:
     assert check_mark.get("aria-hidden") == "true"
     colors = re.findall(r"color\s*:\s*([^;\"]+)|#[0-9a-fA-F]{3,8}|rgba?\(|background", html)
     assert colors == ["inherit"], "the box takes its colors from the page, light or dark"
+
+
+# The judgement
+
+
+@pytest.mark.parametrize(
+    ("bounds", "holds", "words"),
+    [
+        ({"below": 0.0}, True, ""),
+        ({"above": 0.0}, False, "falls short by 2.88"),
+        ({"within": (-2.0, 2.0)}, None, "falls short by 0.88"),
+        ({"above": -2.0}, None, "falls short by 0.88"),
+    ],
+)
+def test_a_judgement_says_what_was_found_whatever_it_is(bounds: Any, holds: bool | None, words: str) -> None:
+    evidence = sampled([-1.0, -2.0, -3.0, -2.0, -2.0])  # -2 with a margin of 0.878
+    judgement = judge("It is so", evidence, **bounds)
+    assert judgement.holds is holds
+    assert judgement.words.shortfall == words
+    assert judgement.shortfall == pytest.approx(float(words.split()[-1]) if words else 0.0, abs=0.005)
+    assert judgement.words[:3] == ("-2.00", "[-2.88, -1.12]", "5 draws")
+    assert f"required: {judgement.words.required}" in judgement.summary
+    if holds:
+        assert check("It is so", evidence, **bounds) == judgement
+    else:
+        with pytest.raises(ClaimError) as error:
+            check("It is so", evidence, **bounds)
+        assert str(error.value) == f"not supported: It is so\n{judgement.summary}; {words}"
+
+
+@settings(deadline=None)
+@given(st.lists(EXACT_FLOATS, min_size=5, max_size=9), EXACT_FLOATS, st.sampled_from(["above", "below"]))
+def test_a_statement_and_its_opposite_never_both_hold_and_one_is_false_where_the_other_is_true(
+    values: list[float], bound: float, side: str
+) -> None:
+    other = {"above": "below", "below": "above"}[side]
+    first: dict[str, Any] = {side: bound}
+    second: dict[str, Any] = {other: bound}
+    holds, opposite = (judge("So", sampled(values), **given).holds for given in (first, second))
+    if holds:
+        assert opposite is False
+    assert (holds is None) == (opposite is None) or bound in sampled(values).interval
+
+
+def test_a_judgement_of_an_identity_is_true_or_false() -> None:
+    assert judge("They agree", exact(1.0, 1.0, atol=0.0)).holds is True
+    off = judge("They agree", exact(1.0, 1.5, atol=0.25))
+    assert (off.holds, off.shortfall, off.limits) == (False, 0.25, (-math.inf, 0.25))
+    assert judge("They agree", exact(math.nan, 1.0, atol=0.25)).holds is False
+
+
+def test_boxes_of_what_does_not_hold_or_is_undecided_do_not_look_like_checked_claims() -> None:
+    evidence = sampled([-1.0, -2.0, -3.0, -2.0, -2.0])
+    for bounds, heading in (({"above": 0.0}, "Does not hold"), ({"above": -2.0}, "Undecided")):
+        judgement = judge("It is so", evidence, **bounds)  # type: ignore[arg-type]
+        assert heading in judgement._repr_html_()
+        assert "checked-claim" not in judgement._repr_html_()
+        assert repr(judgement).startswith(f"{heading}: It is so (")
+
+
+def test_a_paired_difference_keeps_the_means_of_its_arms() -> None:
+    evidence = paired([1.0, 2.0, 3.0, 4.0, 5.0], [2.0, 4.0, 6.0, 8.0, 10.0])
+    assert evidence.arms == (3.0, 6.0)
+    assert evidence.relative == -0.5
+    assert sampled([1.0] * 5).relative is None
+    assert paired([1.0] * 5, [0.0] * 5).relative is None
+
+
+def test_a_verdict_hangs_by_a_thread_where_the_interval_ends_within_a_tenth_of_its_half_width_of_the_bound() -> None:
+    evidence = sampled([-1.0, -2.0, -3.0, -2.0, -2.0])
+    (_, end), margin = evidence.interval, 2.0 + evidence.interval[1]
+    for beyond, by_a_thread in ((0.09, True), (0.11, False), (-0.09, True), (-0.11, False)):
+        assert judge("Below", evidence, below=end + beyond * margin).by_a_thread is by_a_thread
+
+
+def test_a_labelled_claim_is_shown_again_by_its_label_and_only_if_it_was_checked() -> None:
+    claim = check("They agree", exact(1.0, 1.0, atol=0.0), label="agreement of ones")
+    assert again("agreement of ones") is claim
+    with pytest.raises(ClaimError):
+        check("They agree", exact(1.0, 2.0, atol=0.0), label="false")
+    with pytest.raises(ValueError, match=r"label must be that of a claim that was checked, got 'false'.*'agreement of"):
+        again("false")
 
 
 # Percent units

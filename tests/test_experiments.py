@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from dropout_lessons import experiments
 from dropout_lessons.claims import ClaimError, check, exact, sampled
 from dropout_lessons.experiments import Finding, Result, Unit
+from dropout_lessons.experiments.tables import difference
 
 LOW = sampled([-2.0, -1.0, -1.5, -1.2, -1.8])  # an interval wholly below zero
 WIDE = sampled([-3.0, 2.0, -1.0, 1.5, 0.2])  # one that has zero in it
@@ -68,17 +69,34 @@ def test_a_finding_without_a_bound_is_refused():
     ("bounds", "verdict"),
     [
         ([{"below": 0}, {"within": (-9, 9)}], "reproduced"),
-        ([{"below": 0}, {"above": 0}], "partly"),
-        ([{"below": 0}, {"within": (-1.5, 1.5)}], "partly"),
+        ([{"below": 0}, {"above": 0}], "not reproduced"),
+        ([{"below": 0}, {"within": (-1.5, 1.5)}], "undecided"),
         ([{"above": 0}, {"within": (-1.5, 1.5)}], "not reproduced"),
         ([{"within": (-1.5, 1.5)}], "undecided"),
         ([], "undecided"),
     ],
 )
-def test_the_verdict_follows_from_the_findings(bounds, verdict):
-    findings = [Finding("", "", LOW, **bound) for bound in bounds]
-    experiment = dataclasses.replace(experiments.get("fig9a_keep_prob"), judge=lambda table: findings)
+def test_the_verdict_is_that_of_the_primary_statements_alone(bounds, verdict):
+    primary = [Finding("p", "", LOW, **bound, primary="why") for bound in bounds]
+    others = [Finding("o", "", LOW, below=0), Finding("o", "", LOW, above=0), Finding("o", "", WIDE, above=0)]
+    experiment = dataclasses.replace(experiments.get("fig9a_keep_prob"), judge=lambda table: [*others, *primary])
     assert Result(experiment, "lecture", pd.DataFrame(), {}).verdict == verdict
+
+
+def test_an_experiment_whose_primary_statements_have_too_few_seeds_was_not_run():
+    rows = [{"arm": arm, "seed": seed, "test_error": 0.1} for arm in ("plain", "dropout") for seed in range(3)]
+
+    def judge(table: pd.DataFrame) -> list[Finding]:
+        evidence = difference(table, "test_error", {"arm": "dropout"}, {"arm": "plain"}, unit="points")
+        assert (evidence.n, evidence.arms) == (3, pytest.approx((0.1, 0.1)))
+        return [Finding("Lower.", "lower", evidence, below=0, primary="why")]
+
+    experiment = dataclasses.replace(experiments.get("fig9a_keep_prob"), judge=judge)
+    result = Result(experiment, "lecture", pd.DataFrame(rows), {"unfinished": 4})
+    assert result.verdict == "not run"
+    assert result.findings[0].holds is None
+    with pytest.raises(ValueError, match="at least 5 seeds"):  # where no more are to come, it is an error
+        assert Result(experiment, "lecture", pd.DataFrame(rows), {}).findings
 
 
 def test_a_unit_has_one_key_and_each_thing_that_decides_its_result_changes_it():

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 from unittest import mock
 
 import numpy as np
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 
 from dropout_lessons import datasets
 from dropout_lessons.datasets import loading, sources
-from dropout_lessons.experiments import Unit, conv_nets, get
+from dropout_lessons.experiments import Unit, conv_nets, get, run
 from dropout_lessons.experiments.catalog import (
     batchnorm_variance_shift,
     conv_placement,
@@ -35,46 +36,17 @@ def seeded(seed: int = 0) -> torch.Generator:
 # --- fair tuning ----------------------------------------------------------------------------------------------
 
 
-def arm_of(unit: Unit) -> tuple:
-    """What tells the arms apart, and the cases they are compared in."""
-    return tuple(sorted((name, value) for name, value in unit.columns.items() if name not in ("seed", "stage")))
-
-
 @pytest.mark.parametrize("name", TUNED)
-def test_every_arm_is_tuned_alike_and_reported_on_other_seeds_with_what_validation_chose(name):
+def test_every_arm_is_tuned_alike(name):
     experiment = get(name)
     config = experiment.config("workstation")
-    tuning = list(experiment.units(config, pd.DataFrame()))
-    assert {unit["stage"] for unit in tuning} == {"tuning"}
-    assert min(unit.seed for unit in tuning) >= 1000
-    budgets = {}
-    for unit in tuning:
-        case = unit.settings.get("case", unit["data"])
-        budgets.setdefault(case, Counter())[arm_of(unit)] += len(unit["candidates"])
-    for counts in budgets.values():
-        assert len(counts) > 1
-        assert len(set(counts.values())) == 1  # as many trainings for each arm of a case
-
-    rng = np.random.default_rng(0)
-    rows = [
-        {**unit.columns, "candidate": i, "validation_error": rng.random()}
-        for unit in tuning
-        for i, _ in enumerate(unit["candidates"])
-    ]
-    table = pd.DataFrame(rows)
-    reports = [unit for unit in experiment.units(config, table) if unit["stage"] == "report"]
-    seeds = {arm: sorted(unit.seed for unit in reports if arm_of(unit) == arm) for arm in map(arm_of, tuning)}
-    assert all(found == list(range(len(found))) and len(found) >= 5 for found in seeds.values())
-    candidates_of = {arm_of(unit): unit["candidates"] for unit in tuning}
-    for unit in reports:
-        candidates = candidates_of[arm_of(unit)]
-        of_arm = table[[same_arm(row, unit) for row in rows]]
-        errors = [of_arm.loc[of_arm["candidate"] == i, "validation_error"].mean() for i in range(len(candidates))]
-        assert unit["candidates"] == [candidates[int(np.argmin(errors))]]
-
-
-def same_arm(row: dict, unit: Unit) -> bool:
-    return all(row[name] == value for name, value in arm_of(unit))
+    budgets: dict[str, set[int]] = {}
+    for arm in experiment.arms(config):
+        case = str(arm.settings.get("case", arm.settings["data"]))
+        budgets.setdefault(case, set()).add(len(arm.candidates) * arm.tuning_seeds)
+        assert list(arm.seeds) == list(range(len(arm.seeds)))
+        assert len(arm.seeds) >= 5
+    assert all(len(budget) == 1 for budget in budgets.values())  # as many trainings for each arm of a case
 
 
 def test_tuning_never_sees_a_test_error():
@@ -162,14 +134,9 @@ def test_the_papers_color_networks_run_when_shrunk_to_a_few_random_images(name):
         lambda folder: sources.Raw(images[:40], labels[:40], images[40:], labels[40:]), validation=20, white=255
     )
     with mock.patch.dict(loading.SOURCES, {config["data"]: source}):
-        rows, done = [], set()
-        for _ in range(2):
-            for unit in experiment.units(config, pd.DataFrame(rows)):
-                if unit.key() not in done:
-                    done.add(unit.key())
-                    rows += [{**unit.columns, **row} for row in experiment.compute(unit, CPU)]
-    table = pd.DataFrame(rows)
-    assert Counter(table.loc[table["stage"] == "report", "arm"]) == {"plain": 5, "hidden units": 5, "everywhere": 5}
+        small = replace(experiment, scales={"paper": config})
+        table = run(small, "paper", progress=False).table
+    assert Counter(table["arm"]) == {"plain": 5, "hidden units": 5, "everywhere": 5}
     assert [finding.evidence.n for finding in experiment.judge(table)] == [5, 5]
     assert isinstance(experiment.draw(table), Figure)
 

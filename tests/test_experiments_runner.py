@@ -28,7 +28,7 @@ sys.path.append(str(TOYS))
 import tiny_training  # noqa: E402
 import toy  # noqa: E402
 
-from dropout_lessons.experiments import Row, Unit, UnitsFailed, record, recorded, run, runner, store  # noqa: E402
+from dropout_lessons.experiments import Arm, Row, Unit, UnitsFailed, record, recorded, run, runner, store  # noqa: E402
 from dropout_lessons.experiments.store import Store, from_csv, kept, to_csv  # noqa: E402
 
 N_UNITS = {"lecture": 6 + 5, "workstation": 6 + 14}
@@ -87,8 +87,8 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def test_a_run_tunes_first_and_then_reports_with_the_best_candidate_on_other_seeds(log):
-    table = run(toy.EXPERIMENT).table
-    tuning, report = table[table.stage == "tuning"], table[table.stage == "report"]
+    result = run(toy.EXPERIMENT)
+    tuning, report = result.tuning, result.table
     assert set(tuning.rate) == {0.1, 0.2, 0.4}
     assert set(report.rate) == {0.2}  # the least validation error
     assert not set(tuning.seed) & set(report.seed)
@@ -96,13 +96,13 @@ def test_a_run_tunes_first_and_then_reports_with_the_best_candidate_on_other_see
 
 
 def test_rows_carry_the_scalars_of_their_unit_in_the_order_of_the_plan():
-    table = run(toy.EXPERIMENT).table
+    table = run(toy.EXPERIMENT).rows
     assert list(table.columns) == ["stage", "rate", "seed", "arm", "validation_error", "test_error", "extra"]
     assert table.seed.tolist() == [seed for seed in [1000, 1001] * 3 + list(range(5)) for _ in range(3)]
 
 
 def test_a_table_has_the_numbers_that_were_computed_bit_for_bit():
-    row = run(toy.EXPERIMENT).table.query("stage == 'report' and seed == 3 and arm == 'None'").iloc[0]
+    row = run(toy.EXPERIMENT).table.query("seed == 3 and arm == 'None'").iloc[0]
     draws = np.random.default_rng(3)
     assert row.validation_error == draws.random()
     assert row.test_error == 0.5 + draws.random() / 3
@@ -369,12 +369,12 @@ def bars(monkeypatch: pytest.MonkeyPatch) -> list[Bar]:
 
 def test_progress_is_counted_in_work_and_what_was_kept_is_where_it_starts(tmp_path, bars):
     run(toy.EXPERIMENT, folder=tmp_path)
-    assert [(bar.total, bar.start, bar.position) for bar in bars] == [(6, 0, 6), (9, 0, 9)]  # tuning, then reports
+    assert [(bar.total, bar.start, bar.position) for bar in bars] == [(6, 0, 6), (5, 0, 5)]  # tuning, then reports
     assert [bar.text for bar in bars] == ["6/6 units", "5/5 units"]
-    next((tmp_path / "toy/lecture/units").glob("*report*seed=2*.json")).unlink()  # of work 3
+    next((tmp_path / "toy/lecture/units").glob("*report*seed=2*.json")).unlink()
     bars.clear()
     run(toy.EXPERIMENT, folder=tmp_path)
-    assert [(bar.total, bar.start, bar.position) for bar in bars] == [(6, 6, 6), (9, 6, 9)]
+    assert [(bar.total, bar.start, bar.position) for bar in bars] == [(6, 6, 6), (5, 4, 5)]
     assert all(bar.show for bar in bars)
 
 
@@ -383,7 +383,7 @@ def test_progress_counts_what_other_runners_have_done_meanwhile(log, tmp_path, b
     bars.clear()
     monkeypatch.setattr(Store, "read", lambda self, unit: None)  # as if all was finished after this run looked
     run(toy.EXPERIMENT, folder=tmp_path)
-    assert [(bar.start, bar.position) for bar in bars] == [(0, 6), (0, 9)]
+    assert [(bar.start, bar.position) for bar in bars] == [(0, 6), (0, 5)]
     assert set(computed(log).values()) == {1}
 
 
@@ -504,10 +504,31 @@ def test_a_gpu_is_what_a_unit_computes_on_and_what_its_provenance_names(monkeypa
 # The order of the work
 
 
-def test_the_largest_units_come_first_so_that_no_process_is_left_with_one_at_the_end(log):
-    run(toy.EXPERIMENT)
-    reports = [int(name[-1]) for name in computed(log) if name.startswith("report")]
-    assert reports == [2, 1, 4, 0, 3]  # of work 3, 2, 2, 1, 1
+def test_units_come_rank_by_rank_then_seed_by_seed_and_the_largest_of_a_seed_first():
+    order = []
+
+    def compute(unit: Unit, device: torch.device) -> list[Row]:
+        order.append((unit["arm"], unit.settings.get("stage"), unit.seed))
+        return [{"validation_error": 0.0, "found": 10.0 + unit.seed}]
+
+    def arms(config):
+        rates = [{"rate": rate} for rate in (0.1, 0.2)]
+        yield Arm({"arm": "late"}, range(2), rank=1, after=lambda rows, seed: {"found_by_small": found(rows, seed)})
+        yield Arm({"arm": "small"}, range(2), rates, tuning_seeds=1, together=False)
+        yield Arm({"arm": "large"}, range(2), work=7.0)
+
+    def found(rows: pd.DataFrame, seed: int) -> float:
+        return float(rows[(rows.arm == "small") & (rows.seed == seed)].found.item())
+
+    result = run(replace(toy.EXPERIMENT, arms=arms, compute=compute))
+    assert order[:2] == [("small", "tuning", 1000)] * 2
+    assert order[2:] == [
+        (arm, stage, seed)
+        for ranked in ([("large", None), ("small", "report")], [("late", None)])
+        for seed in range(2)
+        for arm, stage in ranked
+    ]
+    assert result.rows[result.rows.arm == "late"].found_by_small.tolist() == [10.0, 11.0]
 
 
 def test_units_are_taken_when_a_process_is_free_and_not_before(log, tmp_path, monkeypatch):
@@ -580,7 +601,7 @@ def test_two_runners_share_the_work_compute_nothing_twice_and_end_with_the_same_
     (first, _), (second, _) = outputs
     assert first == second
     log.with_name("seconds").unlink()
-    alone = run(toy.EXPERIMENT, "workstation").table
+    alone = run(toy.EXPERIMENT, "workstation").rows
     assert (tmp_path / "toy/workstation/table.csv").read_text() == to_csv(alone)
 
 
@@ -670,7 +691,7 @@ def test_a_record_names_each_unit_whatever_their_order(records):
 
 
 def test_what_cannot_be_recorded_or_found_is_refused(records):
-    with pytest.raises(ValueError, match=r'scale must be "workstation" or "paper" .*, got "lecture"'):
+    with pytest.raises(ValueError, match=r"scale must be \"workstation\" for .*, got 'lecture'"):
         record(run(toy.EXPERIMENT))
     command = "`dropout-lessons experiments run toy --scale workstation --record` makes it"
     with pytest.raises(ValueError, match=f"there is no result of 'toy': {command}"):

@@ -145,13 +145,14 @@ def test_the_network_that_is_stopped_early_is_the_plain_one_at_the_error_of_the_
     assert torch.equal(data.train.x, data.train.y)
 
 
-def test_a_network_is_stopped_early_only_when_its_partner_with_dropout_is_done():
+def test_a_network_is_stopped_early_at_what_dropout_reached_and_after_it():
     config = {**SMALL, "early_epochs": 3, "recipe": ADAM, "seeds": 2}
-    first = list(fig7.EXPERIMENT.units(config, pd.DataFrame()))
-    assert [(unit["arm"], unit.seed) for unit in first] == [("plain", 0), ("dropout", 0), ("plain", 1), ("dropout", 1)]
-    table = pd.DataFrame([{"arm": "dropout", "seed": 1, "validation_unexplained": 0.25}])
-    (extra,) = list(fig7.EXPERIMENT.units(config, table))[len(first) :]
-    assert (extra["arm"], extra.seed, extra["target"], extra["recipe"]["epochs"]) == ("stopped early", 1, 0.25, 3)
+    plain, dropout, early = fig7.EXPERIMENT.arms(config)
+    assert [arm.settings["arm"] for arm in (plain, dropout, early)] == ["plain", "dropout", "stopped early"]
+    assert plain.rank == dropout.rank < early.rank
+    table = pd.DataFrame([{"arm": "dropout", "seed": k, "validation_unexplained": 0.25 + k} for k in range(2)])
+    units = early.reporting(None, table)
+    assert [(unit.seed, unit["target"], unit["recipe"]["epochs"]) for unit in units] == [(0, 0.25, 3), (1, 1.25, 3)]
 
 
 def test_the_autoencoder_scales_as_the_paper_does():
@@ -275,25 +276,14 @@ def test_boosting_without_dropout_is_ordinary_training():
     assert evaluate(network, data.test).error == rows[0]["test_error"]  # keep_prob is 1
 
 
-def test_every_arm_of_the_boosting_comparison_is_tuned_alike_on_seeds_that_are_not_reported():
-    config = averages.EXPERIMENT.config("workstation")
-    first = [unit for unit in averages.units(config, pd.DataFrame()) if unit["part"] == "boosting"]
-    assert {unit["stage"] for unit in first} == {"tuning"}
-    candidates = {arm: {(u["learning_rate"], u.seed) for u in first if u["arm"] == arm} for arm in averages.ARMS}
-    assert candidates["plain"] == candidates["dropout"] == candidates["dropout boosting"]
-    assert len(candidates["plain"]) == 6
-
-    best = {"plain": 0.1, "dropout boosting": 0.03, "dropout": 0.3}
-    table = pd.DataFrame([{**u.columns, "validation_error": abs(u["learning_rate"] - best[u["arm"]])} for u in first])
-    units = list(averages.units(config, table))
-    reported = [unit for unit in units if unit.settings.get("stage") == "report"]
-    assert {(unit["arm"], unit["learning_rate"]) for unit in reported} == set(best.items())
-    assert not {unit.seed for unit in reported} & {unit.seed for unit in first}
-    assert not [
-        u
-        for u in averages.units(config, table.iloc[:-1])
-        if u.settings.get("stage") == "report" and u["arm"] == "dropout"
+def test_every_arm_of_the_boosting_comparison_is_tuned_alike():
+    arms = [
+        arm for arm in averages.arms(averages.EXPERIMENT.config("workstation")) if arm.settings["part"] == "boosting"
     ]
+    assert [arm.settings["arm"] for arm in arms] == list(averages.BOOSTING)
+    candidates = [[(unit["learning_rate"], unit.seed) for unit in arm.tuning()] for arm in arms]
+    assert candidates[0] == candidates[1] == candidates[2]
+    assert len(candidates[0]) == 6
 
 
 def test_tuning_does_not_look_at_the_test_set():

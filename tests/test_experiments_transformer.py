@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pandas as pd
 import pytest
 import torch
@@ -47,38 +45,16 @@ def test_tuning_looks_at_no_test_text_and_keeps_the_best_checkpoint():
     assert tuned.validation_excess.tolist() == [compute().validation_excess.min()]
 
 
-def tuning_table(losses: dict[float, list[float]]) -> pd.DataFrame:
-    rows = [
-        {"stage": "tuning", "text": text, "keep_prob": keep_prob, "learning_rate": rate, "validation_excess": loss}
-        for text, keep_prob in itertools.product(module.TEXTS, (0.8, 0.9, 1.0))
-        for rate, pair in losses.items()
-        for loss in pair
-    ]
-    return pd.DataFrame(rows)
-
-
-def test_every_arm_has_the_same_candidates_and_the_lowest_mean_validation_loss_decides():
-    config = get("transformer_pretraining").config("workstation")
-    first = list(module.units(config, pd.DataFrame()))
-    assert {unit["stage"] for unit in first} == {"tuning"}
-    arms = {(unit["text"], unit["keep_prob"]) for unit in first}
-    each = [
-        [(unit["learning_rate"], unit.seed) for unit in first if (unit["text"], unit["keep_prob"]) == arm]
-        for arm in arms
-    ]
+def test_every_arm_has_the_same_candidates_and_is_tuned_by_validation_loss():
+    arms = list(module.arms(get("transformer_pretraining").config("workstation")))
     assert len(arms) == 6
-    assert all(candidates == each[0] for candidates in each)
-    table = tuning_table({0.003: [0.1, 0.4], 0.01: [0.2, 0.2], 0.03: [0.05, 0.5]})
-    assert len(table) == len(first)
-    reported = [unit for unit in module.units(config, table) if unit["stage"] == "report"]
-    assert len(reported) == 6 * config["seeds"]
-    assert {unit["learning_rate"] for unit in reported} == {0.01}
-    assert not [unit for unit in module.units(config, table[:-1]) if unit["stage"] == "report"]  # wait for all
+    assert all(list(arm.candidates) == list(arms[0].candidates) for arm in arms)
+    assert {arm.tuned_by for arm in arms} == {"validation_excess"}
 
 
 def test_early_stopping_reports_the_test_loss_where_the_validation_loss_is_lowest():
     rows = [
-        {"stage": "report", "text": "repeated", "keep_prob": 1.0, "seed": seed, "step": step, **losses}
+        {"text": "repeated", "keep_prob": 1.0, "seed": seed, "step": step, **losses}
         for seed in range(2)
         for step, losses in {
             100: {"validation_excess": 0.5, "test_excess": 0.6},

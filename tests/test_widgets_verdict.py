@@ -80,6 +80,18 @@ def test_mean_and_interval_of_the_first_seeds_are_those_of_paired_to_the_last_bi
         assert float(text(page, "quantile")) == pytest.approx(stdtrit(k - 1, 0.975), abs=0.0005 + 1e-9)
 
 
+def test_what_the_browser_is_given_is_judged_as_a_finding_is() -> None:
+    effects = {
+        f"{side} {bound}": {"statement": "It is so.", "differences": SAMPLES["errors"], side: bound}
+        for side, bound in (("above", 0.0), ("below", 0.0), ("below", -0.004), ("within", (-0.02, 0.01)))
+    }
+    for each in VerdictExplorer(effects).data["effects"]:
+        effect = dict(effects[each["name"]])
+        finding = Finding(effect.pop("statement"), "", paired(effect.pop("differences"), np.zeros(12)), **effect)
+        assert each["holds"] is finding.holds
+        assert each["limits"] == [limit for limit in finding.judgement.limits if math.isfinite(limit)]
+
+
 @pytest.mark.parametrize("kind", ["above", "below", "within"])
 @pytest.mark.parametrize("k", [5, 6, 9, 12])
 def test_the_verdict_is_that_of_a_finding_wherever_the_bound_is(open_page: Open, kind: str, k: int) -> None:

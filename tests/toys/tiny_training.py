@@ -6,21 +6,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-import pandas as pd
 import torch
 from threadpoolctl import threadpool_info
 from toy import EXPERIMENT as TOY
 
 from dropout_lessons import datasets
 from dropout_lessons.ensembles import fit_ensemble
-from dropout_lessons.experiments import Row, Unit
+from dropout_lessons.experiments import Arm, Row, Unit
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import Recipe, evaluate
 
 
-def units(config: Mapping[str, Any], table: pd.DataFrame) -> Iterator[Unit]:
-    for seed in range(config["seeds"]):
-        yield Unit({"sizes": config["sizes"], "optimizer": "sgd" if seed % 2 else "adam"}, seed)
+def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
+    for optimizer in ("adam", "sgd"):
+        yield Arm({"sizes": config["sizes"], "optimizer": optimizer}, range(config["seeds"]))
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
@@ -47,7 +46,7 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
 
 EXPERIMENT = replace(
     TOY,
-    scales={"lecture": {"seeds": 4, "sizes": [784, 128, 128, 10]}},
-    units=units,
+    scales={"lecture": {"seeds": 2, "sizes": [784, 128, 128, 10]}},
+    arms=arms,
     compute=compute,
 )

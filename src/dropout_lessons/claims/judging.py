@@ -85,6 +85,13 @@ class Judgement:
             return f"largest deviation {effect}, allowed {required}, {count}"
         return f"effect {effect}, {CONFIDENCE:.0%} interval {interval}, {count}; required: {required}"
 
+    @property
+    def by_a_thread(self) -> bool:
+        """Whether the interval ends so close to a limit, within a tenth of its half width, that another run may end beyond it."""
+        ends = [(end, limit) for end in self.interval for limit in self.limits if math.isfinite(limit)]
+        margin = (self.interval[1] - self.interval[0]) / 2
+        return self.evidence.atol is None and any(abs(end - limit) <= margin / 10 for end, limit in ends)
+
     def __repr__(self) -> str:
         if self.holds:
             return f"Checked claim: {self.statement} ({self.summary})"

@@ -104,7 +104,7 @@ class Arm:
             return []
         tried = [self.candidates] if self.together else [[candidate] for candidate in self.candidates]
         seeds = range(_FIRST_TUNING_SEED, _FIRST_TUNING_SEED + self.tuning_seeds)
-        return [self._unit("tuning", candidates, seed) for seed in seeds for candidates in tried]
+        return [self._unit("tuning", candidates, seed) for candidates in tried for seed in seeds]
 
     def reporting(self, chosen: Candidate | None = None, table: pd.DataFrame | None = None) -> list[Unit]:
         """Units that report a candidate; what other arms have reported decides the rest of their settings."""

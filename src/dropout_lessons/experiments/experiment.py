@@ -40,7 +40,7 @@ class Experiment:
         judge: Findings, from the reported rows of a scale. One or two of them are primary: the paper's own sentence, named
             before the run, with the reason for its bound. The verdict is theirs alone.
         draw: A figure, from the reported rows of a scale.
-        origin: Whose claim it is: the paper's, a later paper's, or this course's own.
+        origin: Whose claim it is: the paper's, another paper's, or this course's own.
         remark: An honest word on what differs from the paper, and why.
         not_run: Why there are no results here and what it would take; only where there are none.
         version: To be raised when ``compute`` changes its results, so that old ones are not mixed with new ones.

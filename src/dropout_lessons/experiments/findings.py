@@ -8,8 +8,8 @@ from typing import Literal
 
 from dropout_lessons.claims import Evidence, Judgement, judge
 
-#: Whose statement it is: Srivastava et al. 2014, a later paper's, or this course's own.
-Origin = Literal["paper", "later", "course"]
+#: Whose statement it is: Srivastava et al. 2014, another paper's, or this course's own.
+Origin = Literal["paper", "other", "course"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Finding:
         below: What the effect must stay under.
         within: What the effect must lie between.
         primary: Of a primary statement, on which the experiment's verdict rests, why this bound; ``""`` of the others.
-        origin: Whose statement it is; the experiment's when None.
+        origin: Whose statement it is; when None the experiment's, or this course's where the paper says nothing.
     """
 
     statement: str

@@ -55,8 +55,8 @@ def difference(
             f"treatment and control must have the same seeds, got {first.index.tolist()} for {dict(treatment)} "
             f"and {second.index.tolist()} for {dict(control)}"
         )
-    edges = {name: _edges(table, where) for name, where in (("treatment", treatment), ("control", control))}
-    note = "; ".join(f"edge: {edge} of the {name}" for name, edge in edges.items() if edge)
+    edges = {", ".join(map(str, where.values())): _edges(table, where) for where in (treatment, control)}
+    note = "; ".join(f"edge: {edge} of {name}" for name, edge in edges.items() if edge)
     return replace(paired(first.to_numpy(float), second.to_numpy(float), unit=unit), note=note)
 
 

@@ -11,10 +11,9 @@ import traitlets
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from dropout_lessons.claims import paired
+from dropout_lessons.claims import FEWEST_SEEDS, Evidence, judge, paired
 from dropout_lessons.widgets.base import Interactive, finite_array, source
 
-_FEWEST_SEEDS = 5  # as in ``claims``
 _MOST_SEEDS = 100  # a row each
 _MOST_PLANNED = 1000
 _BOUNDS = ("above", "below", "within")
@@ -89,7 +88,7 @@ class VerdictExplorer(Interactive):
                 "unit": unit,
                 "scale": scale,
                 "quantiles": stdtrit(np.arange(1, _MOST_PLANNED), 0.975).tolist(),
-                "fewest": _FEWEST_SEEDS,
+                "fewest": FEWEST_SEEDS,
             },
             effect=effect,
             seeds=len(shown["differences"]) if seeds is None else seeds,
@@ -129,7 +128,7 @@ class VerdictExplorer(Interactive):
 
     def _sentence(self) -> str:
         shown, unit = self._shown, f" {self.data['unit']}".rstrip()
-        evidence = paired(shown["differences"], np.zeros(len(shown["differences"])))
+        evidence = _evidence(shown["differences"])
         mean, low, high = (f"{self.data['scale'] * value:.3g}" for value in (evidence.effect, *evidence.interval))
         return (
             f"Interactive: the verdict on a statement as an interval against a bound, for {len(self.data['effects'])} "
@@ -137,6 +136,10 @@ class VerdictExplorer(Interactive):
             f"{evidence.n} seeds the mean difference is {mean}{unit}, with a 95% interval from {low} to {high}{unit}. "
             f"Shown with seeds = {self.seeds} and bound = {self.bound:g} ({shown['kind']})."
         )
+
+
+def _evidence(differences: Any) -> Evidence:
+    return paired(differences, np.zeros(len(differences)))
 
 
 def _named(name: str, described: list[dict[str, Any]]) -> dict[str, Any]:
@@ -153,9 +156,9 @@ def _described(key: str, effect: Mapping[str, Any], scale: float) -> dict[str, A
     if not str(effect["statement"]).strip():
         raise ValueError(f"{name}['statement'] must be a sentence, got {effect['statement']!r}")
     differences = finite_array(f"{name}['differences']", effect["differences"], (None,))
-    if not _FEWEST_SEEDS <= len(differences) <= _MOST_SEEDS:
+    if not FEWEST_SEEDS <= len(differences) <= _MOST_SEEDS:
         raise ValueError(
-            f"{name}['differences'] must be {_FEWEST_SEEDS} to {_MOST_SEEDS}, one for each seed, got {len(differences)}"
+            f"{name}['differences'] must be {FEWEST_SEEDS} to {_MOST_SEEDS}, one for each seed, got {len(differences)}"
         )
     sizes = abs(differences[differences != 0])
     if sizes.size and not 1e-100 <= sizes.min() <= sizes.max() <= 1e9:
@@ -163,16 +166,19 @@ def _described(key: str, effect: Mapping[str, Any], scale: float) -> dict[str, A
             f"{name}['differences'] must be 0 or from 1e-100 to 1e9 in size, got {sizes.min():g} to {sizes.max():g}"
         )
     (kind,) = kinds
-    limits = finite_array(f"{name}[{kind!r}]", np.atleast_1d(effect[kind]), (2 if kind == "within" else 1,))
-    if kind == "within" and not limits[0] < limits[1]:
+    required = finite_array(f"{name}[{kind!r}]", np.atleast_1d(effect[kind]), (2 if kind == "within" else 1,))
+    if kind == "within" and not required[0] < required[1]:
         raise ValueError(f"{name}['within'] must go from low to high, got {effect['within']}")
-    for part, values in (("differences", differences), (kind, limits)):
+    for part, values in (("differences", differences), (kind, required)):
         if scale == 100 and abs(values).max() > 1:
             raise ValueError(
                 f"{name}[{part!r}] must be fractions in [-1, 1], got {values[abs(values).argmax()]:g}; divide percents by "
                 "100: they are shown times 100. For what is no fraction, set unit and scale"
             )
 
+    bounds: dict[str, Any] = {kind: tuple(required.tolist()) if kind == "within" else float(required[0])}
+    judgement = judge(str(effect["statement"]), _evidence(differences), **bounds)
+    limits = np.array([limit for limit in judgement.limits if math.isfinite(limit)])
     low, high = _axis(differences, limits, scale)
     center, bound, step = float(limits.mean()), float(limits[0]), _nice((high - low) / 200)
     start, end = low, high
@@ -190,6 +196,7 @@ def _described(key: str, effect: Mapping[str, Any], scale: float) -> dict[str, A
         # Every difference is a whole number of this power of one half, which is what the browser adds up.
         "bits": max(each.as_integer_ratio()[1].bit_length() - 1 for each in differences.tolist()),
         "kind": kind,
+        "holds": judgement.holds,
         "limits": limits.tolist(),
         "center": center,
         "bound": bound,
@@ -202,7 +209,7 @@ def _described(key: str, effect: Mapping[str, Any], scale: float) -> dict[str, A
 
 def _axis(differences: NDArray[np.float64], limits: NDArray[np.float64], scale: float) -> tuple[float, float]:
     """Return the ends of an axis with room for zero, every difference, the interval of all of them and the bound."""
-    interval = paired(differences, np.zeros(len(differences))).interval
+    interval = _evidence(differences).interval
     places = [0.0, *differences.tolist(), *interval, *limits.tolist()]
     low, high = min(places), max(places)
     margin = 0.08 * (high - low) or 1 / scale

@@ -229,7 +229,7 @@ effects, if there are any, are too small to care.*
         objectives=(2, 4),
         prompt=r"""
 Rerun `table10_gaussian` at the lecture scale with four candidates for Gaussian dropout and one for Bernoulli dropout, by
-`dataclasses.replace` on the experiment and a `units` of your own. Who wins now, and what would a reader of the table alone
+`dataclasses.replace` on the experiment and `arms` of your own. Who wins now, and what would a reader of the table alone
 believe? *Expect the arm with four candidates to gain, by less than the spread between seeds.*
 """,
     ),
@@ -243,7 +243,7 @@ believe? *Expect the arm with four candidates to gain, by less than the spread b
         objectives=(5,),
         prompt=r"""
 Choose a sentence about dropout from a paper or a blog that no experiment here tests. Write the file: claim, number, statements
-with bounds (before you run anything), units, compute, judge, draw. Run it at the lecture scale, then at the workstation
+with bounds (before you run anything), arms, compute, judge, draw. Run it at the lecture scale, then at the workstation
 scale. Would you send it to the authors? *Expect the bounds to be the hardest part.*
 """,
     ),

@@ -135,6 +135,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
                 "CIFAR-100 accuracy 77.42% to 68.55%",
                 errors(table, data, before, {"arm": "plain"}),
                 above=0,
+                primary="The paper says that it costs accuracy: any cost agrees.",
             ),
             Finding(
                 f"{title}: dropout after all normalizations lowers the error.",
@@ -220,6 +221,7 @@ EXPERIMENT = Experiment(
             "seeds": 10,
         },
     },
+    origin="other",
     arms=arms,
     compute=compute,
     judge=judge,

@@ -87,6 +87,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
                 "units rely less on each other",
                 against_plain("share", "dropout", layer),
                 below=0,
+                primary="The paper says that units rely less on each other: any decrease agrees.",
             )
             for layer, place in zip(LAYERS, ("the first hidden layer", "the second hidden layer"), strict=True)
         ),

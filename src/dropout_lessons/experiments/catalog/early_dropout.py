@@ -24,6 +24,7 @@ from dropout_lessons.layers import Dropout, ScheduledDropout
 NAMES = {"mnist_10k": "MNIST", "mnist": "MNIST", "fashion_10k": "Fashion-MNIST", "fashion_mnist": "Fashion-MNIST"}
 ARMS = ("plain", "early dropout", "late dropout", "dropout")
 PHASE = 1 / 6  # of all steps; the paper's is 50 of 300 epochs
+ANY_GAIN = "The paper says that it lowers the loss that is reached, and the error: any lowering agrees."
 LEARNING_RATES = [{"learning_rate": rate} for rate in (0.2, 0.1, 0.05)]
 
 
@@ -66,6 +67,8 @@ def cases(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 def judge(table: pd.DataFrame) -> list[Finding]:
     findings = []
     for title, rows in cases(table).items():
+        # The last case has most data for its network, as in the paper.
+        why = ANY_GAIN if title == [*cases(table)][-1] else ""
 
         def compared(column: str, first: str, second: str = "plain", *, rows: pd.DataFrame = rows) -> Evidence:
             unit = "nats" if column == "train_nll" else "percentage points"
@@ -83,12 +86,14 @@ def judge(table: pd.DataFrame) -> list[Finding]:
                 "lower",
                 compared("train_nll", "early dropout"),
                 below=0,
+                primary=why,
             ),
             Finding(
                 f"{title} examples: early dropout lowers the test error.",
                 "ImageNet accuracy of ViT-T 73.9% to 74.3%",
                 compared("test_error", "early dropout"),
                 below=0,
+                primary=why,
             ),
             Finding(
                 f"{title} examples: early dropout has a lower test error than dropout in all steps.",
@@ -144,6 +149,7 @@ EXPERIMENT = Experiment(
             "candidates": LEARNING_RATES,
         },
     },
+    origin="other",
     arms=arms,
     compute=compute,
     judge=judge,

@@ -79,12 +79,14 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             "the gain rises",
             change(between, smallest),
             above=0,
+            primary="The paper says that the gain rises with the number of examples: any rise agrees.",
         ),
         Finding(
             f"The share of the error that dropout takes away is smaller with {largest:,} examples than with {between:,}.",
             "then it declines",
             change(largest, between),
             below=0,
+            primary="The paper says that it then declines: any decline agrees.",
         ),
     ]
 

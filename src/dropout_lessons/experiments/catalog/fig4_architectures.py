@@ -81,6 +81,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             "two separate clusters",
             separated,
             below=0,
+            primary="The paper sees two separate clusters: any gap between them agrees.",
         )
     )
     return findings

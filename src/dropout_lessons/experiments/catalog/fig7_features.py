@@ -65,6 +65,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             "edges, strokes and spots in different parts of the image",
             compared("pixels_encoder", "plain"),
             below=0,
+            primary="The paper sees features of parts of the image, as against none: any decrease agrees.",
         ),
         Finding(
             "With dropout what a unit draws, its outgoing weights, covers fewer pixels.",
@@ -83,6 +84,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             "similar reconstruction error",
             sampled(dropout / plain - 1),
             within=(-0.1, 0.1),
+            primary="The paper calls the errors similar; a tenth is what is taken for similar here.",
         ),
     ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import torch
@@ -49,14 +51,16 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         Finding(
             "With dropout the mean activation is less than half as high.",
             "about 0.7 against 2.0",
-            paired(means["dropout"], means["plain"] / 2),
+            replace(paired(means["dropout"], means["plain"] / 2), arms=None),
             below=0,
+            primary="Half is between no change and the paper's ratio, 0.7 to 2.0.",
         ),
         Finding(
             "With dropout units are less often active.",
             "a sharp peak at zero",
             difference(table, "active", dropout, plain, unit="percentage points"),
             below=0,
+            primary="The paper says that fewer units are active: any decrease agrees.",
         ),
         Finding(
             "So they are where the network without dropout reconstructs as badly.",

@@ -51,12 +51,20 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             "1.7% against 2.7%",
             compared({"keep_prob": 0.1}, {"keep_prob": 0.1, "design": "constant width"}),
             below=0,
+            primary="The paper says that the error at small keep probabilities comes down: any lowering agrees.",
         ),
         Finding(
             "At keep_prob 0.6 the test error is lower than at 0.1.",
             "best near 0.6",
             compared({"keep_prob": 0.6}, {"keep_prob": 0.1}),
             below=0,
+        ),
+        Finding(
+            "At keep_prob 0.6 the test error is lower than at 0.9.",
+            "best near 0.6",
+            compared({"keep_prob": 0.6}, {"keep_prob": 0.9}),
+            below=0,
+            primary="The paper says that values close to 0.6 perform best: 0.9 is far from it, and must be worse.",
         ),
         Finding(
             "At keep_prob 0.6 the test error is lower than without dropout.",

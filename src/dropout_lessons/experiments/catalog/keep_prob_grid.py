@@ -124,6 +124,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             "a smaller p requires a larger n",
             moved("width", "train", widths[0], widths[-1]),
             below=0,
+            primary="The paper says that a smaller p requires a larger n: any shift that way agrees.",
         ),
         Finding(
             f"With {trains[-1]:,} examples the best keep_prob is higher than with {trains[0]:,}.",

@@ -139,6 +139,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             "a good approximation",
             _off(table, 0.8, 1.0),
             within=(-0.2, 0.2),
+            primary="The paper calls it a good approximation at small noise; a fifth is what is taken for good here.",
         ),
         Finding(
             "For predictions near one half it is too large, at the fitted weights and keep_prob 0.5.",
@@ -151,6 +152,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             "too small where confident",
             _off(table, 0.5, 1.0, "sure"),
             below=0,
+            primary="The paper says that it is too small there: any shortfall agrees.",
         ),
         Finding(
             "At eight times the fitted weights and keep_prob 0.2 its errors on single examples exceed half of the penalty.",
@@ -194,6 +196,7 @@ EXPERIMENT = Experiment(
         },
         "paper": {"data": "mnist", "digits": [3, 8], "grid": [5, 4], "train": 8000, "examples": 1000, "seeds": 10},
     },
+    origin="other",
     arms=arms,
     compute=compute,
     judge=judge,

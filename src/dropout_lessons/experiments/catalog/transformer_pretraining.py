@@ -113,6 +113,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             "higher (Liu et al. 2025); PaLM is trained without dropout",
             against(last, "single pass", 0.9, 1.0),
             above=0,
+            primary="The papers say that it hurts: any cost agrees.",
         ),
         Finding(
             "In a single pass, more dropout is worse: the loss is higher with keep_prob 0.8 than with 0.9.",
@@ -125,6 +126,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             "dropout relieves what many epochs do (Xue et al. 2023)",
             against(last, "repeated", 0.9, 1.0),
             below=0,
+            primary="The papers say that it helps: any gain agrees.",
         ),
         Finding(
             "On repeated text it is lower also where every network is stopped at its lowest validation loss.",
@@ -190,6 +192,7 @@ EXPERIMENT = Experiment(
             "seeds": 5,
         },
     },
+    origin="other",
     arms=arms,
     compute=compute,
     judge=judge,
