@@ -19,7 +19,7 @@ from dropout_lessons.experiments.experiment import SCALES, Experiment, Result
 from dropout_lessons.experiments.ledger import cost, ledger
 from dropout_lessons.experiments.ledger_page import ledger_page
 from dropout_lessons.experiments.store import UNITS, is_recorded, kept, write
-from dropout_lessons.grading.reports import gradescope_json
+from dropout_lessons.grading.feedback import gradescope_json
 from dropout_lessons.grading.sandbox import Limits
 
 __all__ = ["main"]

@@ -12,6 +12,7 @@ from dropout_lessons.exercises.exercise import Coded, Exercise
 __all__ = ["ANSWER_HERE", "KEY", "cells", "marker"]
 
 KEY = "dropout_lessons"  # in the cells' metadata: the exercise, and the cell's role: prompt, answer or check
+_HINT = re.compile(r"\s*\*(?:Expect|You should find)\b[^*]*\*")
 ANSWER_HERE = "*Write your answer here.*"
 
 
@@ -20,7 +21,9 @@ def marker(exercise: str) -> str:
     return f"**Answer to {exercise}**"
 
 
-def cells(exercise: Exercise, variant: int = 0, *, heading: str | None = None) -> list[NotebookNode]:
+def cells(
+    exercise: Exercise, variant: int = 0, *, heading: str | None = None, hints: bool = True
+) -> list[NotebookNode]:
     """The cells of an exercise: prompt, then stub and check, or a place for a written answer.
 
     Args:
@@ -28,6 +31,7 @@ def cells(exercise: Exercise, variant: int = 0, *, heading: str | None = None) -
         variant: Variant of its constants; 0 is the book's.
         heading: Heading of the prompt in an assignment; None gives a chapter's form, an admonition with a label, and
             no place for written answers, since the page is not handed in.
+        hints: Whether the prompt says what to expect: right for a reader, and for most assignments wrong.
 
     Returns:
         The cells, each with the exercise and its role in its metadata.
@@ -42,6 +46,8 @@ def cells(exercise: Exercise, variant: int = 0, *, heading: str | None = None) -
         return {"id": f"{exercise.id}-{role}", "metadata": {KEY: {"exercise": exercise.id, "role": role}}}
 
     prompt = exercise.fill(exercise.prompt.strip(), variant)
+    if not hints:
+        prompt = _HINT.sub("", prompt)
     if heading is None:
         title = f"{exercise.id}, {exercise.level}: {exercise.title}"
         fence = "::::" if ":::" in prompt else ":::"

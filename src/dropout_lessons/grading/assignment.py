@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -13,7 +14,8 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,43 @@ TOML, NOTEBOOK = "assignment.toml", "{slug}.ipynb"
 
 
 @dataclass(frozen=True)
+class LatePolicy:
+    """What coming late costs.
+
+    Attributes:
+        lost_per_day: Share of the earned points, for each day that has begun.
+        most: Share that is lost at most.
+        due: When it was due, where the export has times, as Gradescope's has; else what it marks as late is a day late.
+        grace_minutes: Minutes after it that cost nothing.
+    """
+
+    lost_per_day: float = 0.0
+    most: float = 1.0
+    due: datetime | None = None
+    grace_minutes: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("lost_per_day", "most"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} of [late] must be a share from 0 to 1, got {getattr(self, name)!r}")
+        if not (self.due is None or isinstance(self.due, datetime)):
+            raise ValueError(f"due of [late] must be a date with a time, such as 2026-10-02T23:59:00, got {self.due!r}")
+
+    def days(self, marked: bool, time: datetime | None) -> int:
+        """Days that have begun since it was due: by the time if that is known, else by the export's mark."""
+        if self.due is None or time is None:
+            return int(marked)
+        due = self.due
+        if (due.tzinfo is None) != (time.tzinfo is None):  # what names no zone is meant in this machine's
+            due, time = due.astimezone(), time.astimezone()
+        return max(0, math.ceil((time - due - timedelta(minutes=self.grace_minutes)) / timedelta(days=1)))
+
+    def share(self, days: int) -> float:
+        """Share of the earned points that so many days cost."""
+        return min(self.most, days * self.lost_per_day)
+
+
+@dataclass(frozen=True)
 class Assignment:
     """Exercises that are handed out together.
 
@@ -45,12 +84,16 @@ class Assignment:
         exercises: Ids, in order.
         points: Points of each exercise.
         variant: Variant of the exercises' constants.
+        late: What coming late costs.
+        credit: By exercise and diagnosis, the share of the points that an answer with this fault keeps.
     """
 
     title: str
     exercises: tuple[str, ...]
     points: tuple[float, ...]
     variant: int = 0
+    late: LatePolicy = field(default_factory=lambda: LatePolicy())
+    credit: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.title.strip() or "\n" in self.title:
@@ -64,6 +107,10 @@ class Assignment:
             raise ValueError(f"points must give a number, at least 0, for each of {len(self.exercises)} exercises")
         for exercise in self.exercises:
             get(exercise).values(self.variant)  # or says what is wrong with either
+        for exercise, shares in self.credit.items():
+            for code, share in shares.items():
+                if exercise not in self.exercises or not 0 <= share <= 1:
+                    raise ValueError(f"credit of {exercise} for {code!r} must be a share from 0 to 1, got {share}")
 
     @property
     def slug(self) -> str:
@@ -151,6 +198,8 @@ def read_assignment(path: Path) -> Assignment:
             tuple(row["id"] for row in rows),
             tuple(row["points"] for row in rows),
             content.get("variant", 0),
+            LatePolicy(**content.get("late", {})),
+            {row["id"]: row["credit"] for row in rows if "credit" in row},
         )
     except OSError as error:
         raise ValueError(
@@ -158,7 +207,7 @@ def read_assignment(path: Path) -> Assignment:
         ) from error
     except KeyError as error:
         raise ValueError(f"{path} has no {error.args[0]!r}; `assign` writes it") from error
-    except (tomllib.TOMLDecodeError, TypeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, TypeError, AttributeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
 
 

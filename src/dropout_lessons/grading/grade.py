@@ -1,7 +1,7 @@
 """Grade submissions: each in its sandbox, judged outside of it, several at a time, and only what changed.
 
-The inputs of each check are drawn here, and what comes back is judged here. All the sandbox does is to turn inputs into
-outputs. What happens to one submission happens to no other.
+The inputs of each check are drawn here, and what comes back is judged in another process, within limits. All the sandbox
+does is to turn inputs into outputs. What happens to one submission happens to no other.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import secrets
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import astuple, replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -18,16 +19,16 @@ from pathlib import Path
 import joblib
 from tqdm import tqdm
 
-from dropout_lessons.exercises import Coded, Problem
+from dropout_lessons.exercises import Coded, Exercise, Problem, get
 from dropout_lessons.exercises.checking import inputs_of, judged
-from dropout_lessons.exercises.exercise import Outputs
 from dropout_lessons.grading import sandbox
 from dropout_lessons.grading.assignment import Assignment
-from dropout_lessons.grading.notebooks import UnreadableNotebook, read
+from dropout_lessons.grading.border import Overrun, apart, plain
+from dropout_lessons.grading.messages import attempts, cell_errors, decode, pack_inputs
+from dropout_lessons.grading.notebooks import Notebook, UnreadableNotebook, read_file
 from dropout_lessons.grading.results import ExerciseResult, StudentResult, load, save
-from dropout_lessons.grading.sandbox import Limits, SandboxUnavailable
+from dropout_lessons.grading.sandbox import Limits, Outcome, SandboxUnavailable
 from dropout_lessons.grading.submissions import Submission
-from dropout_lessons.grading.worker import pack_inputs, read_message
 
 __all__ = ["grade", "grade_one"]
 
@@ -47,7 +48,8 @@ def grade(
 ) -> list[StudentResult]:
     """Grade all submissions; what was graded before, and has not changed, is kept.
 
-    Each result is written to ``out/results`` as soon as it is there, so that an interrupted run goes on where it was.
+    Each result is written to ``out/results`` as soon as it is there, so that an interrupted run goes on where it was. One
+    that ended because its time was over is graded again.
 
     Args:
         assignment: What was handed out.
@@ -68,27 +70,25 @@ def grade(
         raise SandboxUnavailable(f"{reason} --unsafe grades without a sandbox; read what it means first")
     folder = out / "results"
     folder.mkdir(parents=True, exist_ok=True)
-    secret = _secret(out / ".secret")
+    grader = _Grader(assignment, _secret(out / ".secret"), limits or Limits(), tuple(hidden), unsafe)
     results: dict[str, StudentResult] = {}
     waiting = []
     for submission in submissions:
         kept = load(folder / f"{submission.student}.json")
-        if kept and kept.key == _key(assignment, submission):
+        if kept and kept.complete and kept.key == grader.key(submission):
             results[submission.student] = kept
         else:
             waiting.append(submission)
     pool = ThreadPoolExecutor(jobs or joblib.cpu_count())
     try:
-        tasks = {
-            pool.submit(
-                grade_one, assignment, submission, secret, limits=limits, hidden=hidden, unsafe=unsafe
-            ): submission
-            for submission in waiting
-        }
+        tasks = {pool.submit(grader.grade, submission): submission for submission in waiting}
         with tqdm(total=len(submissions), initial=len(results), desc=assignment.title, unit="notebook") as bar:
             for task in as_completed(tasks):
                 result = task.result()
-                save(result, folder / f"{result.student}.json")
+                try:
+                    save(result, folder / f"{result.student}.json")
+                except (ValueError, OSError) as error:
+                    result = grader.given_up(tasks[task], error)
                 results[result.student] = result
                 bar.update()
     finally:
@@ -118,107 +118,170 @@ def grade_one(
     Returns:
         The result. Whatever the submission does, there is one, with a reason for each lost point.
     """
-    remarks = list(submission.remarks)
+    return _Grader(assignment, secret, limits or Limits(), tuple(hidden), unsafe).grade(submission)
 
-    def result(exercises: Sequence[ExerciseResult], seconds: float = 0.0) -> StudentResult:
+
+class _Grader:
+    def __init__(
+        self, assignment: Assignment, secret: bytes, limits: Limits, hidden: tuple[Path, ...], unsafe: bool
+    ) -> None:
+        self.assignment = assignment
+        self.tasks = list(zip(assignment.definitions(), assignment.points, strict=True))
+        self._secret, self._limits, self._hidden, self._unsafe = secret, limits, hidden, unsafe
+
+    def key(self, submission: Submission) -> str:
+        """Fingerprint of all that a result depends on."""
+        what = (version("dropout-lessons"), self.assignment, astuple(self._limits), submission)
+        return sha256(repr(what).encode("utf-8", "backslashreplace")).hexdigest()
+
+    def grade(self, submission: Submission) -> StudentResult:
+        """The result, whatever happens."""
+        try:
+            return self._grade(submission)
+        except SandboxUnavailable:
+            raise
+        except Exception as error:  # nobody's submission may end the others' grading
+            return self.given_up(submission, error)
+
+    def given_up(self, submission: Submission, error: Exception) -> StudentResult:
+        """The result of a submission that grading itself could not deal with: a human must."""
+        reason = f"This could not be graded, and waits for a human ({type(error).__name__}: {plain(error, 200)})."
+        rows = [_waiting(one, points, reason) for one, points in self.tasks]
+        return replace(self._result(submission, rows), complete=False)
+
+    def _result(self, submission: Submission, rows: Sequence[ExerciseResult]) -> StudentResult:
         return StudentResult(
             submission.student,
             submission.name,
             submission.file,
-            _key(assignment, submission),
-            tuple(exercises),
+            self.key(submission),
+            tuple(rows),
             submission.ids,
-            submission.late,
-            tuple(remarks),
-            round(seconds, 2),
+            self.assignment.late.days(submission.late, submission.time),
+            remarks=submission.remarks,
         )
 
-    tasks = list(zip(assignment.definitions(), assignment.points, strict=True))
-    try:
-        notebook = read(submission.data, assignment.exercises)
-    except UnreadableNotebook as error:
-        return result([ExerciseResult(one.id, one.title, 0.0, points, (str(error),)) for one, points in tasks])
-    seeds = {
-        (one.id, number): int.from_bytes(
-            sha256(b"|".join([secret, submission.digest.encode(), one.id.encode(), b"%d" % number])).digest()[:4], "big"
-        )
-        for one, _ in tasks
-        if isinstance(one, Coded)
-        for number in range(ROUNDS)
-    }
-    with tempfile.TemporaryDirectory(prefix="grading-") as temporary:
-        job = Path(temporary)
-        runs = []
-        for one, _ in tasks:
-            for number in range(ROUNDS if isinstance(one, Coded) else 0):
-                assert isinstance(one, Coded)
-                name, seed = f"{one.id}-{number}", seeds[one.id, number]
-                pack_inputs(job, name, inputs_of(one, seed, assignment.variant))
-                runs.append({"exercise": one.id, "name": name, "seed": seed})
-        (job / "job.json").write_text(json.dumps({"cells": notebook.code, "runs": runs}), encoding="utf-8")
-        job.chmod(0o755)
-        outcome = (
-            sandbox.run(_WORKER, job=job, limits=limits, hidden=hidden, unsafe=unsafe) if runs else sandbox.Outcome()
-        )
-    came: dict[str, Outputs | Problem] = {}
-    for message in outcome.messages:
-        if attempt := read_message(message):
-            came.setdefault(*attempt)
-        elif "errors" in message:
-            remarks += _cell_errors(str(message["errors"]))
-    ending = outcome.ending or "the notebook ended Python by itself"
-    if outcome.ending:
-        remarks.append(f"{outcome.ending[0].upper()}{outcome.ending[1:]}.")
-    exercises = []
-    for one, points in tasks:
-        if isinstance(one, Coded):
-            exercises.append(_judge(one, points, assignment.variant, came, seeds, ending))
-        else:
-            answer = notebook.written.get(one.id, "")
-            reasons = () if answer else ("There is no answer.",)
-            exercises.append(ExerciseResult(one.id, one.title, None if answer else 0.0, points, reasons, answer=answer))
-    return result(exercises, outcome.seconds)
+    def _grade(self, submission: Submission) -> StudentResult:
+        if submission.problem or submission.path is None:
+            return self._result(submission, self._unread(submission.problem))
+        try:
+            notebook = apart(read_file, submission.path, self.assignment.exercises, self.assignment.variant)
+        except (UnreadableNotebook, Overrun) as error:
+            said = str(error) if isinstance(error, UnreadableNotebook) else f"This file cannot be graded: {error}."
+            return self._result(submission, self._unread(said))
+        seeds = self._seeds(submission)
+        outcome = self._run(notebook, seeds)
+        ending = outcome.ending or "the notebook ended Python by itself"
+        rows = []
+        for one, points in self.tasks:
+            answer = notebook.answers.get(one.id, ())
+            if isinstance(one, Coded):
+                row = self._judged(one, outcome.data, seeds[one.id], ending)
+                credit = self.assignment.credit.get(one.id, {})
+                share = max([row.points or 0.0, *(credit.get(code, 0.0) for code in row.diagnoses[:1])])
+                rows.append(replace(row, points=round(share * points, 2), out_of=points, answer=answer))
+            else:
+                reasons = () if answer else ("Nothing was found under this exercise.",)
+                rows.append(ExerciseResult(one.id, one.title, None, points, reasons, answer=answer, by_hand=True))
+        try:
+            errors = apart(_cell_errors, outcome.data)
+        except Overrun:
+            errors = ["What the notebook sent cannot be read."]
+        if outcome.ending:
+            errors.append(f"{outcome.ending[0].upper()}{outcome.ending[1:]}.")
+        is_slow = outcome.timed_out or any("too-slow" in row.diagnoses for row in rows)
+        is_slow = is_slow or any("took longer than" in error for error in errors)
+        result = self._result(submission, rows)
+        remarks = (*submission.remarks, *errors)
+        return replace(result, remarks=remarks, seconds=round(outcome.seconds, 2), complete=not is_slow)
+
+    def _unread(self, reason: str) -> list[ExerciseResult]:
+        """No points for what a program marks; what is marked by hand waits."""
+        return [
+            ExerciseResult(one.id, one.title, 0.0, points, (reason,), diagnoses=("unreadable",))
+            if isinstance(one, Coded)
+            else _waiting(one, points, reason)
+            for one, points in self.tasks
+        ]
+
+    def _seeds(self, submission: Submission) -> dict[str, list[int]]:
+        def seed(exercise: str, number: int) -> int:
+            parts = [self._secret, submission.digest.encode(), exercise.encode(), b"%d" % number]
+            return int.from_bytes(sha256(b"|".join(parts)).digest()[:4], "big")
+
+        coded = [one.id for one, _ in self.tasks if isinstance(one, Coded)]
+        return {exercise: [seed(exercise, number) for number in range(ROUNDS)] for exercise in coded}
+
+    def _run(self, notebook: Notebook, seeds: dict[str, list[int]]) -> Outcome:
+        """Run a notebook in the sandbox."""
+        if not seeds:
+            return Outcome()
+        with tempfile.TemporaryDirectory(prefix="grading-") as temporary:
+            job = Path(temporary)
+            runs: dict[str, list[dict[str, object]]] = {}
+            for exercise, numbers in seeds.items():
+                for number, seed in enumerate(numbers):
+                    name = f"{exercise}-{number}"
+                    pack_inputs(job, name, inputs_of(_coded(exercise), seed, self.assignment.variant))
+                    runs.setdefault(exercise, []).append({"name": name, "seed": seed})
+            content = {
+                "cells": [(cell.code, cell.exercise) for cell in notebook.code],
+                "runs": runs,
+                "cell_seconds": self._limits.cell_seconds,
+                "answer_seconds": self._limits.answer_seconds,
+            }
+            (job / "job.json").write_text(json.dumps(content), encoding="utf-8")
+            job.chmod(0o755)
+            return sandbox.run(_WORKER, job=job, limits=self._limits, hidden=self._hidden, unsafe=self._unsafe)
+
+    def _judged(self, exercise: Coded, data: bytes, seeds: list[int], ending: str) -> ExerciseResult:
+        try:
+            return apart(_judge, exercise.id, self.assignment.variant, data, seeds, ending)
+        except Overrun as error:
+            reason = f"What came back cannot be judged: {error}."
+            return ExerciseResult(exercise.id, exercise.title, 0.0, 1.0, (reason,), diagnoses=("unreadable",))
 
 
-def _judge(
-    exercise: Coded,
-    points: float,
-    variant: int,
-    came: dict[str, Outputs | Problem],
-    seeds: dict[tuple[str, int], int],
-    ending: str,
-) -> ExerciseResult:
-    """The worst of the rounds: an answer is right if it is right each time."""
-    share, check = 1.0, ""
-    reasons: tuple[str, ...] = ()
-    for number in range(ROUNDS):
-        seed = seeds[exercise.id, number]
-        outputs = came.get(f"{exercise.id}-{number}", Problem("no-answer", f"No answer came: {ending}."))
-        problems = (
-            (outputs,)
-            if isinstance(outputs, Problem)
-            else judged(exercise, inputs_of(exercise, seed, variant), outputs)
-        )
-        left = max(0.0, 1.0 - sum(problem.lost for problem in problems))
-        if left < share:
-            share, reasons = left, tuple(problem.message for problem in problems)
+def _judge(exercise: str, variant: int, data: bytes, seeds: list[int], ending: str) -> ExerciseResult:
+    """Share of the points: the worst of the rounds, since an answer is right if it is right each time."""
+    found = _coded(exercise)
+    came = attempts(decode(data))
+    worst = ExerciseResult(found.id, found.title, 1.0, 1.0)
+    for number, seed in enumerate(seeds):
+        outputs = came.get(f"{exercise}-{number}", Problem("no-answer", f"No answer came: {ending}."))
+        try:
+            problems = (
+                (outputs,) if isinstance(outputs, Problem) else judged(found, inputs_of(found, seed, variant), outputs)
+            )
+        except (ValueError, TypeError, IndexError, KeyError, ArithmeticError, AttributeError) as error:
+            message = f"The check cannot read what came back ({type(error).__name__}): look at its shape and type."
+            problems = (Problem("unreadable", message),)
+        share = max(0.0, 1.0 - sum(problem.lost for problem in problems))
+        if share < (worst.points or 0.0):
             which = f", variant={variant}" if variant else ""
-            check = f'exercises.check("{exercise.id}", {exercise.answer}{which}, seed={seed})'
-    return ExerciseResult(exercise.id, exercise.title, round(share * points, 2), points, reasons, check)
+            worst = replace(
+                worst,
+                points=share,
+                reasons=tuple(plain(problem.message, 2000, lines=True) for problem in problems),
+                check=f'exercises.check("{exercise}", {found.answer}{which}, seed={seed})',
+                diagnoses=tuple(problem.code for problem in problems),
+            )
+    return worst
 
 
-def _cell_errors(text: str) -> list[str]:
-    """What the cells raised; the text comes from the sandbox and may be anything."""
-    try:
-        rows = json.loads(text)
-        return [f"Code cell {int(row['cell']) + 1}: {str(row['error'])[:300]}" for row in rows[:20]]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return []
+def _cell_errors(data: bytes) -> list[str]:
+    return cell_errors(decode(data))
 
 
-def _key(assignment: Assignment, submission: Submission) -> str:
-    parts = [version("dropout-lessons"), repr(assignment), submission.digest, submission.file, repr(submission.ids)]
-    return sha256("|".join(parts).encode()).hexdigest()
+def _coded(exercise: str) -> Coded:
+    found = get(exercise)
+    assert isinstance(found, Coded)
+    return found
+
+
+def _waiting(exercise: Exercise, points: float, reason: str) -> ExerciseResult:
+    by_hand = not isinstance(exercise, Coded)
+    return ExerciseResult(exercise.id, exercise.title, None, points, (reason,), by_hand=by_hand)
 
 
 def _secret(path: Path) -> bytes:

@@ -1,19 +1,32 @@
-"""Read a notebook that a student handed in, whatever state it is in; nothing of it is executed here."""
+"""Read a notebook that a student handed in, whatever state it is in; nothing of it is executed here.
+
+What stands between the prompt of an exercise and the next prompt belongs to the exercise: text, code, figures.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from dropout_lessons.exercises.notebook import ANSWER_HERE, KEY, marker
+from dropout_lessons.exercises import Exercise, get
+from dropout_lessons.exercises.notebook import ANSWER_HERE, KEY, cells, marker
+from dropout_lessons.grading.border import plain
 
-__all__ = ["LARGEST", "Notebook", "UnreadableNotebook", "read"]
+__all__ = ["LARGEST", "CodeCell", "Notebook", "Part", "UnreadableNotebook", "read", "read_file"]
 
 LARGEST = 100 * 2**20  # bytes of a file
 _MOST_CELLS, _LONGEST = 2000, 1_000_000  # cells, and characters of all code
+_MOST_TEXT, _MOST_OUTPUT, _MOST_FIGURES, _MOST_IMAGES = 100_000, 2_000, 20, 10 * 2**20  # of an answer; bytes of all
 _AGAIN = "Download it again (on Colab: File > Download > Download .ipynb) and hand in that file."
+_IMAGES = ["png", "jpeg", "gif", "webp", "svg+xml"]
+_INLINE = re.compile(r"data:image/(png|jpeg|gif|webp|svg\+xml);base64,([A-Za-z0-9+/=]+)")
+_CHECK = re.compile(r"(?m)^(?:dropout_lessons\.)?exercises\.check\(.*$\n?")
+_TERMINAL = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class UnreadableNotebook(ValueError):
@@ -21,68 +34,159 @@ class UnreadableNotebook(ValueError):
 
 
 @dataclass(frozen=True)
+class CodeCell:
+    """A cell to run, and the exercise that it stands under, if any."""
+
+    code: str
+    exercise: str | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of an answer, as whoever marks it sees it.
+
+    Attributes:
+        kind: ``"text"``, ``"code"``, ``"output"`` or ``"figure"``.
+        content: The text, or a figure as ``image/png;base64,...``.
+    """
+
+    kind: str
+    content: str
+
+
+@dataclass(frozen=True)
 class Notebook:
     """What grading needs of a notebook.
 
     Attributes:
-        code: Source of the code cells, in order, without the cells that check answers.
-        written: Written answers by exercise id, where there are any.
+        code: The code cells, in order, without the calls that check answers.
+        answers: By exercise, what stands under its prompt; exercises under which nothing was added are not there.
     """
 
-    code: tuple[str, ...]
-    written: dict[str, str]
+    code: tuple[CodeCell, ...]
+    answers: dict[str, tuple[Part, ...]] = field(default_factory=dict)
 
 
-def read(data: bytes, exercises: Iterable[str] = ()) -> Notebook:
-    """Read the bytes of an ``.ipynb`` file; outputs are ignored, however large.
+def read(data: bytes, exercises: Iterable[str] = (), variant: int = 0) -> Notebook:
+    """Read the bytes of an ``.ipynb`` file.
 
-    Written answers are found by the metadata of their cells or, where an editor has dropped these, by the line
-    ``**Answer to ID**`` that they start with. An untouched template is no answer.
+    A prompt is known by its cell's metadata or, where an editor has dropped these, by its heading or by the line
+    ``**Answer to ID**`` under it. An untouched template is no answer. What was written into a prompt's own cell is one.
 
     Args:
         data: Content of the file.
-        exercises: Ids whose written answers are looked for.
+        exercises: Ids of the exercises that were handed out.
+        variant: Variant of their constants.
 
     Raises:
         UnreadableNotebook: If this is no notebook, or one for another language; the message says what to do.
 
     Example:
         >>> read(b'{"nbformat": 4, "cells": [{"cell_type": "code", "source": ["x = 1"]}]}').code
-        ('x = 1',)
+        (CodeCell(code='x = 1', exercise=None),)
     """
-    content = _parse(data)
-    cells = content.get("cells")
-    if cells is None and isinstance(content.get("worksheets"), list):  # nbformat 3
-        cells = [cell for sheet in content["worksheets"] if isinstance(sheet, dict) for cell in sheet.get("cells", [])]
-    if not isinstance(cells, list):
-        raise UnreadableNotebook(f"This file has no cells, so it is no notebook. {_AGAIN}")
-    if len(cells) > _MOST_CELLS:
-        raise UnreadableNotebook(
-            f"This notebook has {len(cells):,} cells; {_MOST_CELLS:,} are the most that are graded."
-        )
-    language = _language(content.get("metadata"))
-    if language not in (None, "python"):
-        raise UnreadableNotebook(f"This notebook is for {language}, and the exercises are for Python.")
-    code: list[str] = []
-    written: dict[str, list[str]] = {}
-    ids = list(exercises)
-    for cell in cells:
-        if not isinstance(cell, dict):
-            continue
+    found = _cells(_parse(data))
+    code: list[CodeCell] = []
+    answers: dict[str, list[Part]] = {}
+    prompts = [_Prompt(get(exercise), variant) for exercise in exercises]
+    current: _Prompt | None = None
+    images = _MOST_IMAGES
+    for cell in found:
         text = _text(cell.get("source", cell.get("input")))
-        exercise, role = _named(cell)
+        place, role = _place(cell, text, prompts)
+        if place or role in ("opening", "set-up"):
+            current = place
         if cell.get("cell_type") == "code":
-            if role != "check" and text.strip():
-                code.append(text)
-        elif cell.get("cell_type") == "markdown":
-            first = text.lstrip().split("\n", 1)[0].strip()
-            for wanted in ids:
-                if (exercise == wanted and role == "answer") or first == marker(wanted):
-                    answer = text.replace(marker(wanted), "").replace(ANSWER_HERE, "").strip()
-                    written.setdefault(wanted, []).extend([answer] if answer else [])
-    if sum(map(len, code)) > _LONGEST:
+            text = _CHECK.sub("", text)
+            if text.strip():
+                code.append(CodeCell(text, current.exercise.id if current else None))
+        if current is None:
+            continue
+        for part in _parts(cell, current.added(text, role)):
+            mine = answers.setdefault(current.exercise.id, [])
+            if part.kind == "figure":
+                images -= len(part.content)
+                if images < 0 or sum(one.kind == "figure" for one in mine) == _MOST_FIGURES:
+                    continue
+            elif sum(len(one.content) for one in mine if one.kind != "figure") > _MOST_TEXT:
+                continue
+            mine.append(part)
+    if sum(len(cell.code) for cell in code) > _LONGEST:
         raise UnreadableNotebook(f"The code of this notebook has more than {_LONGEST:,} characters.")
-    return Notebook(tuple(code), {key: "\n\n".join(parts) for key, parts in written.items() if parts})
+    return Notebook(tuple(code), {exercise: tuple(parts) for exercise, parts in answers.items() if parts})
+
+
+def read_file(path: Path, exercises: Iterable[str] = (), variant: int = 0) -> Notebook:
+    """Read a file with ``read``; no more of it than may be graded."""
+    with path.open("rb") as file:
+        return read(file.read(LARGEST + 1), exercises, variant)
+
+
+class _Prompt:
+    """An exercise as it was handed out: what of a cell is the exercise's, and what the student's."""
+
+    def __init__(self, exercise: Exercise, variant: int) -> None:
+        self.exercise = exercise
+        title = re.escape(exercise.title)
+        self.heading = re.compile(rf"#+\s*(\d+\.\s*)?({re.escape(exercise.id)}:?\s*)?{title}\s*", re.IGNORECASE)
+        self.lines: set[str] = set()
+        for form in (cell for hints in (True, False) for cell in cells(exercise, variant, heading="", hints=hints)):
+            self.lines.update(line.strip() for line in form.source.splitlines())
+        self.lines |= {marker(exercise.id), ANSWER_HERE, ""}
+
+    def added(self, text: str, role: object) -> str:
+        """What the student has written into a cell."""
+        if role == "prompt":
+            kept = [line for line in text.splitlines() if line.strip() not in self.lines and not self._is_head(line)]
+            return "\n".join(kept).strip()
+        if all(line.strip() in self.lines for line in text.splitlines()):
+            return ""
+        return text.replace(marker(self.exercise.id), "").replace(ANSWER_HERE, "").strip()
+
+    def _is_head(self, line: str) -> bool:
+        return bool(self.heading.fullmatch(line.strip())) or line.startswith(f"*{self.exercise.level}, ")
+
+
+def _place(cell: dict[str, Any], text: str, prompts: list[_Prompt]) -> tuple[_Prompt | None, object]:
+    """The exercise that a cell names, and the cell's role."""
+    exercise, role = _named(cell)
+    first = text.lstrip().split("\n", 1)[0].strip()
+    for prompt in prompts:
+        if prompt.exercise.id == exercise:
+            return prompt, role
+    if cell.get("cell_type") != "code":
+        for prompt in prompts:
+            if first == marker(prompt.exercise.id):
+                return prompt, "answer"
+            if prompt.heading.fullmatch(first):
+                return prompt, "prompt"
+    return None, role
+
+
+def _parts(cell: dict[str, Any], text: str) -> Iterator[Part]:
+    is_code = cell.get("cell_type") == "code"
+    figures = [f"image/{kind};base64,{data}" for kind, data in _INLINE.findall(text)]
+    text = _INLINE.sub("figure", text)
+    if text.strip():
+        yield Part("code" if is_code else "text", plain(text, _MOST_TEXT, lines=True))
+    attached = cell.get("attachments")
+    bundles = list(attached.values()) if isinstance(attached, dict) else []
+    outputs = cell.get("outputs")
+    for output in outputs if is_code and text.strip() and isinstance(outputs, list) else ():
+        if isinstance(output, dict):
+            bundles.append(output.get("data") or {"text/plain": output.get("text")})
+    for bundle in bundles:
+        image = next((kind for kind in _IMAGES if isinstance(bundle, dict) and f"image/{kind}" in bundle), None)
+        if image:
+            content = _text(bundle[f"image/{image}"])
+            if image == "svg+xml":
+                content = base64.b64encode(content.encode()).decode()
+            figures.append(f"image/{image};base64,{''.join(content.split())}")
+        elif isinstance(bundle, dict) and (said := _TERMINAL.sub("", _text(bundle.get("text/plain"))).strip()):
+            yield Part("output", plain(said, _MOST_OUTPUT, lines=True))
+    for figure in figures:
+        if re.fullmatch(r"image/[a-z+]+;base64,[A-Za-z0-9+/]+=*", figure):
+            yield Part("figure", figure)
 
 
 def _parse(data: bytes) -> dict[str, Any]:
@@ -95,17 +199,34 @@ def _parse(data: bytes) -> dict[str, Any]:
     try:
         content = json.loads(data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise UnreadableNotebook(f"This file is damaged or no notebook ({str(error)[:100]}). {_AGAIN}") from None
+        raise UnreadableNotebook(f"This file is damaged or no notebook ({plain(error, 100)}). {_AGAIN}") from None
     if not isinstance(content, dict):
         raise UnreadableNotebook(f"This file is no notebook. {_AGAIN}")
     return content
+
+
+def _cells(content: dict[str, Any]) -> list[dict[str, Any]]:
+    found = content.get("cells")
+    if found is None and isinstance(content.get("worksheets"), list):  # nbformat 3
+        sheets = [sheet.get("cells") for sheet in content["worksheets"] if isinstance(sheet, dict)]
+        found = [cell for sheet in sheets if isinstance(sheet, list) for cell in sheet]
+    if not isinstance(found, list):
+        raise UnreadableNotebook(f"This file has no cells, so it is no notebook. {_AGAIN}")
+    if len(found) > _MOST_CELLS:
+        raise UnreadableNotebook(
+            f"This notebook has {len(found):,} cells; {_MOST_CELLS:,} are the most that are graded."
+        )
+    language = _language(content.get("metadata"))
+    if language not in (None, "python"):
+        raise UnreadableNotebook(f"This notebook is for {language}, and the exercises are for Python.")
+    return [cell for cell in found if isinstance(cell, dict)]
 
 
 def _language(metadata: Any) -> str | None:
     for part, name in (("kernelspec", "language"), ("language_info", "name")):
         found = metadata.get(part) if isinstance(metadata, dict) else None
         if isinstance(found, dict) and isinstance(found.get(name), str):
-            return str(found[name])[:50].lower()
+            return plain(found[name], 50).lower()
     return None
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from dropout_lessons.grading.notebooks import Part
 
 __all__ = ["ExerciseResult", "StudentResult", "load", "save"]
 
@@ -18,11 +20,15 @@ class ExerciseResult:
     Attributes:
         exercise: Id.
         title: Title.
-        points: Points earned; None while an answer waits to be marked by hand.
+        points: Points earned; None while the exercise waits for a human.
         out_of: Points to be earned.
-        reasons: What cost points, in words.
+        reasons: What cost points, in words, and what a human says of it.
         check: Call that repeats the check that found them; empty if there is none.
-        answer: The written answer, for whoever marks it.
+        answer: What stands under the exercise, for whoever marks it.
+        by_hand: Whether only a human marks it.
+        diagnoses: Codes of the problems that were found.
+        bonus: Points beside those that the exercise is worth.
+        excused: Whether it counts neither way.
     """
 
     exercise: str
@@ -31,7 +37,11 @@ class ExerciseResult:
     out_of: float
     reasons: tuple[str, ...] = ()
     check: str = ""
-    answer: str = ""
+    answer: tuple[Part, ...] = ()
+    by_hand: bool = False
+    diagnoses: tuple[str, ...] = ()
+    bonus: float = 0.0
+    excused: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,13 +51,15 @@ class StudentResult:
     Attributes:
         student: The student, as a file is named.
         name: The student's name in the export.
-        file: The notebook that was graded.
-        key: Fingerprint of submission, assignment and checks: the same key needs no grading again.
+        file: The notebook that was graded; empty if there was none.
+        key: Fingerprint of submission, assignment, limits and checks: the same key needs no grading again.
         exercises: The exercises, in order.
-        ids: The student's numbers by platform.
-        late: Whether the submission came late.
+        ids: The student's numbers by platform, and the ``place`` in its export.
+        late: Started days after the date that it was due; 1 if the export only says that it came late.
+        penalty: Points that this costs.
         remarks: What else there is to say, such as cells that raised errors.
         seconds: Time that the sandbox took.
+        complete: Whether it ended by itself; else it is graded again the next time.
     """
 
     student: str
@@ -56,33 +68,27 @@ class StudentResult:
     key: str
     exercises: tuple[ExerciseResult, ...]
     ids: dict[str, str] = field(default_factory=dict)
-    late: bool = False
+    late: int = 0
+    penalty: float = 0.0
     remarks: tuple[str, ...] = ()
     seconds: float = 0.0
+    complete: bool = True
 
     @property
     def points(self) -> float:
-        """Points so far; what waits to be marked counts nothing."""
-        return sum(result.points or 0.0 for result in self.exercises)
+        """Points so far, after what coming late costs; what waits for a human counts nothing."""
+        earned = sum((one.points or 0.0) + one.bonus for one in self.exercises if not one.excused)
+        return round(earned - self.penalty, 2)
 
     @property
     def out_of(self) -> float:
         """Points to be earned."""
-        return sum(result.out_of for result in self.exercises)
+        return sum(one.out_of for one in self.exercises if not one.excused)
 
     @property
     def waits(self) -> bool:
-        """Whether an answer waits to be marked by hand."""
-        return any(result.points is None for result in self.exercises)
-
-    def marked(self, marks: dict[tuple[str, str], tuple[float, str]]) -> StudentResult:
-        """The same with marks given by hand, by (student, exercise): points and a comment."""
-        exercises = []
-        for result in self.exercises:
-            if mark := marks.get((self.student, result.exercise)):
-                result = replace(result, points=mark[0], reasons=(mark[1],) if mark[1] else ())
-            exercises.append(result)
-        return replace(self, exercises=tuple(exercises))
+        """Whether an exercise waits for a human."""
+        return any(one.points is None and not one.excused for one in self.exercises)
 
 
 def save(result: StudentResult, path: Path) -> None:
@@ -96,7 +102,14 @@ def load(path: Path) -> StudentResult | None:
     """Read a result; None if there is none, or it is damaged and is to be made again."""
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        exercises = tuple(ExerciseResult(**{**row, "reasons": tuple(row["reasons"])}) for row in content["exercises"])
+        exercises = tuple(_exercise(row) for row in content["exercises"])
         return StudentResult(**{**content, "exercises": exercises, "remarks": tuple(content["remarks"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def _exercise(row: dict[str, Any]) -> ExerciseResult:
+    answer = tuple(Part(**part) for part in row["answer"])
+    return ExerciseResult(
+        **{**row, "answer": answer, "reasons": tuple(row["reasons"]), "diagnoses": tuple(row["diagnoses"])}
+    )

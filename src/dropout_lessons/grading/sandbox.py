@@ -10,34 +10,31 @@ This protects from students' code, not from attacks on the kernel itself, and it
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import platform
 import selectors
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from shutil import which
 from typing import IO
 
-import numpy as np
-
 from dropout_lessons.exercises.exercise import Outputs
+from dropout_lessons.grading import seccomp
+from dropout_lessons.grading.messages import decode
+from dropout_lessons.grading.watch import excess
 
-__all__ = ["Limits", "Outcome", "SandboxUnavailable", "available", "decode", "encode", "run"]
+__all__ = ["Limits", "Outcome", "SandboxUnavailable", "available", "run"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _NOBODY = 65534
-_LENGTH = struct.Struct("<Q")
-_MOST_MEMBERS = 100
+_LOOK = 0.2  # seconds between looks at what no limit of the kernel counts
 
 
 class SandboxUnavailable(RuntimeError):
@@ -49,16 +46,30 @@ class Limits:
     """What a command may use.
 
     Attributes:
-        seconds: Wall-clock time.
+        seconds: Wall-clock time. A cell may take a third of it, an answer a twelfth.
         memory: Bytes of address space. Importing PyTorch alone takes about 1.5 GB of it on a CPU.
-        disk: Bytes of the temporary disk.
+        disk: Bytes of each of the two temporary disks.
         output: Bytes of all messages.
+        threads: Threads; looked at five times a second, as are files.
+        files: Files and folders on the temporary disks.
     """
 
     seconds: float = 120.0
     memory: int = 4 * 2**30
     disk: int = 64 * 2**20
     output: int = 64 * 2**20
+    threads: int = 500
+    files: int = 20_000
+
+    @property
+    def cell_seconds(self) -> float:
+        """Time for a cell: a loop that never ends leaves time for other answers."""
+        return self.seconds / 3
+
+    @property
+    def answer_seconds(self) -> float:
+        """Time for an answer to work on the inputs of one check."""
+        return self.seconds / 12
 
 
 @dataclass(frozen=True)
@@ -66,70 +77,21 @@ class Outcome:
     """What came out of the sandbox.
 
     Attributes:
-        messages: Messages that arrived whole, in order.
+        data: What it sent, unread.
         ending: None if the command finished as it should, else what happened, in words for a student.
         seconds: Wall-clock time.
+        timed_out: Whether it was ended because its time was over.
     """
 
-    messages: list[Outputs] = field(default_factory=list)
+    data: bytes = b""
     ending: str | None = None
     seconds: float = 0.0
+    timed_out: bool = False
 
-
-def encode(arrays: Outputs) -> bytes:
-    """A message: its length, then the arrays as an uncompressed ``.npz``."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, value in arrays.items():
-            member = io.BytesIO()
-            np.lib.format.write_array(member, np.asarray(value), allow_pickle=False)  # type: ignore[no-untyped-call]
-            archive.writestr(f"{name}.npy", member.getvalue())
-    return _LENGTH.pack(len(buffer.getvalue())) + buffer.getvalue()
-
-
-def decode(data: bytes) -> list[Outputs]:
-    """The messages in a stream, up to the first that is cut off, forged or not made of plain arrays."""
-    messages: list[Outputs] = []
-    start = 0
-    while len(data) - start >= _LENGTH.size:
-        (length,) = _LENGTH.unpack_from(data, start)
-        start += _LENGTH.size
-        if length > len(data) - start:
-            break
-        try:
-            messages.append(_arrays(data[start : start + length]))
-        except Exception:  # whatever a forged archive makes zipfile and numpy raise
-            break
-        start += length
-    return messages
-
-
-def _arrays(data: bytes) -> Outputs:
-    found: Outputs = {}
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        members = archive.infolist()
-        if len(members) > _MOST_MEMBERS:
-            raise ValueError("too many members")
-        for member in members:
-            if member.compress_type != zipfile.ZIP_STORED or member.file_size > len(data):
-                raise ValueError("a member is compressed, or claims to be larger than the message")
-            content = archive.read(member)
-            stream = io.BytesIO(content)
-            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-            version = np.lib.format.read_magic(stream)  # type: ignore[no-untyped-call]
-            shape, fortran, dtype = read[version](stream)  # type: ignore[no-untyped-call]
-            # numpy would make room for what the header claims before it reads: compare first.
-            size = dtype.itemsize
-            for length in shape:
-                if length < 0:
-                    raise ValueError("a negative length")
-                size *= length
-            rest = content[stream.tell() :]
-            if dtype.kind not in "biufU" or dtype.itemsize == 0 or size != len(rest):
-                raise ValueError("not a plain array")
-            array = np.frombuffer(rest, dtype=dtype).reshape(shape, order="F" if fortran else "C")
-            found[member.filename.removesuffix(".npy")] = array
-    return found
+    @property
+    def messages(self) -> list[Outputs]:
+        """Messages that arrived whole, in order; decode hostile ones through ``border.apart``."""
+        return decode(self.data)
 
 
 def run(
@@ -179,7 +141,7 @@ def run(
             keep: list[int] = []
         else:
             folder = "/job"
-            keep = [_seccomp_file()]
+            keep = [seccomp.program_file()]
             command = _bubblewrap(job, limits, hidden, keep[0])
         began = time.monotonic()
         try:
@@ -206,7 +168,7 @@ def run(
             ending = f"the notebook ended Python by itself (exit code {code})"
             if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
                 ending = "the notebook was killed, most likely for the memory or the time that it used"
-        return Outcome(decode(data), ending, time.monotonic() - began)
+        return Outcome(data, ending, time.monotonic() - began, ending == _too_long(limits))
 
 
 def _collect(
@@ -214,6 +176,7 @@ def _collect(
 ) -> tuple[bytes, str | None]:
     """Read until the pipe is closed and the process is gone, or a limit is reached."""
     data = bytearray()
+    looked = 0.0
     os.set_blocking(stream.fileno(), False)
     with selectors.DefaultSelector() as selector:
         selector.register(stream, selectors.EVENT_READ)
@@ -221,7 +184,11 @@ def _collect(
         while is_open or process.poll() is None:
             left = limits.seconds - (time.monotonic() - began)
             if left <= 0:
-                return bytes(data), f"the notebook ran for longer than {limits.seconds:g} seconds"
+                return bytes(data), _too_long(limits)
+            if time.monotonic() - looked > _LOOK:
+                looked = time.monotonic()
+                if more := excess(process.pid, limits.threads, limits.files):
+                    return bytes(data), f"the notebook made more than {more}"
             if not is_open:
                 time.sleep(0.01)
                 continue
@@ -234,6 +201,10 @@ def _collect(
             if process.poll() is not None and is_open and not selector.select(0):
                 break  # something else may hold the pipe open
     return bytes(data), None
+
+
+def _too_long(limits: Limits) -> str:
+    return f"the notebook ran for longer than {limits.seconds:g} seconds"
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -296,12 +267,12 @@ def _bubblewrap(job: Path, limits: Limits, hidden: Iterable[Path], filter_fd: in
 @cache
 def available() -> str | None:
     """Why there is no sandbox on this machine, with what to do; None if there is one."""
-    if sys.platform != "linux" or platform.machine() not in _SYSTEM_CALLS:
+    if sys.platform != "linux" or not seccomp.is_known(platform.machine()):
         return f"There is no sandbox on {platform.system()} {platform.machine()}: grade on Linux (x86_64 or aarch64)."
     if which("bwrap") is None:
         return "There is no bubblewrap: install it (on Debian and Ubuntu: apt-get install bubblewrap)."
     with tempfile.TemporaryDirectory() as folder:
-        filter_fd = _seccomp_file()
+        filter_fd = seccomp.program_file()
         try:
             outcome = subprocess.run(
                 [*_bubblewrap(Path(folder), Limits(), (), filter_fd), sys.executable, "-I", "-c", ""],
@@ -317,59 +288,3 @@ def available() -> str | None:
         said = outcome.stderr.decode(errors="replace").strip()[-300:]
         return f"bubblewrap cannot make a sandbox here ({said}): user namespaces must be allowed."
     return None
-
-
-# --- seccomp: a filter of system calls, in the kernel's little language
-
-# By machine: its name for the kernel, its calls that must fail, clone, and clone3.
-_SYSTEM_CALLS = {
-    "x86_64": (
-        0xC000003E,
-        # fork vfork ptrace mount umount2 pivot_root add_key request_key keyctl unshare setns process_vm_readv/writev
-        # kexec_load bpf userfaultfd perf_event_open io_uring_setup/enter/register
-        [57, 58, 101, 165, 166, 155, 248, 249, 250, 272, 308, 310, 311, 246, 321, 323, 298, 425, 426, 427],
-        56,
-        435,
-    ),
-    "aarch64": (
-        0xC00000B7,
-        [117, 40, 39, 41, 217, 218, 219, 97, 268, 270, 271, 104, 280, 282, 241, 425, 426, 427],
-        220,
-        435,
-    ),
-}
-_ALLOW, _KILL, _FAIL = 0x7FFF0000, 0x80000000, 0x00050000
-_EPERM, _ENOSYS, _CLONE_THREAD, _X32 = 1, 38, 0x00010000, 0x40000000
-
-
-def _seccomp_program(machine: str) -> bytes:
-    """Refuse new processes, and calls that no notebook needs; threads are allowed."""
-    architecture, refused, clone, clone3 = _SYSTEM_CALLS[machine]
-    load, equal, at_least, any_bit, give = 0x20, 0x15, 0x35, 0x45, 0x06
-    program = [
-        (load, 0, 0, 4),
-        (equal, 1, 0, architecture),
-        (give, 0, 0, _KILL),
-        (load, 0, 0, 0),
-        (at_least, 0, 1, _X32),
-        (give, 0, 0, _FAIL | _ENOSYS),
-        (equal, 0, 1, clone3),  # its flags are in memory, where a filter cannot look: the C library falls back to clone
-        (give, 0, 0, _FAIL | _ENOSYS),
-    ]
-    for number in refused:
-        program += [(equal, 0, 1, number), (give, 0, 0, _FAIL | _EPERM)]
-    program += [
-        (equal, 0, 3, clone),
-        (load, 0, 0, 16),
-        (any_bit, 1, 0, _CLONE_THREAD),
-        (give, 0, 0, _FAIL | _EPERM),
-        (give, 0, 0, _ALLOW),
-    ]
-    return b"".join(struct.pack("<HBBI", *instruction) for instruction in program)
-
-
-def _seccomp_file() -> int:
-    descriptor = os.memfd_create("seccomp", 0)
-    os.write(descriptor, _seccomp_program(platform.machine()))
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor

@@ -2,7 +2,7 @@
 
 Layouts are told from names: Canvas has ``doejane_12345_67890_name.ipynb`` (with ``_LATE_`` where it was late),
 Gradescope ``submission_123/`` beside ``submission_metadata.yml``, Moodle ``Jane Doe_123_assignsubmission_file_/``. In
-anything else a file, or a folder of files, is named after its student.
+anything else a notebook, or a folder with one, is named after its student; what may mean something else is refused.
 """
 
 from __future__ import annotations
@@ -10,24 +10,26 @@ from __future__ import annotations
 import os
 import re
 import stat
+import tempfile
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path, PurePosixPath
 
-import yaml
-
-from dropout_lessons.grading.notebooks import LARGEST
+from dropout_lessons.grading.archives import people, unpack, unpack_export
+from dropout_lessons.grading.border import Overrun, apart, plain
 
 __all__ = ["Submission", "find"]
 
-_MOST_FILES, _MOST_BYTES = 20_000, 4 * 2**30  # of a zip, unpacked
 _CANVAS = re.compile(r"(?P<name>[^_]+)_(?P<late>LATE_)?(?P<id>\d+)_(?P<upload>\d+)_(?P<file>.+)")
 _MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_file_?(?P<file>.*)")
 _GRADESCOPE = re.compile(r"submission_(?P<id>\d+)")
-_JUNK = ("__MACOSX", ".ipynb_checkpoints", ".DS_Store", "submission_metadata.yml")
+_JUNK = ("__MACOSX", ".ipynb_checkpoints", ".DS_Store", ".git", ".github", ".gitignore")
+_PEOPLE = "submission_metadata.yml"
+
+Files = list[tuple[PurePosixPath, Path]]  # place in the export, and on this machine
 
 
 @dataclass(frozen=True)
@@ -37,106 +39,211 @@ class Submission:
     Attributes:
         student: Name that is safe for a file, and the same in every run.
         name: Name as the export has it.
-        file: Name of the notebook that is graded, the latest attempt.
-        data: Its content.
-        ids: The student's numbers by platform: ``canvas`` (and that of the ``upload``), ``gradescope``, ``moodle``, and
-            ``email``, ``sid``.
+        file: Name of the notebook that is graded, the latest attempt; empty if there is none.
+        digest: Fingerprint of its content.
+        path: Where it is on this machine.
+        ids: The student's numbers by platform: ``canvas`` (and that of the ``upload``), ``gradescope``, ``moodle``,
+            ``email``, ``sid``; and ``place``, what the export calls it.
         late: Whether the export says that it came late.
+        time: When it came, if the export says so.
         remarks: What an instructor should know: other attempts, files that are no notebooks.
+        problem: Why there is nothing to grade; empty if there is.
     """
 
     student: str
     name: str
     file: str
-    data: bytes
+    digest: str
+    path: Path | None = field(repr=False)
     ids: dict[str, str] = field(default_factory=dict)
     late: bool = False
+    time: datetime | None = None
     remarks: tuple[str, ...] = ()
+    problem: str = ""
+    _unpacked: object = field(default=None, repr=False, compare=False)  # a temporary folder that lives as long as this
 
-    @property
-    def digest(self) -> str:
-        """Fingerprint of the content."""
-        return sha256(self.data).hexdigest()
+
+@dataclass
+class _Student:
+    """What is found of a student while looking."""
+
+    name: str
+    ids: dict[str, str]
+    late: bool
+    is_plain: bool
+    time: datetime | None = None
+    attempts: list[tuple[int, str, Path]] = field(default_factory=list)  # upload, name, where it is
+    others: list[str] = field(default_factory=list)
 
 
 def find(source: Path) -> tuple[list[Submission], list[str]]:
     """All submissions in a folder or a zip, sorted by student, and remarks on files that belong to nobody.
 
-    Links, devices and pipes are not opened; archives are read in memory, within limits, one level deep. If a student
-    has several notebooks the last attempt counts, as the export numbers it, else the last by name.
+    Links, devices and pipes are not opened. Students' archives are unpacked in a process of its own, within limits, one
+    level deep. If a student has several notebooks the last attempt counts, as the export numbers it.
 
     Args:
         source: Folder, zip or notebook.
 
     Raises:
-        ValueError: If there is nothing to grade.
+        ValueError: If there is nothing to grade, or the folders may mean different things; the message names them.
     """
     remarks: list[str] = []
+    unpacked = tempfile.TemporaryDirectory(prefix="submissions-")
+    is_zip = source.is_file() and source.suffix.lower() == ".zip"
     if source.is_dir():
         files = list(_folder(source, remarks))
+    elif is_zip:
+        try:
+            files = list(unpack_export(source, Path(unpacked.name), remarks))
+        except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as error:
+            raise ValueError(
+                f"submissions must be a zip that can be read, got {str(source)!r}: {plain(error)}"
+            ) from error
     elif source.is_file():
-        data = source.read_bytes()
-        is_zip = source.suffix.lower() == ".zip"
-        files = list(_archive(data, source.name, remarks)) if is_zip else [(PurePosixPath(source.name), data)]
+        files = [(PurePosixPath(plain(source.name)), source)]
     else:
         raise ValueError(f"submissions must be a folder, a zip or a notebook, got {str(source)!r}, which is none")
-    people = _gradescope_people(files)
-    # A folder around everything says nothing.
-    while files and len({path.parts[0] for path, _ in files}) == 1 and all(len(path.parts) > 1 for path, _ in files):
-        if any(pattern.fullmatch(files[0][0].parts[0]) for pattern in (_GRADESCOPE, _MOODLE)):
-            break
-        files = [(PurePosixPath(*path.parts[1:]), data) for path, data in files]
-    handed_in: dict[str, list[tuple[PurePosixPath, bytes, dict[str, str], str, bool]]] = {}
-    for path, data in files:
-        if any(part in _JUNK or part.startswith("._") for part in path.parts):
-            continue
-        name, ids, late, file = _whose(path, people)
-        if path.suffix.lower() == ".zip":
-            inner = [(inside, content) for inside, content in _archive(data, str(path), remarks)]
-        else:
-            inner = [(PurePosixPath(file), data)]
-        for inside, content in inner:
-            if any(part in _JUNK or part.startswith("._") for part in inside.parts):
-                continue
-            key = "-".join(filter(None, (_safe(name), ids.get("canvas") or ids.get("gradescope") or ids.get("moodle"))))
-            if inside.suffix.lower() == ".ipynb":
-                handed_in.setdefault(key, []).append((inside, content, ids, name, late))
-            else:
-                remarks.append(f"{path}: is no notebook, and was left out")
-    if not handed_in:
+    files = _unwrapped([one for one in files if not _is_junk(one[0])], is_zip=is_zip)
+    known = _people(files, remarks)
+    students: dict[str, _Student] = {}
+    for path, place in files:
+        if str(path) != _PEOPLE:
+            for student in _owners(path, known, students):
+                _add(student, path, place, Path(unpacked.name), remarks)
+    found = [_submission(key, student) for key, student in sorted(students.items())]
+    _refuse_guesses(found, students)
+    if not any(submission.file or submission.problem for submission in found):
         raise ValueError(f"submissions must hold notebooks (.ipynb), got none in {str(source)!r}")
-    found = []
-    for student, attempts in sorted(handed_in.items()):
-        stems = {attempt[0].stem for attempt in attempts}
-        attempts.sort(
-            key=lambda attempt: (int(attempt[2].get("upload", 0)), _copy(attempt[0].stem, stems), str(attempt[0]))
-        )
-        path, data, ids, name, late = attempts[-1]
-        others = ", ".join(str(attempt[0]) for attempt in attempts[:-1])
-        said = (f"{len(attempts)} notebooks: {path} was graded, not {others}",) if others else ()
-        found.append(Submission(student, name, str(path), data, ids, late, said))
     same: dict[str, list[str]] = {}
     for submission in found:
-        same.setdefault(submission.digest, []).append(submission.student)
-    remarks += [
-        f"{', '.join(students)}: handed in the very same file" for students in same.values() if len(students) > 1
-    ]
-    return found, remarks
+        if submission.digest:
+            same.setdefault(submission.digest, []).append(submission.student)
+    remarks += [f"{', '.join(who)}: handed in the very same file" for who in same.values() if len(who) > 1]
+    return [replace(submission, _unpacked=unpacked) for submission in found], remarks
 
 
-def _whose(path: PurePosixPath, people: dict[str, dict[str, str]]) -> tuple[str, dict[str, str], bool, str]:
-    """Name, numbers, whether it was late, and the file's own name."""
-    top = path.parts[0]
-    rest = str(PurePosixPath(*path.parts[1:])) if len(path.parts) > 1 else ""
+def _unwrapped(files: Files, *, is_zip: bool) -> Files:
+    """Without a folder around everything, where it says nothing."""
+    while files and len({path.parts[0] for path, _ in files}) == 1 and all(len(path.parts) > 1 for path, _ in files):
+        top = files[0][0].parts[0]
+        if _GRADESCOPE.fullmatch(top) or _MOODLE.fullmatch(top):
+            break
+        inner: Files = [(PurePosixPath(*path.parts[1:]), place) for path, place in files]
+        tops = {path.parts[0] for path, _ in inner}
+        if not any(pattern.fullmatch(name) for name in tops for pattern in (_GRADESCOPE, _MOODLE, _CANVAS)):
+            if not is_zip:
+                break  # a folder in a folder is a student
+            if len({path.parts[0] for path, _ in inner if path.suffix.lower() in (".ipynb", ".zip")}) < 2:
+                raise ValueError(
+                    f"submissions must say who handed in what, and {top}/ may be a student or a folder around the only one: "
+                    "give the notebook itself, or a folder that holds a notebook or a folder for each student"
+                )
+            is_zip = False
+        files = inner
+    return files
+
+
+def _owners(
+    path: PurePosixPath, known: dict[str, list[dict[str, str]]], students: dict[str, _Student]
+) -> Iterator[_Student]:
+    """Whose file this is; a group has several owners."""
+    top, rest = path.parts[0], len(path.parts) > 1
+    rows: list[_Student] = []
     if match := _MOODLE.fullmatch(top):
-        return match["name"], {"moodle": match["id"]}, False, rest or match["file"].strip("_")
-    if len(path.parts) > 1 and (match := _GRADESCOPE.fullmatch(top)):
-        person = people.get(top, {})
-        ids = {"gradescope": match["id"], **{key: person[key] for key in ("email", "sid") if person.get(key)}}
-        return person.get("name") or top, ids, False, rest
-    if len(path.parts) == 1 and (match := _CANVAS.fullmatch(top)):
-        return match["name"], {"canvas": match["id"], "upload": match["upload"]}, bool(match["late"]), match["file"]
-    return (top if rest else path.stem), {}, False, rest or path.name
+        rows.append(_Student(match["name"], {"moodle": match["id"], "place": top}, late=False, is_plain=False))
+    elif rest and (match := _GRADESCOPE.fullmatch(top)):
+        for person in known.get(top, [{}]):
+            ids = {"gradescope": match["id"], "place": top}
+            ids |= {key: person[key] for key in ("email", "sid") if person.get(key)}
+            student = _Student(person.get("name") or top, ids, late=False, is_plain=False)
+            try:
+                student.time = datetime.fromisoformat(person.get("time", ""))
+            except ValueError:
+                student.time = None
+            rows.append(student)
+    elif not rest and (match := _CANVAS.fullmatch(top)):
+        ids = {"canvas": match["id"], "upload": match["upload"], "place": top}
+        rows.append(_Student(match["name"], ids, late=bool(match["late"]), is_plain=False))
+    elif rest or path.suffix.lower() in (".ipynb", ".zip"):
+        rows.append(_Student(top if rest else path.stem, {}, late=False, is_plain=True))
+    for row in rows:
+        number = row.ids.get("canvas") or row.ids.get("gradescope") or row.ids.get("moodle")
+        yield students.setdefault("-".join(filter(None, (_safe(row.name), number))), row)
+
+
+def _add(student: _Student, path: PurePosixPath, place: Path, folder: Path, remarks: list[str]) -> None:
+    match = _CANVAS.fullmatch(path.parts[0]) if len(path.parts) == 1 else None
+    moodle = _MOODLE.fullmatch(path.parts[0]) if len(path.parts) == 1 else None
+    upload = int(match["upload"][:18]) if match else 0
+    if match:
+        name = match["file"]
+        student.late |= bool(match["late"])
+    elif moodle:
+        name = moodle["file"].strip("_")
+    else:
+        name = str(PurePosixPath(*path.parts[1:])) if len(path.parts) > 1 else path.name
+    if path.suffix.lower() == ".ipynb":
+        student.attempts.append((upload, name, place))
+    elif path.suffix.lower() == ".zip":
+        where = Path(tempfile.mkdtemp(dir=folder))
+        try:
+            inside, said = apart(unpack, place, where)
+        except (Overrun, zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError) as error:
+            inside, said = [], [f"{name}: is no zip that can be read ({plain(error, 100)})"]
+        except Exception as error:  # zlib has errors of its own
+            inside, said = [], [f"{name}: is damaged ({type(error).__name__})"]
+        remarks += [f"{student.name}, {line}" for line in said]
+        student.attempts += [(upload, plain(inner), found) for inner, found in inside]
+        student.others += [] if inside else [name]
+    else:
+        student.others.append(name)
+        remarks.append(f"{path}: is no notebook, and was left out")
+
+
+def _submission(key: str, student: _Student) -> Submission:
+    """The attempt that counts."""
+    empty = Submission(
+        key,
+        student.name,
+        "",
+        "",
+        None,
+        student.ids,
+        student.late,
+        student.time,
+    )
+    if not student.attempts:
+        listed = ", ".join(student.others[:5])
+        return replace(empty, problem=f"There is no notebook (.ipynb) in what was handed in ({listed}).")
+    stems = {PurePosixPath(name).stem for _, name, _ in student.attempts}
+    student.attempts.sort(key=lambda attempt: (attempt[0], _copy(PurePosixPath(attempt[1]).stem, stems), attempt[1]))
+    upload, name, path = student.attempts[-1]
+    names = [name for _, name, _ in student.attempts]
+    if student.is_plain and len({_original(stem, stems) for stem in stems}) > 1:
+        return replace(empty, problem=f"It is not clear which notebook counts: {', '.join(names[:10])}.")
+    ids = {**student.ids, **({"upload": str(upload)} if upload else {})}
+    said = (f"{len(names)} notebooks: {name} was graded, not {', '.join(names[:-1])}",) if len(names) > 1 else ()
+    try:
+        with path.open("rb") as file:
+            digest = sha256()
+            while chunk := file.read(2**20):
+                digest.update(chunk)
+    except OSError as error:
+        return replace(empty, problem=f"The file cannot be read: {plain(error)}.")
+    return replace(empty, file=name, digest=digest.hexdigest(), path=path, ids=ids, remarks=said)
+
+
+def _refuse_guesses(found: list[Submission], students: dict[str, _Student]) -> None:
+    """Folders of which most hold several notebooks are no students' folders."""
+    folders = [one for one in found if students[one.student].is_plain and "/" not in one.file]
+    unclear = [one for one in found if "not clear which" in one.problem]
+    if unclear and 2 * len(unclear) >= len(folders):
+        listed = "; ".join(f"{one.name}/: {one.problem.split(': ', 1)[1]}" for one in unclear[:5])
+        raise ValueError(
+            "submissions must say who handed in what, and these folders hold several notebooks, of one student or of a "
+            f"section: {listed} Give one section at a time, or a folder with one notebook for each student"
+        )
 
 
 def _copy(stem: str, stems: set[str]) -> int:
@@ -145,74 +252,51 @@ def _copy(stem: str, stems: set[str]) -> int:
     return int(match[2] or match[3]) if match and match[1] in stems else 0
 
 
+def _original(stem: str, stems: set[str]) -> str:
+    match = re.fullmatch(r"(.+?)(?:-(\d{1,3})| ?\((\d{1,3})\))", stem)
+    return match[1] if match and match[1] in stems else stem
+
+
 def _safe(name: str) -> str:
     """A name as that of a file: letters, digits and dashes, and a fingerprint if that lost something."""
-    plain = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80]
-    return (
-        plain
-        if plain == name
-        else "-".join(filter(None, (plain, sha256(name.encode("utf-8", "replace")).hexdigest()[:6])))
-    )
+    short = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80]
+    return short if short == name else "-".join(filter(None, (short, sha256(name.encode()).hexdigest()[:6])))
 
 
-def _folder(folder: Path, remarks: list[str]) -> Iterator[tuple[PurePosixPath, bytes]]:
+def _is_junk(path: PurePosixPath) -> bool:
+    return any(part in _JUNK or part.startswith("._") for part in path.parts)
+
+
+def _people(files: Files, remarks: list[str]) -> dict[str, list[dict[str, str]]]:
+    """Who submitted, by the list beside the submissions' folders; a student's own file of that name says nothing."""
+    for path, place in files:
+        if str(path) == _PEOPLE:
+            try:
+                return apart(people, place)
+            except Exception as error:  # any that the YAML library has
+                remarks.append(f"{_PEOPLE}: cannot be read, so folders stand for names ({plain(error, 100)})")
+    return {}
+
+
+def _folder(folder: Path, remarks: list[str]) -> Iterator[tuple[PurePosixPath, Path]]:
     for root, folders, names in os.walk(folder, followlinks=False):
         for name in [name for name in folders if Path(root, name).is_symlink()]:
-            remarks.append(f"{Path(root, name).relative_to(folder)}: is a link, and was left out")
+            remarks.append(f"{_shown(Path(root, name), folder)}: is a link, and was left out")
         folders[:] = sorted(name for name in folders if name not in _JUNK)
         for name in sorted(names):
             path = Path(root, name)
             try:
-                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+                kind = path.lstat().st_mode
+                if not stat.S_ISREG(kind):
+                    what = "a link" if stat.S_ISLNK(kind) else "no ordinary file"
+                    remarks.append(f"{_shown(path, folder)}: is {what}, and was left out")
+                    continue
             except OSError:
-                remarks.append(f"{path.relative_to(folder)}: is a link or cannot be read, and was left out")
+                remarks.append(f"{_shown(path, folder)}: cannot be read, and was left out")
                 continue
-            with os.fdopen(descriptor, "rb") as file:
-                found = os.fstat(descriptor)
-                if not stat.S_ISREG(found.st_mode):
-                    remarks.append(f"{path.relative_to(folder)}: is no ordinary file, and was left out")
-                    continue
-                yield PurePosixPath(path.relative_to(folder).as_posix()), file.read(LARGEST + 1)
+            yield _shown(path, folder), path
 
 
-def _archive(data: bytes, name: str, remarks: list[str]) -> Iterator[tuple[PurePosixPath, bytes]]:
-    try:
-        with zipfile.ZipFile(BytesIO(data)) as archive:
-            members = archive.infolist()
-            if len(members) > _MOST_FILES or sum(member.file_size for member in members) > _MOST_BYTES:
-                remarks.append(f"{name}: holds too much, and was left out")
-                return
-            for member in members:
-                path = PurePosixPath(member.filename.replace("\\", "/"))
-                mode = member.external_attr >> 16
-                if member.is_dir():
-                    continue
-                if path.is_absolute() or ".." in path.parts or stat.S_ISLNK(mode) or member.flag_bits & 1:
-                    remarks.append(
-                        f"{name}, {member.filename!r}: points outside, is a link or is encrypted, and was left out"
-                    )
-                    continue
-                with archive.open(member) as file:
-                    yield path, file.read(LARGEST + 1)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError) as error:
-        remarks.append(f"{name}: is no zip that can be read ({str(error)[:100]})")
-    except Exception as error:  # zlib has errors of its own
-        remarks.append(f"{name}: is damaged ({type(error).__name__})")
-
-
-def _gradescope_people(files: list[tuple[PurePosixPath, bytes]]) -> dict[str, dict[str, str]]:
-    """By folder, who submitted, from ``submission_metadata.yml``."""
-    people: dict[str, dict[str, str]] = {}
-    for path, data in files:
-        if path.name != "submission_metadata.yml":
-            continue
-        try:
-            content = yaml.safe_load(data)
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
-            continue
-        for folder, entry in content.items() if isinstance(content, dict) else ():
-            submitters = entry.get(":submitters") if isinstance(entry, dict) else None
-            if isinstance(submitters, list) and submitters and isinstance(submitters[0], dict):
-                person = {str(key).lstrip(":"): str(value) for key, value in submitters[0].items() if value is not None}
-                people[str(folder)] = person
-    return people
+def _shown(path: Path, folder: Path) -> PurePosixPath:
+    """The place of a file as text that can be written anywhere."""
+    return PurePosixPath(*(plain(part) for part in path.relative_to(folder).parts))

@@ -1,0 +1,44 @@
+"""Look from outside at what no limit of the kernel counts: threads, and files in memory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["excess"]
+
+_DISKS = ("tmp", "dev/shm")
+
+
+def excess(pid: int, threads: int, files: int) -> str | None:
+    """What a process or one that it started has too much of; None if nothing is, or it cannot be seen.
+
+    Args:
+        pid: The process.
+        threads: Threads that each may have.
+        files: Files and folders on its temporary disks.
+    """
+    for process in _family(pid):
+        try:
+            if len(os.listdir(process / "task")) > threads:
+                return f"{threads} threads"
+            for disk in _DISKS:
+                found = os.statvfs(process / "root" / disk)
+                if (
+                    found.f_files - found.f_ffree > files
+                    and os.stat(process / "root" / disk).st_dev != os.stat(f"/{disk}").st_dev
+                ):
+                    return f"{files:,} files"
+        except OSError:  # it has ended, or belongs to somebody else
+            continue
+    return None
+
+
+def _family(pid: int) -> list[Path]:
+    found = [pid]
+    for process in found:
+        try:
+            found += map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())
+        except (OSError, ValueError):
+            continue
+    return [Path(f"/proc/{process}") for process in found]
