@@ -53,13 +53,10 @@ def plain(text: object, most: int = 300, *, lines: bool = False) -> str:
         found = found.encode("utf-8", "replace").decode("utf-8")
     allowed = "\n\t" if lines else ""
     found = "".join(
-        char if char in allowed or unicodedata.category(char) not in _WRITTEN_OUT else repr(char)[1:-1]
+        char if char in allowed or char.isprintable() or unicodedata.category(char) == "Zs" else repr(char)[1:-1]
         for char in found
     )
     return found if len(found) <= most else f"{found[: most - 1]}…"
-
-
-_WRITTEN_OUT = ("Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn")
 
 
 _processes = multiprocessing.get_context("forkserver")

@@ -107,7 +107,8 @@ def attempts(messages: list[Outputs]) -> dict[str, Outputs | Problem]:
         outcome: Outputs | Problem = {key[4:]: value for key, value in message.items() if key.startswith("out ")}
         if "code" in message:
             code = _word(message, "code")
-            outcome = Problem(code if code in _CODES else "raises", _word(message, "message", lines=True))
+            said = _word(message, "message", lines=True) or "It gives no answer, and no reason."
+            outcome = Problem(code if code in _CODES else "raises", said)
             if code in ("unsolved", "not-found") and name in came:
                 continue
         came[name] = outcome

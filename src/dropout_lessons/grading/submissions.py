@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import tempfile
+import weakref
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -60,7 +62,7 @@ class Submission:
     time: datetime | None = None
     remarks: tuple[str, ...] = ()
     problem: str = ""
-    _unpacked: object = field(default=None, repr=False, compare=False)  # a temporary folder that lives as long as this
+    _unpacked: _Unpacked | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass
@@ -72,8 +74,16 @@ class _Student:
     late: bool
     is_plain: bool
     time: datetime | None = None
-    attempts: list[tuple[int, str, Path]] = field(default_factory=list)  # upload, name, where it is
+    attempts: list[tuple[int, str, Path, str]] = field(default_factory=list)  # upload, name, where it is, export's name
     others: list[str] = field(default_factory=list)
+
+
+class _Unpacked:
+    """A temporary folder that is gone with the last submission that refers to it."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="submissions-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
 def find(source: Path) -> tuple[list[Submission], list[str]]:
@@ -89,13 +99,13 @@ def find(source: Path) -> tuple[list[Submission], list[str]]:
         ValueError: If there is nothing to grade, or the folders may mean different things; the message names them.
     """
     remarks: list[str] = []
-    unpacked = tempfile.TemporaryDirectory(prefix="submissions-")
+    unpacked = _Unpacked()
     is_zip = source.is_file() and source.suffix.lower() == ".zip"
     if source.is_dir():
         files = list(_folder(source, remarks))
     elif is_zip:
         try:
-            files = list(unpack_export(source, Path(unpacked.name), remarks))
+            files = list(unpack_export(source, unpacked.path, remarks))
         except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as error:
             raise ValueError(
                 f"submissions must be a zip that can be read, got {str(source)!r}: {plain(error)}"
@@ -108,9 +118,12 @@ def find(source: Path) -> tuple[list[Submission], list[str]]:
     known = _people(files, remarks)
     students: dict[str, _Student] = {}
     for path, place in files:
-        if str(path) != _PEOPLE:
-            for student in _owners(path, known, students):
-                _add(student, path, place, Path(unpacked.name), remarks)
+        if str(path) == _PEOPLE:
+            continue
+        for student in _owners(path, known, students):
+            _add(student, path, place, unpacked.path, remarks)
+        if path.suffix.lower() not in (".ipynb", ".zip"):
+            remarks.append(f"{path}: is no notebook, and was left out")
     found = [_submission(key, student) for key, student in sorted(students.items())]
     _refuse_guesses(found, students)
     if not any(submission.file or submission.problem for submission in found):
@@ -184,7 +197,7 @@ def _add(student: _Student, path: PurePosixPath, place: Path, folder: Path, rema
     else:
         name = str(PurePosixPath(*path.parts[1:])) if len(path.parts) > 1 else path.name
     if path.suffix.lower() == ".ipynb":
-        student.attempts.append((upload, name, place))
+        student.attempts.append((upload, name, place, path.parts[0]))
     elif path.suffix.lower() == ".zip":
         where = Path(tempfile.mkdtemp(dir=folder))
         try:
@@ -194,11 +207,10 @@ def _add(student: _Student, path: PurePosixPath, place: Path, folder: Path, rema
         except Exception as error:  # zlib has errors of its own
             inside, said = [], [f"{name}: is damaged ({type(error).__name__})"]
         remarks += [f"{student.name}, {line}" for line in said]
-        student.attempts += [(upload, plain(inner), found) for inner, found in inside]
+        student.attempts += [(upload, plain(inner), found, path.parts[0]) for inner, found in inside]
         student.others += [] if inside else [name]
     else:
         student.others.append(name)
-        remarks.append(f"{path}: is no notebook, and was left out")
 
 
 def _submission(key: str, student: _Student) -> Submission:
@@ -216,13 +228,13 @@ def _submission(key: str, student: _Student) -> Submission:
     if not student.attempts:
         listed = ", ".join(student.others[:5])
         return replace(empty, problem=f"There is no notebook (.ipynb) in what was handed in ({listed}).")
-    stems = {PurePosixPath(name).stem for _, name, _ in student.attempts}
+    stems = {PurePosixPath(name).stem for _, name, _, _ in student.attempts}
     student.attempts.sort(key=lambda attempt: (attempt[0], _copy(PurePosixPath(attempt[1]).stem, stems), attempt[1]))
-    upload, name, path = student.attempts[-1]
-    names = [name for _, name, _ in student.attempts]
+    upload, name, path, top = student.attempts[-1]
+    names = [name for _, name, _, _ in student.attempts]
     if student.is_plain and len({_original(stem, stems) for stem in stems}) > 1:
         return replace(empty, problem=f"It is not clear which notebook counts: {', '.join(names[:10])}.")
-    ids = {**student.ids, **({"upload": str(upload)} if upload else {})}
+    ids = {**student.ids, **({"upload": str(upload), "place": top} if upload else {})}
     said = (f"{len(names)} notebooks: {name} was graded, not {', '.join(names[:-1])}",) if len(names) > 1 else ()
     try:
         with path.open("rb") as file:
