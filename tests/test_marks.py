@@ -10,7 +10,7 @@ from datetime import datetime
 import pytest
 from homework import HOMEWORK
 
-from dropout_lessons.grading import write_all
+from dropout_lessons.grading import Given, write_all
 from dropout_lessons.grading.assignment import LatePolicy, read_assignment
 from dropout_lessons.grading.feedback import feedback_html, feedback_markdown, gradescope_json
 from dropout_lessons.grading.marks import Mark, code_name, marked, read_marks
@@ -38,10 +38,10 @@ BOB = replace(
 HEADER = "student,exercise,points,bonus,excused,comment,out_of"
 
 
-def written(folder, *rows, results=(RESULT, BOB), header=HEADER, homework=HOMEWORK, **options):
+def written(folder, *rows, results=(RESULT, BOB), header=HEADER, homework=HOMEWORK):
     """Results with these rows in the sheet of marks, by student."""
     (folder / "marks.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
-    return {result.student: result for result in write_all(homework, results, folder, **options)}
+    return {result.student: result for result in write_all(homework, results, folder)}
 
 
 def test_what_a_student_wrote_stays_text_in_feedback():
@@ -134,7 +134,7 @@ def test_marks_of_anonymous_answers_find_their_students(tmp_path):
     (tmp_path / ".secret").write_bytes(b"secret")
     name = code_name(b"secret", "eve-7")
     (tmp_path / "saved.csv").write_text(f"student,exercise,points,comment\n{name},{WRITTEN},4,Good\n")
-    (eve, _) = write_all(HOMEWORK, [RESULT, BOB], tmp_path, marks=tmp_path / "saved.csv")
+    (eve, _) = write_all(HOMEWORK, [RESULT, BOB], tmp_path, Given(marks=tmp_path / "saved.csv"))
     assert eve.points == 7
     (eve, _) = write_all(HOMEWORK, [RESULT, BOB], tmp_path)
     assert eve.points == 7, "it is kept"

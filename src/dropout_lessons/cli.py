@@ -140,10 +140,13 @@ def _add_exercises(topics: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     grading.add_argument("--out", metavar="FOLDER", type=Path, help="folder of the results (default: graded)")
     grading.add_argument(
-        "--marks", metavar="CSV", type=Path, help="marks given by hand (default: marks.csv in the results)"
+        "--marks", metavar="CSV", type=Path, help="marks given by hand, beside marks.csv in the results"
     )
     grading.add_argument(
-        "--gradebook", metavar="CSV", type=Path, help="Canvas's export of the grade book, to be filled in"
+        "--rubrics", metavar="FOLDER", type=Path, help="folder with rubrics for the marking sheet (default: instructor)"
+    )
+    grading.add_argument(
+        "--gradebook", metavar="CSV", type=Path, help="Canvas's grade book or Moodle's worksheet, to be filled in"
     )
     grading.add_argument(
         "--gradescope", metavar="JSON", type=Path, help="grade one submission, for Gradescope's autograder"
@@ -152,6 +155,15 @@ def _add_exercises(topics: argparse._SubParsersAction[argparse.ArgumentParser]) 
     grading.add_argument("--seconds", type=float, default=120, help="time for a submission (default: %(default)s)")
     grading.add_argument("--unsafe", action="store_true", help="grade without a sandbox, where none is to be had")
     grading.set_defaults(command=_grade)
+
+    counting = topics.add_parser(
+        "statistics",
+        help="what a class did not understand",
+        description="For each exercise: the share that is right, how points are spread, which diagnosis came up how often.",
+    )
+    counting.add_argument("assignment", type=Path, help="assignment.toml, which `assign` made")
+    counting.add_argument("--out", metavar="FOLDER", type=Path, help="folder of the results (default: graded)")
+    counting.set_defaults(command=_statistics)
 
     publishing = topics.add_parser(
         "publish",
@@ -211,15 +223,20 @@ def _grade(options: argparse.Namespace) -> int:
     except grading.SandboxUnavailable as error:
         print(f"dropout-lessons: {error}", file=sys.stderr)
         return 3
-    results = grading.write_all(
-        assignment, results, out, marks=options.marks, gradebook=options.gradebook, remarks=remarks
-    )
+    given = grading.Given(options.marks, options.gradebook, options.rubrics or Path("instructor"))
+    results = grading.write_all(assignment, results, out, given, remarks)
     waiting = sum(result.waits for result in results)
     mean = sum(result.points for result in results) / len(results)
     print(f"{len(results)} submissions, {mean:.2f} of {assignment.out_of:g} points on average")
     if waiting:
-        print(f"{waiting} wait for marks by hand: fill in {out / 'marks.csv'}, then run this again")
-    print(f"results in {out}: grades.csv, canvas.csv, gradescope.csv, remarks.txt, feedback/")
+        print(f"{waiting} wait for marks by hand: open {out / 'marking.html'}, or fill in {out / 'marks.csv'}")
+    print(f"results in {out}: grades.csv, canvas.csv, gradescope.csv, statistics.html, remarks.txt, feedback/")
+    return 0
+
+
+def _statistics(options: argparse.Namespace) -> int:
+    assignment = grading.read_assignment(options.assignment)
+    print(grading.items_text(grading.items(assignment, grading.read_all(assignment, options.out or Path("graded")))))
     return 0
 
 

@@ -2,8 +2,9 @@
 
 from dropout_lessons.grading.assignment import Assignment, assign, read_assignment
 from dropout_lessons.grading.grade import grade
+from dropout_lessons.grading.items import items, items_text
 from dropout_lessons.grading.publish import publish
-from dropout_lessons.grading.reports import write_all
+from dropout_lessons.grading.reports import Given, read_all, write_all
 from dropout_lessons.grading.results import ExerciseResult, StudentResult
 from dropout_lessons.grading.sandbox import SandboxUnavailable
 from dropout_lessons.grading.submissions import Submission, find
@@ -11,13 +12,17 @@ from dropout_lessons.grading.submissions import Submission, find
 __all__ = [
     "Assignment",
     "ExerciseResult",
+    "Given",
     "SandboxUnavailable",
     "StudentResult",
     "Submission",
     "assign",
     "find",
     "grade",
+    "items",
+    "items_text",
     "publish",
+    "read_all",
     "read_assignment",
     "write_all",
 ]

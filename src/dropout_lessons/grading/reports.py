@@ -4,24 +4,41 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from dropout_lessons.grading.assignment import Assignment
 from dropout_lessons.grading.feedback import feedback_archives, feedback_html, feedback_markdown
+from dropout_lessons.grading.items import items_page
+from dropout_lessons.grading.marking import marking_page, rubrics
 from dropout_lessons.grading.marks import Marks, code_name, marked, read_marks, sheet, unknown
-from dropout_lessons.grading.results import StudentResult
+from dropout_lessons.grading.results import StudentResult, load
+from dropout_lessons.grading.similar import similar
 from dropout_lessons.grading.tables import canvas_csv, filled_in, grades_csv, gradescope_csv, read_table
 
-__all__ = ["write_all"]
+__all__ = ["Given", "read_all", "write_all"]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What an instructor gives beside the submissions.
+
+    Attributes:
+        marks: A sheet of marks, such as the one that ``marking.html`` saves, beside ``marks.csv`` in the results.
+        gradebook: Canvas's export of its grade book, or Moodle's grading worksheet, to be filled in.
+        rubrics: Folder with rubrics, like ``instructor/``.
+    """
+
+    marks: Path | None = None
+    gradebook: Path | None = None
+    rubrics: Path | None = None
 
 
 def write_all(
     assignment: Assignment,
     results: Sequence[StudentResult],
     out: Path,
-    *,
-    marks: Path | None = None,
-    gradebook: Path | None = None,
+    given: Given | None = None,
     remarks: Sequence[str] = (),
 ) -> list[StudentResult]:
     """Merge what a human says, and write all reports.
@@ -33,8 +50,7 @@ def write_all(
         assignment: What was handed out.
         results: What grading found.
         out: Folder of the reports.
-        marks: Another sheet of marks to merge, such as the one that ``out/marking.html`` saves.
-        gradebook: Canvas's export of its grade book, or Moodle's grading worksheet, to be filled in.
+        given: What an instructor gives beside the submissions.
         remarks: What an instructor should know.
 
     Returns:
@@ -43,25 +59,25 @@ def write_all(
     Raises:
         ValueError: If a row of the sheet cannot be, or the grade book is none; nothing is merged or written then.
     """
-    secret = (out / ".secret").read_bytes() if (out / ".secret").exists() else b""
-    names = {code_name(secret, result.student): result.student for result in results}
-    own = out / "marks.csv"
-    given: Marks = read_marks(own, assignment, names) if own.exists() else {}
-    delimiter = read_table(own).delimiter if own.exists() else ","
-    if marks and marks.resolve() != own.resolve():
-        given |= read_marks(marks, assignment, names)
-    results = [marked(assignment, result, given) for result in results]
+    given = given or Given()
+    marks, delimiter = _marks(assignment, results, out, given.marks)
+    results = [marked(assignment, result, marks) for result in results]
     said = [*remarks, *(f"{result.student}: {line}" for result in results for line in result.remarks)]
+    said += similar(assignment, results)
     said += [f"{result.student}: {result.exercises[0].reasons[0]}" for result in results if not result.file]
     files: dict[str, str | bytes] = {
         "grades.csv": grades_csv(assignment, results),
         "canvas.csv": canvas_csv(assignment, results),
+        "statistics.html": items_page(assignment, results),
         "gradescope.csv": gradescope_csv(assignment, results),
-        "remarks.txt": "".join(f"{line}\n" for line in [*said, *unknown(results, given)]),
-        "marks.csv": "\ufeff" + sheet(assignment, results, given, delimiter),
+        "remarks.txt": "".join(f"{line}\n" for line in [*said, *unknown(results, marks)]),
+        "marks.csv": "\ufeff" + sheet(assignment, results, marks, delimiter),
     }
-    if gradebook:
-        name, text = filled_in(assignment, results, gradebook)
+    if any(one.by_hand or one.points is None for result in results for one in result.exercises):
+        criteria = rubrics(given.rubrics, assignment) if given.rubrics else {}
+        files["marking.html"] = marking_page(assignment, results, marks, criteria, secret_of(out))
+    if given.gradebook:
+        name, text = filled_in(assignment, results, given.gradebook)
         files[name] = text
     pages = {result.student: feedback_html(assignment, result) for result in results}
     for result in results:
@@ -75,3 +91,37 @@ def write_all(
         aside.write_bytes(content if isinstance(content, bytes) else content.encode())
         os.replace(aside, path)
     return results
+
+
+def read_all(assignment: Assignment, out: Path) -> list[StudentResult]:
+    """The results that ``write_all`` has reported last, with the marks as they are now.
+
+    Raises:
+        ValueError: If nothing was graded into the folder.
+    """
+    if not (out / "grades.csv").is_file():
+        raise ValueError(f"--out must be a folder that `grade` has filled, got {str(out)!r}; run `grade` first")
+    students = [row["student"].removeprefix("'") for row in read_table(out / "grades.csv").dicts()]
+    found = [load(out / "results" / f"{student}.json") for student in students]
+    results = [result for result in found if result]
+    marks, _ = _marks(assignment, results, out, None)
+    return [marked(assignment, result, marks) for result in results]
+
+
+def secret_of(out: Path) -> bytes:
+    """What seeds and anonymous names depend on; the first grading makes it."""
+    path = out / ".secret"
+    return path.read_bytes() if path.exists() else b""
+
+
+def _marks(
+    assignment: Assignment, results: Sequence[StudentResult], out: Path, other: Path | None
+) -> tuple[Marks, str]:
+    """What is in ``marks.csv`` and in another sheet, and what stands between the cells of the first."""
+    names = {code_name(secret_of(out), result.student): result.student for result in results}
+    own = out / "marks.csv"
+    marks: Marks = read_marks(own, assignment, names) if own.exists() else {}
+    delimiter = read_table(own).delimiter if own.exists() else ","
+    if other and other.resolve() != own.resolve():
+        marks |= read_marks(other, assignment, names)
+    return marks, delimiter

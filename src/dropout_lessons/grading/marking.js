@@ -1,0 +1,65 @@
+// The page that marks are given on. It keeps what is entered in this browser, and saves it as a table for `grade`.
+"use strict";
+const key = document.body.dataset.key;
+const answers = [...document.querySelectorAll("article")];
+const kept = JSON.parse(localStorage.getItem(key) ?? "{}");
+
+const field = (answer, name) => answer.querySelector(`[name=${name}]`);
+const boxes = (answer) => [...answer.querySelectorAll("[type=checkbox]")];
+
+function remember(answer) {
+  kept[answer.id] = {
+    points: field(answer, "points").value,
+    comment: field(answer, "comment").value,
+    boxes: boxes(answer).map((box) => box.checked),
+  };
+  localStorage.setItem(key, JSON.stringify(kept));
+  count();
+}
+
+function count() {
+  const marked = answers.filter((answer) => field(answer, "points").value !== "").length;
+  document.querySelector("output").textContent = `${marked} of ${answers.length} marked`;
+}
+
+for (const answer of answers) {
+  const before = kept[answer.id];
+  if (before) {
+    field(answer, "points").value = before.points;
+    field(answer, "comment").value = before.comment;
+    boxes(answer).forEach((box, at) => (box.checked = before.boxes[at] ?? false));
+  }
+  for (const box of boxes(answer)) {
+    box.addEventListener("change", () => {
+      const ticked = boxes(answer).filter((one) => one.checked);
+      const sum = ticked.reduce((total, one) => total + Number(one.value), 0);
+      field(answer, "points").value = Math.min(sum, Number(field(answer, "points").max));
+    });
+  }
+  answer.addEventListener("input", () => remember(answer));
+  answer.addEventListener("change", () => remember(answer));
+}
+
+function quoted(text) {
+  const harmless = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return `"${harmless.replaceAll('"', '""')}"`;
+}
+
+function table() {
+  const rows = answers.map((answer) => {
+    const points = field(answer, "points").value;
+    return [quoted(answer.dataset.student), quoted(answer.dataset.exercise), points, quoted(field(answer, "comment").value)];
+  });
+  return [["student", "exercise", "points", "comment"], ...rows].map((row) => row.join(",")).join("\r\n") + "\r\n";
+}
+
+document.querySelector("button").addEventListener("click", () => {
+  const wrong = answers.find((answer) => !field(answer, "points").reportValidity());
+  if (wrong) return;
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob(["\ufeff", table()], { type: "text/csv" }));
+  link.download = "marking.csv";
+  link.click();
+  URL.revokeObjectURL(link.href);
+});
+count();
