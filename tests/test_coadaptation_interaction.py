@@ -315,15 +315,15 @@ def test_dead_constant_and_duplicated_units_give_finite_values():
         for contexts in (None, 4):
             found = interaction(network, "hidden1", x, y, clamp=clamp, contexts=contexts)
             assert found.strength.isfinite().all()
-            assert not found.strength[0].any()
-            assert not found.effect_strength[0]
+            assert found.strength[0].max() < 1e-12  # sums of products, of which processors order the terms differently
+            assert found.effect_strength[0] < 1e-12
             if clamp == "mean":
                 assert found.strength[1].max() < 1e-12
                 assert found.effect_strength[1] < 1e-12
             relying = reliance(network, "hidden1", x, y, clamp=clamp, contexts=contexts)
             assert relying.units.isfinite().all()
-            assert relying.units[0] == 0
-            assert relying.units[1] == 0 or clamp == "zero"
+            assert relying.units[0] < 1e-12
+            assert relying.units[1] < 1e-12 or clamp == "zero"
     exact = interaction(network, "hidden1", x, y)
     torch.testing.assert_close(exact.pairwise[2, 4:], exact.pairwise[3, 4:])
     torch.testing.assert_close(exact.effects[2], exact.effects[3])
