@@ -9,7 +9,7 @@ SHELL := bash
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 ENVIRONMENT := $(VENV)/.complete
-STAGES := test-code test-package test-rounding test-chapters test-book
+STAGES := test-lint test-types test-package test-rounding test-chapters test-book
 
 .DEFAULT_GOAL := help
 .PHONY: help setup book serve test $(STAGES) bench ledger exercises check-exercises lock clean
@@ -44,9 +44,10 @@ test: $(ENVIRONMENT) ## Check everything: code, chapters, the book in a browser;
 
 # Two workers: with more than a thread each they wait for each other, four times as long as they work.
 $(STAGES): export OMP_NUM_THREADS = 1
-test-code: $(ENVIRONMENT)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+test-lint: $(ENVIRONMENT)
+	@failed=0; for command in "check" "format --check"; do $(BIN)/ruff $$command . || failed=1; done; exit $$failed
+
+test-types: $(ENVIRONMENT)
 	$(BIN)/mypy
 
 test-package: $(ENVIRONMENT)
@@ -60,7 +61,7 @@ test-rounding: $(ENVIRONMENT)
 	$(PYTEST) tests -m rounding -n 2
 
 test-chapters: $(ENVIRONMENT)
-	TQDM_DISABLE=1 $(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=120 -n 2 --dist loadscope --durations 10 chapters
+	$(PYTEST) chapters -n 2 --dist loadscope --durations 10
 
 test-book: book
 	$(PYTEST) tests/test_book.py -n 2 --dist loadgroup --durations 10

@@ -1,50 +1,40 @@
 """Build the book into _build/html and check that nothing is missing from it: `make book`.
 
-The chapters are executed in parallel and their outputs cached, so a change in prose costs no execution. The cache
-knows only the code of the cells: when the package or the requirements change, it is dropped. When anything else
-changes, the pages are made anew from it; when nothing does, they are only checked.
+The chapters are run by nbval, as tests, and their outputs kept (outputs.py), so a change in prose runs none. Where
+headings, labels and citations are what they were, it makes but the pages anew that were edited.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
-import nbformat
+import joblib
+import outputs
+import psutil
 import yaml
 from bs4 import BeautifulSoup
-from jupyter_cache import get_cache
-from jupyter_cache.executors import load_executor
 from nbformat import NotebookNode
+from outputs import BUILD, ROOT, digest
 
-ROOT = Path(__file__).resolve().parents[1]
-BUILD = ROOT / "_build"
 HTML = BUILD / "html"
-CACHE = BUILD / ".jupyter_cache"
+DOCTREES = BUILD / ".doctrees"
+BUILT_FROM = BUILD / ".built-from"
 
-
-def digest(*patterns: str) -> str:
-    """A hash of the Python version and of every file that matches, by name and content."""
-    total = hashlib.sha256(sys.version.encode())
-    for path in sorted({path for pattern in patterns for path in ROOT.glob(pattern)}):
-        name = path.relative_to(ROOT)
-        if path.is_file() and "__pycache__" not in name.parts and ".egg-info" not in str(name):
-            total.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    return total.hexdigest()
-
-
-def remove(*folders: Path) -> None:
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+# What other pages show or count of a page: headings, labels, directives with a title or a number, citations.
+SKELETON = re.compile(r"^ *(?:#+ .+|\(\S+\)=|:label:.+|[:`]{3,}\{.+)|\{cite\S*?`[^`]*`", re.MULTILINE)
 
 
 def pages(toc: dict | list) -> Iterator[str]:
@@ -56,17 +46,38 @@ def pages(toc: dict | list) -> Iterator[str]:
             yield from pages(entry.get(key, []))
 
 
-def execute(notebooks: Iterable[Path], timeout: int) -> None:
-    """Run the notebooks that the cache does not know, as many at a time as there are cores."""
-    cache = get_cache(CACHE)
-    uris = [cache.add_nb_to_project(str(path)).uri for path in notebooks]
-    print(f"Running {len(cache.list_unexecuted(filter_uris=uris))} of {len(uris)} chapters ...", flush=True)
-    result = load_executor("local-parallel", cache).run_and_cache(filter_uris=uris, timeout=timeout)
-    failed = result.excepted + result.errored
-    for uri in failed:
-        print(cache.get_project_record(uri).traceback or f"{uri} could not be run", file=sys.stderr)
-    if failed:
-        sys.exit(f"Failed: {', '.join(Path(uri).name for uri in sorted(failed))}")
+def run(command: Sequence[str | Path], **options: object) -> int:
+    """Run a command to its end, or end it with all that it started when this program is interrupted."""
+    process = psutil.Popen(list(map(str, command)), start_new_session=True, **options)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        started = [process, *process.children(recursive=True)]
+        for child in started:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        psutil.wait_procs(started, timeout=10)
+        raise
+
+
+def execute(notebooks: Sequence[Path]) -> None:
+    """Let nbval run chapters, as many at a time as there are cores; it keeps the outputs of those that pass."""
+    if not notebooks:
+        return
+    jobs = min(len(notebooks), joblib.cpu_count())
+    print(f"Running {len(notebooks)} chapters, {jobs} at a time ...", flush=True)
+    pytest = [sys.executable, "-m", "pytest", "--quiet", "-n", str(jobs), "--dist", "loadscope"]
+    if run([*pytest, *notebooks], cwd=ROOT):
+        sys.exit("The book was not built: these chapters failed.")
+
+
+def make_pages() -> None:
+    """Let Jupyter Book make the pages that changed."""
+    print("Making the pages ...", flush=True)
+    jupyter_book = Path(sys.executable).with_name("jupyter-book")
+    if run([jupyter_book, "build", ROOT, "-W", "-n", "--keep-going", "-q"], stdout=subprocess.DEVNULL):
+        shutil.rmtree(HTML)
+        sys.exit("The book was not built: each of the warnings above is an error.")
 
 
 def claims(cell: NotebookNode) -> int:
@@ -78,9 +89,8 @@ def claims(cell: NotebookNode) -> int:
 
 def missing_outputs(notebook: Path, soup: BeautifulSoup) -> Iterator[str]:
     """What the code of a chapter should have put on its page, and did not."""
-    try:
-        _, executed = get_cache(CACHE).merge_match_into_notebook(nbformat.read(notebook, as_version=4))
-    except KeyError:
+    executed = outputs.executed(notebook)
+    if executed is None:
         yield "the chapter was not executed"
         return
     expected_alts: Counter[str] = Counter()
@@ -126,38 +136,59 @@ def problems(page: str) -> Iterator[str]:
         yield from missing_outputs(notebook, soup)
 
 
-def main() -> None:
-    os.environ["TQDM_DISABLE"] = "1"  # progress bars write to stderr, which counts as an error in a chapter
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a chapter for each core; with more threads they wait for each other
+def skeleton(page: str) -> str:
+    """What of a page other pages may show: its headings, labels, titled and numbered boxes, citations."""
+    path = source(page)
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = (cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown")
+        text = "\n\n".join("".join(cell["source"]) for cell in cells)
+    return "\n".join(SKELETON.findall(text))
+
+
+def source(page: str) -> Path:
+    return next(path for suffix in (".ipynb", ".md") if (path := ROOT / f"{page}{suffix}").exists())
+
+
+def built_from() -> dict[str, str]:
+    """What the pages in _build/html were made from, by page; of what belongs to all of them, under ""."""
+    try:
+        return json.loads(BUILT_FROM.read_text()) if HTML.exists() else {}
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def build() -> None:
     names = list(pages(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))))
-    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    notebooks = [path for name in names if (path := ROOT / f"{name}.ipynb").exists()]
+    frame = outputs.refresh() + digest("_config.yml", "_toc.yml", "book/_*/**/*", "book/*.bib", "book/*.py")
+    frame += hashlib.sha256("\n".join(map(skeleton, names)).encode()).hexdigest()
+    current = {"": frame, **{name: digest(str(source(name).relative_to(ROOT))) for name in names}}
 
-    executed_with, built_from = BUILD / ".executed-with", BUILD / ".built-from"
-    code = digest("src/**/*", "requirements.txt")
-    if not executed_with.exists() or executed_with.read_text() != code:
-        remove(BUILD)
-        BUILD.mkdir()
-        executed_with.write_text(code)
-
-    everything = code + digest("_config.yml", "_toc.yml", "book/**/*", "chapters/*")
-    if not HTML.exists() or not built_from.exists() or built_from.read_text() != everything:
-        # Whole, since Sphinx repeats no warning of a page that it does not build again.
-        built_from.unlink(missing_ok=True)
-        remove(HTML, BUILD / ".doctrees")
-        execute(notebooks, config["execute"]["timeout"])
-        jupyter_book = Path(sys.executable).with_name("jupyter-book")
-        command = [jupyter_book, "build", ROOT, "-W", "-n", "--keep-going", "-q"]
-        if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
-            remove(HTML)
-            sys.exit("The book was not built: each of the warnings above is an error.")
-        built_from.write_text(everything)
-
-    found = [f"{name}: {problem}" for name in names for problem in problems(name)]
-    if found:
-        built_from.unlink()
-        sys.exit("\n".join(["The book was built, but something is wrong with it.", *found]))
+    before = built_from()
+    if before.get("") != frame:  # Sphinx warns of a page only when it makes it, and does not make it for others' sake
+        before = {}
+    changed = [name for name in names if before.get(name) != current[name]]
+    if changed:
+        BUILT_FROM.unlink(missing_ok=True)  # until the pages are whole again
+        if not before:
+            shutil.rmtree(HTML, ignore_errors=True)
+            shutil.rmtree(DOCTREES, ignore_errors=True)
+        execute([path for name in changed if (path := source(name)).suffix == ".ipynb" and not outputs.executed(path)])
+        make_pages()
+        if found := [f"{name}: {problem}" for name in changed for problem in problems(name)]:
+            sys.exit("\n".join(["The book was built, but something is wrong with it.", *found]))
+        BUILT_FROM.write_text(json.dumps(current))
     print(f"The first page of the book: {os.path.relpath(HTML / 'index.html')}")
+
+
+def main() -> None:
+    for name in ("SIGTERM", "SIGHUP"):
+        signal.signal(getattr(signal, name), signal.default_int_handler)
+    try:
+        build()
+    except KeyboardInterrupt:
+        print("\nInterrupted. The chapters that are done are kept: make book goes on from there.", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,150 @@
+"""How the book is made: nbval runs what changed, keeps what passed, and an interruption leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import build
+import nbformat
+import outputs
+import psutil
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+ROOT = Path(__file__).resolve().parents[1]
+BESIDE = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    """A repository with a chapter that passes and one that fails."""
+    for name in ("book/outputs.py", "chapters/conftest.py", "pyproject.toml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    for name in ("src/package.py", "requirements.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    write(tmp_path / "chapters/01_passes.ipynb", "x = 6\nprint('six')", "from time import sleep\nsleep(0.2)\nx * 7")
+    write(tmp_path / "chapters/02_fails.ipynb", "print('before')", "1 / 0", "print('after')")
+    return tmp_path
+
+
+def write(path: Path, *cells: str) -> None:
+    notebook = new_notebook(cells=[new_markdown_cell("Prose"), *map(new_code_cell, cells)], metadata=BESIDE)
+    nbformat.write(notebook, path)
+
+
+def nbval(book: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments, "chapters"]
+    return subprocess.run(command, cwd=book, capture_output=True, text=True, timeout=200, check=False)
+
+
+def kept(book: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> nbformat.NotebookNode | None:
+    monkeypatch.setattr(outputs, "CACHE", book / "_build/.jupyter_cache")
+    return outputs.executed(book / "chapters" / f"{name}.ipynb")
+
+
+def test_a_chapter_that_passes_is_kept_with_its_outputs_and_one_that_fails_is_not(book, monkeypatch):
+    done = nbval(book, "-n", "2", "--dist", "loadscope")
+    assert done.returncode == 1
+    assert re.search(r"^01_passes ran in \d+ s", done.stdout, re.MULTILINE), done.stdout
+    assert re.search(r"^02_fails FAILED after \d+ s", done.stdout, re.MULTILINE), done.stdout
+    assert "ZeroDivisionError" in done.stdout
+    _, first, second = kept(book, "01_passes", monkeypatch).cells
+    assert (first.execution_count, second.execution_count) == (1, 2)
+    assert first.outputs == [{"output_type": "stream", "name": "stdout", "text": "six\n"}]
+    assert second.outputs[0].data == {"text/plain": "42"}
+    assert kept(book, "01_passes", monkeypatch).metadata.language_info.pygments_lexer == "ipython3"
+    assert kept(book, "02_fails", monkeypatch) is None
+    assert list(json.loads((book / "_build/.seconds.json").read_text())) == ["01_passes"]
+
+
+def test_what_took_longest_runs_first_and_what_never_ran_before_it(book):
+    (book / "_build").mkdir()
+    write(book / "chapters/03_new.ipynb", "1")
+    (book / "_build/.seconds.json").write_text('{"01_passes": 3, "02_fails": 50}')
+    order = re.findall(r"(\d\d_\w+)\.ipynb::Cell 0", nbval(book, "--collect-only").stdout)
+    assert order == ["03_new", "02_fails", "01_passes"]
+
+
+def test_outputs_are_dropped_when_the_package_changes_and_kept_when_prose_does(book, monkeypatch):
+    for name in ("ROOT", "BUILD"):
+        monkeypatch.setattr(outputs, name, book if name == "ROOT" else book / "_build")
+    for name in ("CACHE", "EXECUTED_WITH", "SECONDS"):
+        monkeypatch.setattr(outputs, name, book / "_build" / getattr(outputs, name).name)
+    path = book / "chapters/01_passes.ipynb"
+    first = outputs.refresh()
+    notebook = nbformat.read(path, as_version=4)
+    for count, cell in enumerate(notebook.cells[1:], start=1):
+        cell.execution_count = count
+    outputs.keep(path, notebook, 1.0)
+
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].source = "Better prose"
+    nbformat.write(notebook, path)
+    assert outputs.refresh() == first
+    assert outputs.executed(path) is not None
+
+    (book / "src/package.py").write_text("CHANGED = 1")
+    assert outputs.refresh() != first
+    assert outputs.executed(path) is None
+
+
+@pytest.mark.parametrize(
+    ("edit", "seen"),
+    [
+        ("Another sentence, with $x$ and `code`.", False),
+        ("# no heading in\ncode", True),  # rather once too often
+        ("## Another heading", True),
+        ("(another-label)=", True),
+        (":::{exercise} Another\n:label: ch01-q9\n:::", True),
+        ("As shown by {cite:t}`hinton2012`.", True),
+    ],
+)
+def test_other_pages_are_made_anew_only_for_what_they_may_show_of_an_edit(edit, seen, tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    page = "# Title\n\n(label)=\n## Section\n\nProse.\n"
+    (tmp_path / "page.md").write_text(page)
+    before = build.skeleton("page")
+    (tmp_path / "page.md").write_text(page + "\n" + edit + "\n")
+    assert (build.skeleton("page") != before) == seen
+
+
+WITH_GRANDCHILD = """
+import subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+BUILD = f"""
+import sys
+sys.path.append({str(ROOT / "book")!r})
+import build
+build.build = lambda: build.run([sys.executable, "-c", {WITH_GRANDCHILD!r}])
+build.main()
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interruption_ends_everything_with_one_line(name):
+    process = subprocess.Popen([sys.executable, "-c", BUILD], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    started = psutil.Process(process.pid).children(recursive=True)
+    assert len(started) == 2
+    since = time.monotonic()
+    process.send_signal(getattr(signal, name))
+    _, complaints = process.communicate(timeout=60)
+    assert time.monotonic() - since < 10
+    assert process.returncode == 130
+    assert complaints.strip().splitlines() == [
+        "Interrupted. The chapters that are done are kept: make book goes on from there."
+    ]
+    assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in started)
