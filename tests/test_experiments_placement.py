@@ -6,7 +6,6 @@ from dataclasses import replace
 from unittest import mock
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from matplotlib.figure import Figure
@@ -50,7 +49,7 @@ def test_every_arm_is_tuned_alike(name):
 
 
 def test_tuning_never_sees_a_test_error():
-    unit = next(iter(conv_placement.units(get("conv_placement").config("workstation"), pd.DataFrame())))
+    unit = get("conv_placement").plan("workstation")[0]
     small = Unit({**unit.settings, "train": 50, "channels": [2], "hidden": [4], "recipe": {"epochs": 1}}, unit.seed)
     rows = conv_placement.compute(small, CPU)
     assert len(rows) == len(unit["candidates"])
@@ -90,10 +89,8 @@ def test_multiplications_are_counted_as_in_the_closed_form():
 
 
 def test_arms_start_from_the_same_weights_and_drop_where_their_names_say():
-    config = get("conv_placement").config("workstation")
-    table = pd.DataFrame()
     found, weights = {}, []
-    for unit in conv_placement.units(config, table):
+    for unit in get("conv_placement").plan("workstation"):
         if unit["data"] != "mnist_10k" or unit.seed != 1000:
             continue
         for candidate in unit["candidates"]:
@@ -142,10 +139,7 @@ def test_the_papers_color_networks_run_when_shrunk_to_a_few_random_images(name):
 
 
 def test_the_papers_color_network_is_the_papers():
-    experiment = get("svhn_table3")
-    everywhere = next(
-        unit for unit in experiment.units(experiment.config("paper"), pd.DataFrame()) if unit["arm"] == "everywhere"
-    )
+    everywhere = next(unit for unit in get("svhn_table3").plan("paper") if unit["arm"] == "everywhere")
     network = conv_nets.build(everywhere, {}, (3, 32, 32), 10)
     assert [network.get_submodule(name).out_channels for name in network.conv_names] == [96, 128, 256]
     assert [network.get_submodule(name).out_features for name in network.hidden_names] == [2048, 2048]
@@ -255,8 +249,8 @@ def test_every_case_of_every_scale_says_what_the_paper_has_on_it():
 
 def test_a_regression_is_scored_by_unexplained_variance_and_has_no_calibration_error():
     case = where_dropout_hurts._case("regression", "mnist_10k", 40, [392, 8, 392], 1, target="lower half")
-    units = where_dropout_hurts.units({"cases": [{**case, "candidates": [{}]}]}, pd.DataFrame())
-    (row,) = where_dropout_hurts.compute(next(units), CPU)
+    arm = next(where_dropout_hurts.arms({"cases": [{**case, "candidates": [{}]}]}))
+    (row,) = where_dropout_hurts.compute(arm.reporting({})[0], CPU)
     assert "test_ece" not in row
     halves = where_dropout_hurts.lower_half_from_upper(datasets.load("mnist_10k", train=40))
     variance = (halves.test.y - halves.test.y.mean(0)).square().mean().item()
