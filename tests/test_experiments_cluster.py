@@ -117,8 +117,8 @@ def test_a_cluster_of_which_a_worker_is_killed_loses_nothing_and_gives_the_same_
     assert 21 <= sum(starts.values()) <= 22  # again: the one that was lost, and one that it had not handed over yet
     assert len(list(tmp_path.glob("toy/workstation/units/*.json"))) == 20
     assert len(result.provenance["units"]) == 20
-    alone = to_csv(run(toy.EXPERIMENT, "workstation").table)
-    assert to_csv(result.table) == alone
+    alone = to_csv(run(toy.EXPERIMENT, "workstation").rows)
+    assert to_csv(result.rows) == alone
     assert (tmp_path / "toy/workstation/table.csv").read_text() == alone
 
 
@@ -153,7 +153,7 @@ def test_a_unit_that_raises_on_a_cluster_is_named(scheduler, told, tmp_path):
 
 
 def test_threads_of_one_worker_compute_one_unit_at_a_time(told):
-    units = list(toy.units({"seeds": 5}, toy.pd.DataFrame()))
+    units = next(toy.arms({"seeds": 5})).tuning()
     (told / "seconds").write_text("0.05")
     work = runner._work_elsewhere
     threads = [
