@@ -1,25 +1,32 @@
-"""How fast is Dropout, and how far from the memory limit? Forward plus backward, float32, one thread.
+"""How fast is Dropout, and how far from the least that it can take? Forward plus backward on one thread.
 
-Everything is timed in one run, interleaved, and reported as the median and as a ratio to F.dropout.
+The rival is ``F.dropout``. The floor is the product with a fixed mask of floats, which draws nothing. What is in one row
+is timed in turns and given as medians and their ratios.
 """
 
+import os
 import statistics
 import time
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from dropout_lessons.layers import DropBlock, Dropout, GaussianDropout, SpatialDropout
 
-SHAPES = [(128, 1024), (1000, 4096)]
-KEEP_PROBS = [0.5, 0.8]
-REPEATS = 21
+SHAPES = [(1,), (32, 32), (64, 256), (128, 1024), (1000, 4096)]
+KEEP_PROBS = [0.5, 0.8, 0.9]
+DTYPES = [torch.float32, torch.bfloat16, torch.float64]
+SECONDS = 0.5  # for each row, and at least 7 turns
+QUIET = 0.98  # of one core's time is this program's, and no other one waits
+
+Layer = Callable[[Tensor], Tensor]
 
 
-def forward_backward(layer: Callable[[torch.Tensor], torch.Tensor], shape: tuple[int, ...]) -> Callable[[], None]:
-    x = torch.randn(shape, requires_grad=True)
-    gradient = torch.randn(shape)
+def forward_backward(layer: Layer, x: Tensor) -> Callable[[], None]:
+    x = x.detach().clone().requires_grad_()
+    gradient = torch.randn_like(x)
 
     def run() -> None:
         x.grad = None
@@ -28,43 +35,75 @@ def forward_backward(layer: Callable[[torch.Tensor], torch.Tensor], shape: tuple
     return run
 
 
-def clone(shape: tuple[int, ...]) -> Callable[[], None]:
-    x = torch.randn(shape)
-    return lambda: (x.clone(), x.clone())  # one for the forward pass, one for the backward pass
-
-
-def median_seconds(runs: dict[str, Callable[[], object]]) -> dict[str, float]:
+def medians(layers: dict[str, Layer], x: Tensor) -> dict[str, float]:
+    """Seconds of each layer."""
+    runs = {name: forward_backward(layer, x) for name, layer in layers.items()}
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for repeat in range(REPEATS + 2):
+    end, turns = time.perf_counter() + SECONDS, 0
+    while turns < 9 or time.perf_counter() < end:
         for name, run in runs.items():
             start = time.perf_counter()
             run()
-            if repeat >= 2:  # the first two warm up
+            if turns >= 2:  # the first two warm up
                 seconds[name].append(time.perf_counter() - start)
+        turns += 1
     return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def print_row(title: str, x: Tensor, keep_prob: float) -> None:
+    fixed = (torch.rand(x.shape) < keep_prob).to(x.dtype) / keep_prob
+    layers: dict[str, Layer] = {
+        "torch": lambda h: F.dropout(h, 1 - keep_prob),
+        "floor": lambda h: h * fixed,
+        "Dropout": Dropout(keep_prob),
+        "standard": Dropout(keep_prob, scaling="standard"),
+    }
+    seconds = medians(layers, x)
+    torchs, floor, own = seconds["torch"], seconds["floor"], seconds["Dropout"]
+    print(
+        f"{title:32s}{keep_prob:5.1f}{torchs * 1e6:12.0f}{floor * 1e6:10.0f}{own * 1e6:10.0f}{own / torchs:10.2f}"
+        f"{own / floor:9.2f}{seconds['standard'] / floor:10.2f}{torchs / floor:10.2f}"
+    )
+
+
+def print_grid() -> None:
+    print(f"{'':32s} keep  F.dropout     floor   Dropout  Dropout/  Dropout/ standard/ F.dropout/")
+    print(f"{'':32s} prob         us        us        us F.dropout     floor     floor      floor")
+    for dtype in DTYPES:
+        for shape in SHAPES:
+            for keep_prob in KEEP_PROBS:
+                print_row(f"{shape}, {str(dtype).removeprefix('torch.')}", torch.randn(shape, dtype=dtype), keep_prob)
+    for keep_prob in KEEP_PROBS:
+        print_row("(128, 1024), transposed", torch.randn(1024, 128).T, keep_prob)
+        images = torch.randn(128, 16, 8, 8).to(memory_format=torch.channels_last)
+        print_row("(128, 16, 8, 8), channels last", images, keep_prob)
+
+
+def print_relatives(keep_prob: float = 0.8) -> None:
+    images = torch.randn(128, 16, 8, 8)
+    layers: dict[str, Layer] = {
+        "F.dropout": lambda h: F.dropout(h, 1 - keep_prob),
+        "GaussianDropout": GaussianDropout(keep_prob),
+        "SpatialDropout": SpatialDropout(keep_prob),
+        "DropBlock, block 3": DropBlock(keep_prob, block_size=3),
+    }
+    seconds = medians(layers, images)
+    print(f"\n{tuple(images.shape)}, float32, keep_prob {keep_prob}, relative to F.dropout")
+    for name, value in seconds.items():
+        print(f"  {name:20s}{value * 1e6:10.0f} us{value / seconds['F.dropout']:8.2f}")
 
 
 def main() -> None:
     # Drawing is serial, so more threads show how busy the machine is and little else.
     torch.set_num_threads(1)
-    for shape in SHAPES:
-        images = (shape[0], shape[1] // 64, 8, 8)
-        for keep_prob in KEEP_PROBS:
-            runs = {
-                "torch F.dropout": forward_backward(lambda x, q=1 - keep_prob: F.dropout(x, q), shape),
-                "Dropout": forward_backward(Dropout(keep_prob), shape),
-                "Dropout, standard scaling": forward_backward(Dropout(keep_prob, scaling="standard"), shape),
-                "GaussianDropout": forward_backward(GaussianDropout(keep_prob), shape),
-                "SpatialDropout": forward_backward(SpatialDropout(keep_prob), images),
-                "DropBlock, block 3": forward_backward(DropBlock(keep_prob, block_size=3), images),
-                "two plain copies": clone(shape),
-            }
-            medians = median_seconds(runs)
-            print(f"\n{shape}, keep_prob {keep_prob}")
-            for name, seconds in medians.items():
-                ratio = seconds / medians["torch F.dropout"]
-                copies = seconds / medians["two plain copies"]
-                print(f"  {name:27s}{seconds * 1e3:9.3f} ms {ratio:7.2f} of F.dropout {copies:7.1f} x copies")
+    wall, own = time.perf_counter(), time.process_time()
+    print_grid()
+    print_relatives()
+    share = (time.process_time() - own) / (time.perf_counter() - wall)
+    waiting = os.getloadavg()[0] - 1 if hasattr(os, "getloadavg") else 0.0
+    quiet = share >= QUIET and waiting < 0.5
+    print(f"\nThis program had {share:.0%} of a core's time; {max(waiting, 0):.1f} others were running or waiting.")
+    print("The machine was quiet." if quiet else "THE MACHINE WAS NOT QUIET: run it again when it is.")
 
 
 if __name__ == "__main__":

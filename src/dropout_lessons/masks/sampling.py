@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dropout_lessons.masks.arguments import check_generator, check_keep_prob
 
-__all__ = ["is_captured", "is_traced", "sample_mask", "sample_masks", "sample_noise"]
+__all__ = ["as_factor", "is_captured", "is_traced", "sample_factor", "sample_mask", "sample_masks", "sample_noise"]
 
+_NUMPY_KINDS: dict[torch.dtype, Any] = {torch.float32: np.float32, torch.float64: np.float64}
 _MAX_STACKED_MASK = 2**13  # entries; above, one call for each mask costs less than what stacking adds
 
 
@@ -67,6 +69,32 @@ def sample_mask(
     return mask if device == source else mask.to(device)
 
 
+def sample_factor(
+    x: Float[Tensor, " ..."], keep_prob: float, *, scale: float, generator: torch.Generator | None = None
+) -> Float[Tensor, " ..."]:
+    """Draw what :func:`sample_mask` draws for ``x``, as its floats: 0, or ``scale`` where a unit is kept."""
+    check_generator(generator)
+    if x.device.type == "cpu" and (generator is None or generator.device.type == "cpu"):
+        drawn = _draw_bytes(x.numel(), keep_prob, generator)
+        kind = _NUMPY_KINDS.get(x.dtype)
+        if drawn is not None and kind is not None:
+            # One pass of numpy's, where torch would convert first and then multiply; into torch's own memory, which
+            # begins where vector loads do.
+            factor = torch.empty(x.shape, dtype=x.dtype, device="cpu")
+            np.multiply(drawn.view(np.uint8), kind(scale), out=factor.numpy().reshape(-1), dtype=kind)
+            return factor
+        if drawn is not None:
+            return as_factor(torch.from_numpy(drawn).view(x.shape), scale, x.dtype)
+    return as_factor(sample_mask(x.shape, keep_prob, generator=generator, device=x.device), scale, x.dtype)
+
+
+def as_factor(mask: Bool[Tensor, " ..."], scale: float, dtype: torch.dtype) -> Float[Tensor, " ..."]:
+    """The mask as floats: 0, or ``scale`` where a unit is kept."""
+    # As bytes, since torch converts them several times as fast as bools.
+    factor = (mask if is_captured() else mask.view(torch.uint8)).to(dtype)
+    return factor if scale == 1.0 else factor.mul_(scale)
+
+
 def sample_noise(x: Float[Tensor, " ..."], *, generator: torch.Generator | None = None) -> Float[Tensor, " ..."]:
     """Draw standard normal noise of the shape, data type and device of ``x``."""
     device, source = _devices(x.device, generator)
@@ -100,16 +128,34 @@ def is_captured() -> bool:
 
 
 def _draw_mask(shape: torch.Size, keep_prob: float, generator: torch.Generator | None, device: torch.device) -> Tensor:
-    if device.type == "cpu" and not is_captured():
-        words = torch.empty(-(-shape.numel() // 8), dtype=torch.int64, device=device)
-        try:
-            words.numpy()  # torch.func's transforms and fake tensors have no memory to look at
-            words.random_(-(2**63), None, generator=generator)
-        except (RuntimeError, TypeError):
-            pass  # nor does torch.vmap(randomness="different") allow a draw in place: fall through to what it allows
-        else:
-            return _threshold_bytes(words.view(torch.uint8)[: shape.numel()], keep_prob, generator).view(shape)
+    drawn = _draw_bytes(shape.numel(), keep_prob, generator) if device.type == "cpu" else None
+    if drawn is not None:
+        return torch.from_numpy(drawn).view(shape)
     return torch.rand(shape, device=device, **_keyword(generator)) < keep_prob
+
+
+def _draw_bytes(entries: int, keep_prob: float, generator: torch.Generator | None) -> NDArray[np.bool_] | None:
+    """Draw a mask in the memory of the CPU; None where there is none to look at."""
+    if is_captured():
+        return None
+    words = torch.empty((entries + 7) // 8, dtype=torch.int64, device="cpu")
+    try:
+        values = words.numpy().view(np.uint8)[:entries]  # torch.func's transforms and fake tensors have no memory
+        words.random_(-(2**63), None, generator=generator)
+    except (RuntimeError, TypeError):
+        return None  # nor does torch.vmap(randomness="different") allow a draw in place
+    # 256 p = whole + rest: a byte below `whole` keeps, one above drops, and one equal to it keeps with
+    # probability `rest`. Both parts are exact in floating point, since 256 is a power of two.
+    # numpy compares bytes and finds the ties several times as fast as torch does.
+    whole = math.floor(256 * keep_prob)
+    rest = 256 * keep_prob - whole
+    mask: NDArray[np.bool_] = values < whole
+    if rest:
+        ties = np.flatnonzero(values == whole)
+        if len(ties):
+            draws = torch.rand(len(ties), dtype=torch.float64, generator=generator, device="cpu")
+            mask[ties] = draws.numpy() < rest
+    return mask
 
 
 def _draw_noise(
@@ -121,20 +167,6 @@ def _draw_noise(
 def _keyword(generator: torch.Generator | None) -> dict[str, Any]:
     # Without the keyword where there is no generator: with it, torch.compile cannot make the shape dynamic.
     return {} if generator is None else {"generator": generator}
-
-
-def _threshold_bytes(random_bytes: Tensor, keep_prob: float, generator: torch.Generator | None) -> Tensor:
-    # 256 p = whole + rest: a byte below `whole` keeps, one above drops, and one equal to it keeps with
-    # probability `rest`. Both parts are exact in floating point, since 256 is a power of two.
-    # numpy compares bytes and finds the ties several times as fast as torch does.
-    whole = math.floor(256 * keep_prob)
-    rest = 256 * keep_prob - whole
-    values = random_bytes.numpy()
-    mask = values < whole
-    if rest:
-        ties = np.flatnonzero(values == whole)
-        mask[ties] = (torch.rand(len(ties), dtype=torch.float64, generator=generator, device="cpu") < rest).numpy()
-    return torch.from_numpy(mask)
 
 
 def sample_masks(
@@ -185,7 +217,7 @@ def sample_masks(
         if keep_prob < 1.0:
             row.random_(-(2**63), None, generator=generator)
     values = words.view(torch.uint8)[:, : shape.numel()].numpy()
-    # As in _threshold_bytes, with a threshold for each row.
+    # As in _draw_bytes, with a threshold for each row.
     scaled = 256 * np.array(keep_probs)[:, np.newaxis]
     whole = np.minimum(np.floor(scaled), 255).astype(np.uint8)  # rows with keep_prob 1 are zeros, so they are kept
     rest = scaled - np.floor(scaled)
