@@ -42,7 +42,7 @@ def test_list_shows_scales_and_what_came_out(folder, capsys):
 def test_run_prints_the_verdict_with_its_evidence_and_where_it_is_kept(folder, capsys):
     assert cli.main(["experiments", "run", "toy", "--jobs", "1"]) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith("toy, lecture: reproduced\n  Dropout lowers the error.\n    effect -")
+    assert printed.startswith("toy, lecture: reproduced\n  Dropout lowers the error. (primary)\n    effect -")
     assert "95% interval [" in printed
     assert "5 seeds; required: below 0" in printed
     assert "kept in results/toy/lecture" in printed

@@ -118,6 +118,20 @@ def test_the_first_table_of_the_page_is_the_papers_scale_with_our_errors_as_far_
     assert "learning rate 0.1" in first  # what was tried
 
 
+@pytest.mark.parametrize("row", ["no dropout", "dropout, max-norm"])
+def test_one_arm_alone_can_be_shown(row, monkeypatch):
+    part = part_of_table_2(5)
+    rows = part.rows[part.rows.row == row].dropna(axis=1, how="all")
+    part = replace(part, rows=rows, provenance={**part.provenance, "units": rows.index.tolist()})
+    assert part.verdict == "not run"
+    assert set(part.table.edge) == {""}
+    module = sys.modules["dropout_lessons.experiments.ledger_page"]
+    monkeypatch.setattr(
+        module, "reached", lambda experiment, scale: part if experiment.name == "table2_mnist" else None
+    )
+    assert module._at_the_papers_scale([get("table2_mnist")]).count(f"| {row} |") == 3
+
+
 def test_recording_at_the_papers_scale_keeps_each_unit_with_the_package(tmp_path, monkeypatch, capsys):
     experiment = replace(toy.EXPERIMENT, scales={"paper": {"seeds": 5}})
     monkeypatch.setattr(cli.experiments, "get", lambda name: experiment)

@@ -18,7 +18,7 @@ from dropout_lessons import exercises, experiments, grading
 from dropout_lessons.experiments.experiment import SCALES, Experiment, Result
 from dropout_lessons.experiments.ledger import cost, ledger
 from dropout_lessons.experiments.ledger_page import ledger_page
-from dropout_lessons.experiments.store import UNITS, is_recorded, kept, write
+from dropout_lessons.experiments.store import UNITS, is_recorded, kept, reached, write
 from dropout_lessons.grading.feedback import gradescope_json
 from dropout_lessons.grading.sandbox import Limits
 
@@ -309,7 +309,8 @@ def _show(options: argparse.Namespace) -> int:
     result = None
     if options.scale:
         experiment.config(options.scale)  # says which there are
-        result = kept(options.folder, experiment, options.scale)
+        shipped = reached(experiment, "paper") if options.scale == "paper" else None
+        result = shipped or kept(options.folder, experiment, options.scale)
     elif is_recorded(options.name) or options.figure:
         result = experiments.recorded(options.name)  # or says why there is none
     print(f"{experiment.title}\n{experiment.source}\n\n{experiment.claim}\n")
@@ -355,7 +356,10 @@ def _ledger(options: argparse.Namespace) -> int:
 def _report(result: Result) -> None:
     print(f"{result.experiment.name}, {result.scale}: {result.verdict}")
     for finding in result.findings:
-        print(f"  {finding.statement}\n    {finding.judgement.summary}")
+        primary = " (primary)" if finding.primary else ""
+        print(f"  {finding.statement}{primary}\n    {finding.judgement.summary}")
+        if finding.evidence.note:
+            print(f"    {finding.evidence.note}")
     print(f"  {result.provenance['seconds']:.0f} seconds of one core")
 
 

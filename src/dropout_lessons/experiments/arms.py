@@ -119,7 +119,7 @@ class Arm:
         found = table[table["stage"] == "tuning"]
         for name, value in Unit(self.settings, 0).columns.items():
             if name != "seed":
-                found = found[found[name] == value]
+                found = found[found[name] == value] if name in found else found.iloc[:0]  # when no unit of it is done
         return found
 
     def chosen(self, table: pd.DataFrame) -> Candidate | None:

@@ -88,7 +88,7 @@ def run(
     Example:
         >>> result = run("fig9a_keep_prob", "lecture")  # doctest: +SKIP
         >>> result.verdict  # doctest: +SKIP
-        'partly'
+        'undecided'
     """
     experiment = get(experiment) if isinstance(experiment, str) else experiment
     config = experiment.config(scale)
