@@ -106,7 +106,7 @@ def test_the_verdict_is_that_of_a_finding_wherever_the_bound_is(open_page: Open,
         slider.fill(str(bound))
         bound = float(slider.input_value())  # at the nearest step
         limits = (center - bound, center + bound) if kind == "within" else bound
-        finding = Finding("", "", evidence, **{kind: limits})  # type: ignore[arg-type]
+        finding = Finding("It is so.", "", evidence, **{kind: limits})  # type: ignore[arg-type]
         assert text(page, "verdict") == VERDICTS[finding.holds]
         assert ("Already decided" in text(page, "plan")) == (finding.holds is not None)
         seen.add(finding.holds)
@@ -125,7 +125,7 @@ def test_a_touched_bound_is_not_passed_and_one_bit_decides(open_page: Open) -> N
         {"within": (low, high)}, {"within": (np.nextafter(low, down), np.nextafter(high, up))},
         {"within": (np.nextafter(low, down), high)}, {"within": (low - 1, low)}, {"within": (high, high + 1)},
     ]  # fmt: skip
-    expected = [Finding("", "", paired(differences, np.zeros(5)), **bound).holds for bound in bounds]
+    expected = [Finding("It is so.", "", paired(differences, np.zeros(5)), **bound).holds for bound in bounds]
     page = open_page(*(output(one(differences, **bound)) for bound in bounds))
     shown = page.locator('[data-value="verdict"]').all_inner_texts()
     assert shown == [VERDICTS[holds] for holds in expected]

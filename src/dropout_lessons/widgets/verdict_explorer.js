@@ -28,7 +28,10 @@ function moments(values, bits) {
   return { mean: nearest((total << 128n) / n), sd: nearest(squareRoot(variance)) };
 }
 
-/** Whether an interval lies between the limits, as experiments.Finding.holds has it: a limit that is touched is not passed. */
+/** What claims.judge says of the evidence as it is given: the statement holds, does not, or neither is shown. */
+const JUDGED = new Map([[true, "agrees"], [false, "disagrees"], [null, "undecided"]]);
+
+/** The same where the reader has moved the bound or left out seeds: a limit that is touched is not passed. */
 function verdictOf([low, high], [bottom, top]) {
   if (bottom < low && high < top) return "agrees";
   return high <= bottom || low >= top ? "disagrees" : "undecided";
@@ -206,7 +209,8 @@ function render({ model, el }) {
     const ends = interval.map(show).join(" to ");
     numbers.show(show(measured.mean), show(measured.sd), fixed(quantiles[used - 2], 3), show(margin), ends);
 
-    const decided = verdictOf(interval, limits);
+    const asJudged = used === differences.length && model.get("bound") === effect.bound;
+    const decided = asJudged ? JUDGED.get(effect.holds) : verdictOf(interval, limits);
     const [said, part] = SAID[decided];
     verdict.textContent = said;
     why.textContent = `: ${part} ${words(limits)}.`;
