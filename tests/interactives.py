@@ -21,6 +21,7 @@ from dropout_lessons.widgets import (
     InteractionMatrix,
     KeepDropConverter,
     KeepProbSweep,
+    Laboratory,
     MaskShapes,
     RemoveUnits,
     RidgeExplorer,
@@ -221,6 +222,10 @@ def mask_shapes(**changes: Any) -> MaskShapes:
     return MaskShapes(**{"maps": feature_maps(), "block_size": 3, **changes})
 
 
+def laboratory(mode: str = "curve", **changes: Any) -> Laboratory:
+    return Laboratory(mode, **{"width": 16, "epochs": 500, **changes})
+
+
 @dataclass(frozen=True)
 class Handle:
     """The slider that the tests of every interactive move."""
@@ -246,6 +251,7 @@ HANDLES: dict[Callable[..., Interactive], Handle] = {
     interaction_matrix: Handle("threshold", "Threshold", 0.35, "0.35 nats", "0.51 nats"),
     verdict_explorer: Handle("bound", "Bound", 0.35, "0.35 nats", "0.51 nats"),
     mask_shapes: KEEP_PROB,
+    laboratory: Handle("keep_hidden", "Keep a hidden unit with p", 0.35, "0.35", "0.55"),
 }
 BUILDS = (*HANDLES, remove_units)
 every_interactive = pytest.mark.parametrize("build", BUILDS)

@@ -31,14 +31,14 @@ def test_the_length_of_a_function_is_counted() -> None:
     assert lengths == {"function f(x) {": 4, "const g = (x) => {": 3}
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.js")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.js")), ids=lambda path: path.name)
 def test_no_function_of_an_interactive_is_longer_than_a_screen(path: Path) -> None:
     lengths = top_level_blocks(path.read_text(encoding="utf-8"))
     assert lengths
     assert {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION} == {}
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.*")), ids=lambda path: path.name)
 def test_no_file_of_an_interactive_is_too_long_to_be_read(path: Path) -> None:
     if path.suffix in {".js", ".css", ".py"}:
         assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE

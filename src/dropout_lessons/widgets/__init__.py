@@ -4,6 +4,7 @@ from dropout_lessons.widgets.average_subnetworks import AverageSubnetworks
 from dropout_lessons.widgets.interaction_matrix import InteractionMatrix
 from dropout_lessons.widgets.keep_drop_converter import KeepDropConverter
 from dropout_lessons.widgets.keep_prob_sweep import KeepProbSweep
+from dropout_lessons.widgets.laboratory import Laboratory, write_digits_script
 from dropout_lessons.widgets.mask_shapes import MaskShapes
 from dropout_lessons.widgets.remove_units import RemoveUnits
 from dropout_lessons.widgets.ridge_explorer import RidgeExplorer
@@ -18,6 +19,7 @@ __all__ = [
     "InteractionMatrix",
     "KeepDropConverter",
     "KeepProbSweep",
+    "Laboratory",
     "MaskShapes",
     "RemoveUnits",
     "RidgeExplorer",
@@ -26,4 +28,5 @@ __all__ = [
     "ThinnedNetwork",
     "UncertaintyExplorer",
     "VerdictExplorer",
+    "write_digits_script",
 ]
