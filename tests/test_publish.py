@@ -1,18 +1,26 @@
 """Publishing: an export without solutions, refused where one is found, and nothing lost."""
 
 import base64
+import gzip
+import io
 import json
 import os
+import tarfile
+import zipfile
+import zlib
 from pathlib import Path
 
 import nbformat
 import pytest
+import torch
+from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from repositories import commit, git, private_repository
 
 from dropout_lessons.cli import main
+from dropout_lessons.exercises import Coded, bank
 from dropout_lessons.grading import publish
-from dropout_lessons.grading.publish import leaks
+from dropout_lessons.grading.leaks import leaks
 from dropout_lessons.grading.solutions import answers
 
 CODE = """# %% reference
@@ -106,6 +114,97 @@ LEAKS = {
     ),
     "a rubric": ("html/page.html", "<td>says that the images of tuning and of judging are the <b>same</b></td>"),
 }
+
+
+RENAMED = (
+    CODE.split("# %%")[1].split("\n", 1)[1].replace("coins", "kept").replace("keep_prob", "p").replace("x", "inputs")
+)
+
+
+def zipped(data, name="notes.txt"):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def torch_file(text):
+    buffer = io.BytesIO()
+    torch.save({"note": text}, buffer)
+    return buffer.getvalue()
+
+
+def figure(kind, **options):
+    buffer = io.BytesIO()
+    drawn = Figure()
+    drawn.text(0.1, 0.5, LINE, fontsize=6)
+    drawn.savefig(buffer, format=kind, **options)
+    return buffer.getvalue()
+
+
+def tarred(data):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        entry = tarfile.TarInfo("notes.txt")
+        entry.size = len(data)
+        archive.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def compressed_comment(line):
+    png = figure("png")
+    body = b"Comment\0\0" + zlib.compress(line)
+    chunk = len(body).to_bytes(4, "big") + b"zTXt" + body + zlib.crc32(b"zTXt" + body).to_bytes(4, "big")
+    return png[:33] + chunk + png[33:]
+
+
+SECRET = LINE.encode()
+SHOWN = new_output("display_data", {"text/html": highlighted(LINE)})
+PACKED = {
+    "under other names": ("src/layers.py", RENAMED.encode()),
+    "in a zip": ("data/a.zip", zipped(SECRET)),
+    "in a zip in a zip": ("data/a.zip", zipped(zipped(SECRET), "b.zip")),
+    "compressed": ("data/a.txt.gz", gzip.compress(SECRET)),
+    "in a tar": ("data/a.tar.gz", tarred(SECRET)),
+    "in saved tensors": ("data/a.pt", torch_file(LINE)),
+    "in a PDF": ("book/a.pdf", figure("pdf")),
+    "in a picture's metadata": ("book/a.png", figure("png", metadata={"Comment": LINE})),
+    "in compressed metadata": ("book/a.png", compressed_comment(SECRET)),
+    "as highlighted output": ("chapters/03.ipynb", notebook(new_code_cell("1", outputs=[SHOWN])).encode()),
+    "escaped in a script": ("html/a.js", "".join(f"\\u{ord(c):04x}" for c in LINE).encode()),
+    "escaped by bytes": ("html/a.js", "".join(f"\\x{ord(c):02x}" for c in LINE).encode()),
+    "as UTF-16": ("book/a.txt", LINE.encode("utf-16")),
+    "as UTF-16 without a mark": ("book/a.txt", LINE.encode("utf-16-le")),
+    "as base64": ("html/a.html", b"<a href='data:text/plain;base64," + base64.b64encode(SECRET) + b"'>"),
+    "compressed, as base64": ("html/a.html", base64.b64encode(gzip.compress(b"\n".join([SECRET] * 3)))),
+    "compiled": ("src/__pycache__/a.pyc", b"\0\0"),
+}
+
+
+@pytest.mark.parametrize("leak", PACKED)
+def test_a_leak_is_found_in_whatever_can_be_unpacked(tmp_path, solutions, leak):
+    name, data = PACKED[leak]
+    path = tmp_path / "tree" / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(data)
+    assert {str(one.file) for one in leaks(solutions, tmp_path / "tree")} == {name}
+
+
+def test_a_short_line_that_gives_an_answer_its_value_is_a_leak(tmp_path):
+    exercise = next(one for one in bank().values() if isinstance(one, Coded) and f"{one.answer} = " in one.stub)
+    (tmp_path / f"{exercise.id}.py").write_text(f"# %% reference\n{exercise.answer} = 3 / 7\n")
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "page.md").write_text(f"so `{exercise.answer} = 3/7` it is")
+    assert len(leaks([tmp_path / f"{exercise.id}.py"], tmp_path / "tree")) == 1
+
+
+@pytest.mark.parametrize(
+    "data", [b"PK\x03\x04", b"\x1f\x8b\x08", b"%PDF-1.4 stream\nxendstream", b"\x89PNG\r\n\x1a\n\0", b""]
+)
+def test_a_damaged_file_stops_nothing(tmp_path, solutions, data):
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "a.bin").write_bytes(data)
+    assert leaks(solutions, tmp_path / "tree") == []
 
 
 @pytest.mark.parametrize("leak", LEAKS)

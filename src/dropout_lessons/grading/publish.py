@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import contextlib
-import html
 import io
-import json
 import os
-import re
 import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from dropout_lessons.exercises import Coded, Exercise, bank
-from dropout_lessons.grading.solutions import answers
+from dropout_lessons.grading.leaks import leaks
 
-__all__ = ["Leak", "leaks", "publish"]
+__all__ = ["publish"]
 
 SOLUTIONS = "instructor"  # .gitattributes keeps it out of exports
-SHORTEST = 8  # tokens or words; shorter lines say what everybody would
-_VARIANTS = 10  # of an exercise's constants that are looked for
-_IGNORED = re.compile(r"[\s,()'\"`\\“”‘’]+")  # what formatters and typesetters add, drop or change
-_BINARY = {".png", ".jpg", ".gif", ".ico", ".woff", ".woff2", ".ttf", ".eot", ".gz", ".zip", ".pt", ".pdf", ".npz"}
-
-
-@dataclass(frozen=True)
-class Leak:
-    """A piece of a solution that stands in a public file."""
-
-    file: Path
-    exercise: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: has a line of the solution of {self.exercise}: {self.text}"
 
 
 def publish(destination: Path, *, root: Path = Path(), built: Path | None = None) -> int:
@@ -95,115 +71,6 @@ def publish(destination: Path, *, root: Path = Path(), built: Path | None = None
                 destination.rmdir()
             os.replace(export, destination)
     return len(files)
-
-
-def leaks(solutions: Iterable[Path], tree: Path) -> list[Leak]:
-    """Pieces of solutions in the files of a folder: each line, statement and whole answer, however it is formatted.
-
-    Read are the texts of web pages, with and without their markup, and every string of a notebook, so also metadata,
-    outputs and attachments. What an exercise itself says in public, in its prompt or its stub, is no leak.
-
-    Args:
-        solutions: Files of ``instructor/``.
-        tree: A source tree or a built book.
-    """
-    wanted = {code: _index(_pieces(solutions, code=code)) for code in (True, False)}
-    found: dict[Leak, None] = {}
-    for path in sorted(path for path in tree.rglob("*") if path.is_file() and not path.is_symlink()):
-        if path.suffix in _BINARY:
-            continue
-        for text in _texts(path):
-            for code, index in wanted.items():
-                for exercise, piece in _search(_tokens(text, code=code), index):
-                    found[Leak(path.relative_to(tree), exercise, piece)] = None
-    return list(found)
-
-
-Piece = tuple[str, tuple[str, ...], str]  # exercise, its tokens, and as it reads
-
-
-def _pieces(solutions: Iterable[Path], *, code: bool) -> Iterator[Piece]:
-    for path in solutions:
-        if (path.suffix == ".py") != code:
-            continue
-        exercise = bank().get(path.stem)
-        public = " ".join(_tokens(_public(exercise), code=code)) if exercise else ""
-        for answer in answers(path):
-            if not answer.is_solution:
-                continue
-            text = re.sub(r"(?m)(^|\s)#\s.*$", "", answer.text) if code else answer.text
-            fillings = [exercise.fill(text, variant) for variant in range(_VARIANTS)] if exercise else [text]
-            for filled in dict.fromkeys(fillings):
-                for part in dict.fromkeys(_parts(filled, code=code)):
-                    tokens = _tokens(part, code=code)
-                    if len(tokens) >= SHORTEST and " ".join(tokens) not in public:
-                        yield path.stem, tokens, " ".join(part.split())[:100]
-
-
-def _parts(text: str, *, code: bool) -> Iterator[str]:
-    """Lines, what is longer than a line and belongs together, and (of code) the whole."""
-    yield from text.splitlines()
-    if code:
-        yield from re.split(r"\n(?!\s|[)\]}])", text)  # statements of the outermost level
-        yield text
-    else:
-        for paragraph in re.split(r"\n\s*\n|\|", text):
-            yield from re.split(r"(?<=[.?!:])\s", paragraph)
-
-
-def _public(exercise: Exercise) -> str:
-    parts = [exercise.prompt, *((exercise.given, exercise.stub) if isinstance(exercise, Coded) else ())]
-    return "\n".join(exercise.fill(part, variant) for variant in range(_VARIANTS) for part in parts)
-
-
-def _tokens(text: str, *, code: bool) -> tuple[str, ...]:
-    text = _IGNORED.sub(" ", text)
-    return tuple(re.findall(r"\w+|[^\w\s]", text) if code else re.findall(r"\w+", text.lower()))
-
-
-def _index(pieces: Iterable[Piece]) -> dict[tuple[str, ...], list[Piece]]:
-    index: dict[tuple[str, ...], list[Piece]] = {}
-    for piece in pieces:
-        index.setdefault(piece[1][:SHORTEST], []).append(piece)
-    return index
-
-
-def _search(tokens: tuple[str, ...], index: dict[tuple[str, ...], list[Piece]]) -> Iterator[tuple[str, str]]:
-    for start, head in enumerate(zip(*(tokens[shift:] for shift in range(SHORTEST)), strict=False)):
-        for exercise, piece, text in index.get(head, ()):
-            if tokens[start : start + len(piece)] == piece:
-                yield exercise, text
-
-
-def _texts(path: Path) -> Iterator[str]:
-    """What can be read in a file."""
-    text = path.read_bytes().decode("utf-8", "replace")
-    if path.suffix == ".ipynb":
-        try:
-            yield "\n".join(_strings(json.loads(text)))
-        except ValueError:
-            yield text
-        return
-    if path.suffix in (".html", ".svg", ".xml"):
-        yield html.unescape(re.sub(r"<[^>]*>", "", text))  # highlighting splits what belongs together
-        text = html.unescape(text)
-    yield text.replace("\\n", "\n") if path.suffix in (".html", ".js", ".json") else text
-
-
-def _strings(value: Any, key: str = "") -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-        if key.startswith("text/") or key == "application/json":  # an attachment
-            with contextlib.suppress(ValueError):
-                yield base64.b64decode(value, validate=True).decode("utf-8", "replace")
-    elif isinstance(value, list) and all(isinstance(part, str) for part in value):
-        yield from _strings("".join(value), key)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _strings(part)
-    elif isinstance(value, dict):
-        for name, part in value.items():
-            yield from _strings(part, str(name))
 
 
 def _check_repository(root: Path) -> None:
