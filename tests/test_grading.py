@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import re
+import shlex
 import subprocess
 import time
 import zipfile
@@ -11,13 +13,14 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+import yaml
 from homework import EMPTY, HIDDEN, HOMEWORK, IDS, INPUTS, RIGHT, SHARED, needs_sandbox, solved, tree
 from repositories import commit, private_repository
 
 from dropout_lessons import exercises
-from dropout_lessons.cli import main
+from dropout_lessons.cli import _parser, main
 from dropout_lessons.grading import assign, find, grade, read_assignment, sandbox, write_all
-from dropout_lessons.grading.assignment import student_notebook
+from dropout_lessons.grading.assignment import Assignment, student_notebook
 from dropout_lessons.grading.grade import _Grader
 from dropout_lessons.grading.messages import cell_errors, encode
 from dropout_lessons.grading.sandbox import Limits
@@ -39,13 +42,56 @@ def test_a_students_notebook_is_valid_has_its_variants_numbers_and_no_outputs():
 
 
 def test_an_assignment_comes_back_from_its_file(tmp_path):
-    made = assign(IDS, "Homework 2", tmp_path / "hw2", variant=7, gradescope=True)
+    made = assign(IDS, "Homework 2", tmp_path / "hw2", variant=7, autograders=["gradescope"])
     assert read_assignment(tmp_path / "hw2" / "assignment.toml") == made == HOMEWORK
     with zipfile.ZipFile(tmp_path / "hw2" / "homework-2-gradescope.zip") as archive:
         assert sorted(archive.namelist()) == ["assignment.toml", "run_autograder", "setup.sh"]
         for name in ("run_autograder", "setup.sh"):
             assert archive.getinfo(name).external_attr >> 16 & 0o111
             subprocess.run(["bash", "-n"], input=archive.read(name), check=True)
+
+
+@pytest.mark.parametrize("exercise", exercises.bank())
+def test_an_assignment_says_no_outcome_unless_hints_are_wanted(exercise):
+    homework = Assignment("One", (exercise,), (1,))
+    bare, full = (student_notebook(homework, hints=hints).cells[2].source for hints in (False, True))
+    assert not re.search(r"\*(Expect|You should find)\b", bare)
+    assert bare.rstrip()[-1] in ".?!:|`)"
+    assert len(bare) <= len(full)
+    prompt = exercises.get(exercise).prompt
+    assert ("*Expect" in prompt or "*You should find" in prompt) == (bare != full)
+
+
+@pytest.mark.parametrize("exercise", exercises.bank())
+def test_what_stands_above_in_a_chapter_is_a_link_to_it(exercise):
+    (cell,) = student_notebook(Assignment("One", (exercise,), (1,))).cells[2:3]
+    assert not re.search(r"\b(explorer|cell|digits|figure|table) above\b|\bfrom above\b", cell.source)
+    (chapter, *_) = re.findall(r"\[chapter \d+\]\(\S+/(chapters/\S+)\)", cell.source)
+    assert (ROOT / chapter).is_file()
+
+
+def test_a_repository_for_github_classroom_checks_its_own_notebook(tmp_path):
+    assign(IDS, "Homework 2", tmp_path / "hw2", variant=7, autograders=["github"])
+    repository = tmp_path / "hw2" / "homework-2-github"
+    workflow = yaml.safe_load((repository / ".github/workflows/classroom.yml").read_text())
+    steps = workflow["jobs"]["check"]["steps"]
+    for step in steps:
+        subprocess.run(["bash", "-n"], input=step.get("run", ""), text=True, check=True)
+    command = shlex.split(steps[-1]["run"].splitlines()[0])
+    options = _parser().parse_args(command[1:])
+    assert read_assignment(repository / options.assignment) == HOMEWORK
+    assert (repository / options.submissions).read_bytes() == (tmp_path / "hw2" / "homework-2.ipynb").read_bytes()
+    assert workflow["permissions"] == {"contents": "read"}
+
+
+def test_the_image_is_made_of_files_that_there_are_and_of_no_solution():
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    copied = [line.split()[1:-1] for line in lines if line.startswith("COPY")]
+    assert copied
+    assert all((ROOT / name).exists() for names in copied for name in names)
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert "instructor" in ignored
+    assert lines[-1] == 'ENTRYPOINT ["dropout-lessons"]'
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,11 @@ def _add_exercises(topics: argparse._SubParsersAction[argparse.ArgumentParser]) 
     assigning.add_argument(
         "--variant", type=int, default=0, metavar="SEED", help="other numbers in the exercises, for another section"
     )
+    assigning.add_argument(
+        "--hints", action="store_true", help="leave in the prompts what to expect, as the book says it"
+    )
     assigning.add_argument("--gradescope", action="store_true", help="make an autograder for Gradescope, too")
+    assigning.add_argument("--github", action="store_true", help="make a repository for GitHub Classroom, too")
     assigning.set_defaults(command=_assign)
 
     grading = topics.add_parser(
@@ -192,10 +196,15 @@ def _exercises(options: argparse.Namespace) -> int:
 
 def _assign(options: argparse.Namespace) -> int:
     made = grading.assign(
-        options.exercises, options.title, options.out, variant=options.variant, gradescope=options.gradescope
+        options.exercises,
+        options.title,
+        options.out,
+        variant=options.variant,
+        hints=options.hints,
+        autograders=[name for name in ("gradescope", "github") if getattr(options, name)],
     )
     for path in sorted(options.out.iterdir()):
-        print(f"  {path}")
+        print(f"  {path}{'/' if path.is_dir() else ''}")
     varying = [one.id for one in made.definitions() if one.constants]
     if varying:
         print(f"{', '.join(varying)}: numbers of variant {made.variant}; another --variant gives others")

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import shutil
 import sys
 import tempfile
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -26,15 +24,28 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from dropout_lessons.exercises import Exercise, get
 from dropout_lessons.exercises.notebook import KEY, cells
+from dropout_lessons.grading.autograders import REPOSITORY, github_folder, gradescope_zip, package
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-__all__ = ["Assignment", "assign", "gradescope_zip", "read_assignment", "student_notebook"]
+__all__ = ["Assignment", "LatePolicy", "assign", "assigned", "read_assignment", "student_notebook"]
 
-REPOSITORY = "https://github.com/dropout-lessons/dropout-lessons"
+CHAPTERS = (  # files of the book's chapters
+    "01_overfitting_and_coadaptation",
+    "02_dropping_units",
+    "03_training_with_dropout",
+    "04_test_time_scaling",
+    "05_model_averaging",
+    "06_measuring_coadaptation",
+    "07_choosing_keep_probabilities",
+    "08_where_dropout_helps",
+    "09_dropout_as_regularizer",
+    "10_uncertainty",
+    "11_reproducing_the_paper",
+)
 TOML, NOTEBOOK = "assignment.toml", "{slug}.ipynb"
 
 
@@ -128,16 +139,23 @@ class Assignment:
 
 
 def assign(
-    exercises: Sequence[str], title: str, out: Path, *, variant: int = 0, gradescope: bool = False
+    exercises: Sequence[str],
+    title: str,
+    out: Path,
+    *,
+    variant: int = 0,
+    hints: bool = False,
+    autograders: Collection[str] = (),
 ) -> Assignment:
-    """Make an assignment: a folder with the students' notebook, ``assignment.toml`` and, if asked for, a Gradescope zip.
+    """Make an assignment: a folder with the students' notebook, ``assignment.toml`` and, if asked for, autograders.
 
     Args:
         exercises: Ids of exercises, in the order in which students see them.
         title: Title of the assignment.
         out: Folder to make; it must not exist or be empty.
         variant: Variant of the exercises' constants, so that two sections get different numbers.
-        gradescope: Whether to make the autograder for Gradescope, too.
+        hints: Whether prompts say what to expect, as they do for readers of the book.
+        autograders: ``"gradescope"`` for its zip, ``"github"`` for a repository for GitHub Classroom.
 
     Returns:
         The assignment.
@@ -158,12 +176,15 @@ def assign(
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
-        notebook = student_notebook(assignment)
+        notebook = student_notebook(assignment, hints=hints)
         nbformat.validate(notebook)
-        (aside / NOTEBOOK.format(slug=assignment.slug)).write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+        name, text = NOTEBOOK.format(slug=assignment.slug), nbformat.writes(notebook) + "\n"
+        (aside / name).write_text(text, encoding="utf-8")
         (aside / TOML).write_text(to_toml(assignment), encoding="utf-8")
-        if gradescope:
-            gradescope_zip(assignment, aside / f"{assignment.slug}-gradescope.zip")
+        if "gradescope" in autograders:
+            gradescope_zip(to_toml(assignment), aside / f"{assignment.slug}-gradescope.zip")
+        if "github" in autograders:
+            github_folder(to_toml(assignment), text, name, aside / f"{assignment.slug}-github")
         aside.chmod(0o755)
         aside.replace(out)
     except BaseException:
@@ -211,7 +232,7 @@ def read_assignment(path: Path) -> Assignment:
         raise ValueError(f"{path} cannot be read: {error}") from error
 
 
-def student_notebook(assignment: Assignment) -> NotebookNode:
+def student_notebook(assignment: Assignment, *, hints: bool = False) -> NotebookNode:
     """The notebook that students get; it runs on Colab with only the package installed."""
     count = len(assignment.exercises)
     minutes = sum(exercise.minutes for exercise in assignment.definitions())
@@ -233,62 +254,37 @@ def student_notebook(assignment: Assignment) -> NotebookNode:
     for number, (exercise, points) in enumerate(zip(assignment.definitions(), assignment.points, strict=True), 1):
         worth = f"{points:g} point{'' if points == 1 else 's'}"
         title = exercise.title[:1].upper() + exercise.title[1:]
-        heading = f"## {number}. {title}\n\n*{exercise.level}, {exercise.minutes} minutes, {worth}; chapter {exercise.chapter}*"
-        found += cells(exercise, assignment.variant, heading=heading)
+        heading = (
+            f"## {number}. {title}\n\n*{exercise.level}, {exercise.minutes} minutes, {worth}; {_chapter(exercise)}*"
+        )
+        found += assigned(exercise, assignment.variant, heading=heading, hints=hints)
     metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     notebook: NotebookNode = new_notebook(cells=found, metadata={**metadata, "language_info": {"name": "python"}})
     return notebook
 
 
+def assigned(exercise: Exercise, variant: int, *, heading: str, hints: bool) -> list[NotebookNode]:
+    """The cells of an exercise in an assignment: what a prompt calls "above" stands in the chapter, and is a link there."""
+    found = cells(exercise, variant, heading=heading, hints=hints)
+    found[0].source = re.sub(
+        r"\b(explorer|cell|digits|figure|table) above\b|\bfrom above\b",
+        lambda match: f"{match[1]} of {_chapter(exercise)}" if match[1] else f"from {_chapter(exercise)}",
+        found[0].source,
+    )
+    return found
+
+
+def _chapter(exercise: Exercise) -> str:
+    name = CHAPTERS[exercise.chapter - 1]
+    return f"[chapter {exercise.chapter}]({REPOSITORY}/blob/v{version('dropout-lessons')}/chapters/{name}.ipynb)"
+
+
 def _set_up() -> str:
-    package = f"dropout-lessons @ git+{REPOSITORY}@v{version('dropout-lessons')}"
     return (
         "import importlib.util, os\n"
         'if importlib.util.find_spec("dropout_lessons") is None:\n'
-        f'    package = os.environ.get("DROPOUT_LESSONS_PACKAGE", "{package}")\n'
+        f'    package = os.environ.get("DROPOUT_LESSONS_PACKAGE", "{package()}")\n'
         '    %pip install -q "{package}"\n'
         "from dropout_lessons import exercises, runtime\n"
         "runtime.describe()"
     )
-
-
-_SETUP_SH = """#!/usr/bin/env bash
-# Gradescope runs this once, when it builds the image.
-set -euo pipefail
-root="${{AUTOGRADER:-/autograder}}"
-if [ "$(id -u)" = 0 ]; then
-  apt-get update -q
-  apt-get install -y -q python3 python3-venv python3-pip git bubblewrap
-fi
-python3 -m venv "$root/venv"
-"$root/venv/bin/pip" install -q "${{DROPOUT_LESSONS_PACKAGE:-{package}}}"
-"""
-
-_RUN_AUTOGRADER = """#!/usr/bin/env bash
-# Gradescope runs this for each submission, in a container of its own.
-set -uo pipefail
-root="${AUTOGRADER:-/autograder}"
-grade=("$root/venv/bin/dropout-lessons" grade "$root/source/assignment.toml" "$root/submission")
-grade+=(--gradescope "$root/results/results.json")
-"${grade[@]}"
-# Exit code 3: this container allows no sandbox. It holds one submission and is thrown away; --unsafe still keeps the
-# answer in a process and under a user of its own.
-[ $? -ne 3 ] || "${grade[@]}" --unsafe
-"""
-
-
-def gradescope_zip(assignment: Assignment, path: Path) -> None:
-    """Write the autograder to upload to Gradescope: ``setup.sh``, ``run_autograder``, ``assignment.toml``."""
-    package = f"dropout-lessons @ git+{REPOSITORY}@v{version('dropout-lessons')}"
-    files = {
-        "setup.sh": _SETUP_SH.format(package=package),
-        "run_autograder": _RUN_AUTOGRADER,
-        TOML: to_toml(assignment),
-    }
-    aside = path.with_suffix(".new")
-    with zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in files.items():
-            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            entry.external_attr = (0o100755 if not name.endswith(".toml") else 0o100644) << 16
-            archive.writestr(entry, text)
-    os.replace(aside, path)

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from dropout_lessons.exercises import Exercise, get
-from dropout_lessons.exercises.notebook import ANSWER_HERE, KEY, cells, marker
+from dropout_lessons.exercises.notebook import ANSWER_HERE, KEY, marker
+from dropout_lessons.grading.assignment import assigned
 from dropout_lessons.grading.border import plain
 
 __all__ = ["LARGEST", "CodeCell", "Notebook", "Part", "UnreadableNotebook", "read", "read_file"]
@@ -130,7 +131,7 @@ class _Prompt:
         title = re.escape(exercise.title)
         self.heading = re.compile(rf"#+\s*(\d+\.\s*)?({re.escape(exercise.id)}:?\s*)?{title}\s*", re.IGNORECASE)
         self.lines: set[str] = set()
-        for form in (cell for hints in (True, False) for cell in cells(exercise, variant, heading="", hints=hints)):
+        for form in (cell for hints in (True, False) for cell in assigned(exercise, variant, heading="", hints=hints)):
             self.lines.update(line.strip() for line in form.source.splitlines())
         self.lines |= {marker(exercise.id), ANSWER_HERE, ""}
 

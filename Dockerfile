@@ -1,0 +1,8 @@
+# Grades where there is no Linux: macOS, Windows. book/assigning.md has the commands.
+FROM python:3.13-slim
+RUN apt-get update && apt-get install -y --no-install-recommends bubblewrap git && rm -rf /var/lib/apt/lists/*
+COPY pyproject.toml README.md LICENSE /package/
+COPY src /package/src
+RUN pip install --no-cache-dir /package
+WORKDIR /work
+ENTRYPOINT ["dropout-lessons"]
