@@ -7,13 +7,17 @@ answer does to the random number generators is undone.
 from __future__ import annotations
 
 import contextlib
+import importlib
+import numbers
 import os
 import random
+import re
 import secrets
 import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -24,7 +28,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dropout_lessons.exercises.bank import get
-from dropout_lessons.exercises.exercise import Coded, Exercise, Inputs, Outputs, Problem
+from dropout_lessons.exercises.exercise import Coded, Examiner, Exercise, Inputs, Outputs, Problem
 
 __all__ = ["CheckFailed", "Feedback", "attempt", "check", "inputs_of", "judged"]
 
@@ -123,7 +127,12 @@ def check(
     if not isinstance(found, Coded):
         raise ValueError(f"exercise must be one that a program checks, got {exercise!r}, which is marked by hand")
     seed = secrets.randbelow(2**31) if seed is None else seed
-    inputs = inputs_of(found, seed, variant)
+    try:
+        inputs = inputs_of(found, seed, variant)
+    except ModuleNotFoundError:  # in a sandbox, which hides the judges
+        return Feedback(
+            found, (Problem("not-judged", "Nobody judges here: the grader does, elsewhere."),), seed, variant
+        )
     outputs = attempt(found, answer, inputs, seed)
     problems = (outputs,) if isinstance(outputs, Problem) else judged(found, inputs, outputs)
     feedback = Feedback(found, problems, seed, variant)
@@ -135,7 +144,15 @@ def check(
 def inputs_of(exercise: Coded, seed: int, variant: int = 0) -> Inputs:
     """The inputs of one check: the variant's constants, and what the exercise draws."""
     constants = exercise.values(variant)
-    return {**constants, **exercise.draw(np.random.default_rng(seed), **constants)}
+    return {**constants, **_examiner(exercise).draw(np.random.default_rng(seed), **constants)}
+
+
+def _examiner(exercise: Coded) -> Examiner:
+    if exercise.examiner is not None:
+        return exercise.examiner
+    judges = importlib.import_module(f"dropout_lessons.exercises.judges.{exercise.topic}")
+    examiner: Examiner = judges.EXAMINERS[exercise.answer]
+    return examiner
 
 
 def attempt(exercise: Coded, answer: Any, inputs: Inputs, seed: int) -> Outputs | Problem:
@@ -155,12 +172,14 @@ def attempt(exercise: Coded, answer: Any, inputs: Inputs, seed: int) -> Outputs 
     """
     if answer is None or answer is ...:
         return Problem("unsolved", f"Give {exercise.answer} a value, and run the check again.")
-    given = {name: torch.tensor(value) if isinstance(value, np.ndarray) else value for name, value in inputs.items()}
     try:
-        with _generators_from(seed):
-            outputs = {name: _plain(value) for name, value in exercise.use(answer, dict(given)).items()}
-        left = {f"after {name}": _plain(value) for name, value in given.items() if isinstance(value, torch.Tensor)}
-        return {**outputs, **left}
+        try:
+            return _used(exercise, answer, inputs, seed)
+        except RuntimeError as error:
+            if not re.search("dtype|scalar type", str(error)):
+                raise
+        wide = {name: _double(value) for name, value in inputs.items()}
+        return _used(exercise, answer, wide, seed)  # an answer may have been written for either precision
     except NotImplementedError:
         return Problem(
             "unsolved", f"{exercise.answer} still raises NotImplementedError: write it, and run the check again."
@@ -169,6 +188,18 @@ def attempt(exercise: Coded, answer: Any, inputs: Inputs, seed: int) -> Outputs 
         return Problem("wrong-type", str(error))
     except Exception as error:  # whatever an answer raises is the answer's problem
         return Problem("raises", _told(error))
+
+
+def _used(exercise: Coded, answer: Any, inputs: Inputs, seed: int) -> Outputs:
+    given = {name: torch.tensor(value) if isinstance(value, np.ndarray) else value for name, value in inputs.items()}
+    with _generators_from(seed):
+        outputs = {name: _plain(value) for name, value in exercise.use(answer, dict(given)).items()}
+    left = {f"after {name}": _plain(value) for name, value in given.items() if isinstance(value, torch.Tensor)}
+    return {**outputs, **left}
+
+
+def _double(value: Any) -> Any:
+    return value.astype(np.float64) if isinstance(value, np.ndarray) and value.dtype == np.float32 else value
 
 
 def judged(exercise: Coded, inputs: Inputs, outputs: Outputs) -> tuple[Problem, ...]:
@@ -184,7 +215,7 @@ def judged(exercise: Coded, inputs: Inputs, outputs: Outputs) -> tuple[Problem, 
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             return (*problems, Problem("not-finite", f"There are NaN or infinite values in what came back ({name})."))
     try:
-        for problem in exercise.judge(inputs, outputs):
+        for problem in _examiner(exercise).judge(inputs, outputs):
             problems.append(problem)
             if problem.lost >= 1:
                 break
@@ -199,25 +230,37 @@ class _NotPlain(TypeError):
 
 
 def _plain(value: Any) -> NDArray[Any]:
-    kind = type(value)  # the exact type: a subclass may lie about itself
+    kind = type(value)  # the exact type of arrays: a subclass may lie about itself
+    if kind.__module__.partition(".")[0] == "pandas" and hasattr(value, "to_numpy"):
+        value = value.to_numpy()
+        kind = type(value)
     if kind in (torch.Tensor, nn.Parameter):
         value = value.detach().cpu()
         value = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
-    elif kind in (list, tuple) and value:
-        parts = [_plain(part) for part in value]
-        if len({part.shape for part in parts}) > 1:
-            raise _NotPlain("It returns a list whose parts have different shapes.")
-        value = np.stack(parts)
+    elif isinstance(value, (list, tuple)) and value:
+        value = _stacked([_plain(part) for part in value])
     elif kind in (bool, int, float, str) or isinstance(value, np.generic):
         value = np.asarray(value)
+    elif isinstance(value, (numbers.Real, Decimal)):  # a fraction, an exact number
+        value = np.asarray(float(value))
     elif kind is not np.ndarray:
         what = "nothing: is a return missing?" if value is None else f"a {kind.__name__}, not a tensor or a number."
         raise _NotPlain(f"It returns {what}")
+    elif value.dtype == object:
+        value = _stacked([_plain(part) for part in value.ravel()]).reshape(value.shape) if value.size else value
     if value.dtype.kind not in "biufU":
         raise _NotPlain(f"It returns an array of {value.dtype}, not of numbers.")
     if value.size > _LARGEST:
         raise _NotPlain(f"It returns {value.size:,} numbers, far more than were asked for.")
     return np.array(value)
+
+
+def _stacked(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    if all(part.size == 1 for part in parts):  # tensor(1.) and tensor([2.]) are two numbers
+        parts = [part.reshape(()) for part in parts] if len({part.shape for part in parts}) > 1 else parts
+    if len({part.shape for part in parts}) > 1:
+        raise _NotPlain("It returns a list whose parts have different shapes.")
+    return np.stack(parts)
 
 
 @contextlib.contextmanager

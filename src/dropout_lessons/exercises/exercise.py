@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["KINDS", "LEVELS", "Coded", "Exercise", "Inputs", "Outputs", "Problem", "Written"]
+__all__ = ["KINDS", "LEVELS", "Coded", "Examiner", "Exercise", "Inputs", "Outputs", "Problem", "Written"]
 
 LEVELS = ("warm-up", "core", "stretch")
 KINDS = ("implement", "predict", "read a figure", "find the bug", "design", "argue")
@@ -41,7 +42,7 @@ class Exercise:
     """An exercise of the book: ``Coded`` is checked by a program, ``Written`` is marked by hand.
 
     ``prompt`` and code may contain ``{{name}}``, which stands for a constant: the first of its values in the book, and
-    one drawn from them in any other variant, so that two sections of a course get different numbers.
+    another choice in every other variant, so that two sections of a course get different numbers.
 
     Attributes:
         id: Chapter and number, such as ``"ch03-q1"``.
@@ -82,19 +83,35 @@ class Exercise:
         return self.prompt
 
     @property
+    def topic(self) -> str:
+        """What its id begins with: the file of the bank, and of the judges, that it is in."""
+        return self.id.rpartition("-")[0]
+
+    @property
     def chapter(self) -> int:
         """Number of the chapter that it belongs to."""
         return int(self.id[2:4])
 
+    @property
+    def variants(self) -> int:
+        """How many variants differ: 1 if the exercise has no constants, and checks draw all its numbers anew."""
+        return math.prod(len(set(allowed)) for allowed in self.constants.values())
+
     def values(self, variant: int = 0) -> dict[str, Constant]:
-        """The constants of a variant: the first of their values in variant 0, the book's; others are drawn."""
+        """The constants of a variant: the first of their values in variant 0, the book's.
+
+        Any ``variants`` variants in a row from 0 differ from each other; then they come again.
+        """
         if variant < 0:
             raise ValueError(f"variant must be at least 0, got {variant}; 0 is the book's")
-        rng = np.random.default_rng([variant, crc32(self.id.encode())])
-        return {
-            name: allowed[0 if variant == 0 else int(rng.integers(len(allowed)))]
-            for name, allowed in self.constants.items()
-        }
+        which = variant % self.variants
+        if which:  # the others stand in an order that is the exercise's own
+            which = 1 + int(np.random.default_rng(crc32(self.id.encode())).permutation(self.variants - 1)[which - 1])
+        values = {}
+        for name, allowed in self.constants.items():
+            which, place = divmod(which, len(allowed))
+            values[name] = allowed[place]
+        return values
 
     def fill(self, text: str, variant: int = 0) -> str:
         """``text`` with the constants of a variant in place of ``{{name}}``."""
@@ -102,8 +119,18 @@ class Exercise:
         return re.sub(r"{{(\w+)}}", lambda match: str(values[match[1]]), text)
 
 
-def _no_inputs(_: np.random.Generator, **__: Constant) -> Inputs:
-    return {}
+@dataclass(frozen=True)
+class Examiner:
+    """What a check has that a student's process has not: what it draws, and the truth.
+
+    Attributes:
+        judge: ``judge(inputs, outputs)`` yields the problems, the most telling first. It sees arrays alone, and
+            believes nothing that it cannot compute or bound itself. ``inputs`` has the constants too.
+        draw: ``draw(rng, **constants)`` gives the inputs of one check: arrays, numbers, strings.
+    """
+
+    judge: Callable[[Inputs, Outputs], Iterator[Problem]]
+    draw: Callable[..., Inputs] = lambda _, **__: {}
 
 
 def _the_answer(answer: Any, _: Inputs) -> dict[str, Any]:
@@ -114,25 +141,24 @@ def _the_answer(answer: Any, _: Inputs) -> dict[str, Any]:
 class Coded(Exercise):
     """An exercise whose answer, a function, a class or a value, is checked by a program.
 
-    The check has three parts, so that it can run in a notebook, and also with the answer locked away from the grader.
+    The check has parts, so that it can run in a notebook, and also with the answer locked away from the grader.
 
     Attributes:
         answer: Name that the answer has in the student's notebook.
         given: Code that stands before the stub, and that answers may use.
         stub: What the student completes: it defines ``answer``, and raises ``NotImplementedError`` or holds ``None``.
-        draw: ``draw(rng, **constants)`` gives the inputs of one check: arrays, numbers, strings.
         use: ``use(answer, inputs)`` gives what is judged, by name: tensors, arrays, numbers, strings. It runs beside
-            the answer; arrays of ``draw`` reach it as fresh tensors. By default it hands on the answer, a value.
-        judge: ``judge(inputs, outputs)`` yields the problems, the most telling first. It sees arrays alone, and
-            believes nothing that it cannot compute or bound itself. ``inputs`` has the constants too.
+            the answer; arrays that the examiner draws reach it as fresh tensors. By default it hands on the answer, a
+            value.
+        examiner: Draws the inputs and judges. By default it is looked up in ``judges`` when a check needs it, so that a
+            process without that folder can still work on answers.
     """
 
     answer: str
     given: str = ""
     stub: str
-    draw: Callable[..., Inputs] = _no_inputs
     use: Callable[[Any, Inputs], dict[str, Any]] = _the_answer
-    judge: Callable[[Inputs, Outputs], Iterator[Problem]]
+    examiner: Examiner | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -2,106 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from dropout_lessons.exercises import judging
-from dropout_lessons.exercises.exercise import Coded, Inputs, Outputs, Problem, Written
+from dropout_lessons.exercises.exercise import Coded, Inputs, Written
 
 __all__ = ["EXERCISES"]
-
-
-def _judge_labels(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
-    noise, classes = inputs["noise"] / 100, inputs["classes"]
-    false, chance = noise * (1 - 1 / classes), 1 - 1 / classes
-    yield from judging.values(
-        outputs["answer"],
-        np.array([false, chance]),
-        {
-            "all-redrawn-false": (
-                np.array([noise, chance]),
-                "A label that is drawn anew may be the true one by chance.",
-            ),
-            "chance-of-being-right": (
-                np.array([false, 1 / classes]),
-                "The second number is how often guessing is right: errors are asked for.",
-            ),
-            "always-wrong": (np.array([false, 1.0]), "Guessing is sometimes right."),
-            "percent": (100 * np.array([false, chance]), "These are percentages: fractions are asked for."),
-            "swapped": (np.array([chance, false]), "The two numbers are in the wrong order."),
-        },
-        rtol=0,
-        atol=0.002,
-        what="errors",
-    )
-
-
-_EXAMPLES, _HIDDEN, _CLASSES = 120, 8, 4
-
-
-def _draw_layer(rng: np.random.Generator) -> Inputs:
-    while True:  # until every mistake shows
-        hidden = np.maximum(rng.normal(0.3, 1, (_EXAMPLES, _HIDDEN)), 0)
-        weight, bias = rng.normal(size=(_CLASSES, _HIDDEN)), rng.normal(size=_CLASSES) / 2
-        labels = (hidden @ weight.T + bias).argmax(1)
-        labels = np.where(rng.random(_EXAMPLES) < 0.9, labels, rng.integers(0, _CLASSES, _EXAMPLES))
-        units = rng.permutation(_HIDDEN)[:3]
-        inputs = {"hidden": hidden, "weight": weight, "bias": bias, "labels": labels, "units": units}
-        known = np.array(list(_costs(inputs).values()))
-        if min(np.abs(known[i] - known[j]).max() for i in range(len(known)) for j in range(i)) > 0.004:
-            return inputs
-
-
-def _costs(inputs: Inputs) -> dict[str, NDArray[np.float64]]:
-    """Together and one by one: as it should be, and by mistake."""
-    hidden, units = inputs["hidden"], inputs["units"]
-
-    def error(*gone: int) -> float:
-        left = hidden.copy()
-        left[:, list(gone)] = 0
-        logits = left @ inputs["weight"].T + inputs["bias"]
-        return float((logits.argmax(1) != inputs["labels"]).mean())
-
-    whole, together = error(), error(*units)
-    single = [error(unit) for unit in units]
-    growing = [error(*units[: k + 1]) for k in range(len(units))]
-    n = len(units)
-    return {
-        "right": np.array([together - whole, sum(single) - n * whole]),
-        "removed-for-good": np.array([together - whole, sum(growing) - n * whole]),
-        "baseline-moved": np.array([0.0, sum(growing) - n * whole]),
-        "averaged": np.array([together - whole, sum(single) / n - whole]),
-        "baseline-forgotten": np.array([together, sum(single)]),
-        "baseline-once": np.array([together - whole, sum(single) - whole]),
-        "turned-round": -np.array([together - whole, sum(single) - n * whole]),
-        "swapped": np.array([sum(single) - n * whole, together - whole]),
-    }
 
 
 def _use_layer(answer: Any, inputs: Inputs) -> dict[str, Any]:
     names = ("hidden", "weight", "bias", "labels")
     units = inputs["units"].tolist()
-    first = answer(*(inputs[name].clone() for name in names), list(units))
+    given = list(units)
+    first = answer(*(inputs[name].clone() for name in names), given)
     answer(*(inputs[name] for name in names), list(units))
-    return {"costs": list(first)}
-
-
-def _judge_layer(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
-    numbers = _costs(inputs)
-    messages = {
-        "removed-for-good": "A unit that was removed never comes back: the second one is removed beside the first.",
-        "baseline-moved": "What is removed one by one is still gone when all are removed together.",
-        "averaged": "The costs one by one are averaged: they should be added.",
-        "baseline-forgotten": "These are errors, not what the removal adds to the error of the whole network.",
-        "baseline-once": "The error of the whole network is part of each single cost, so it is subtracted each time.",
-        "turned-round": "The signs are turned round: a cost is what the error gains.",
-        "swapped": "The two numbers are in the wrong order.",
-    }
-    mistakes = {code: (numbers[code], message) for code, message in messages.items()}
-    yield from judging.values(outputs["costs"], numbers["right"], mistakes, rtol=0, atol=1e-4, what="the two costs")
+    return {"costs": list(first), "units_left": given == units}
 
 
 EXERCISES = (
@@ -123,7 +37,6 @@ heart whose labels were *all* drawn anew. What error do you expect of it on new 
         stub="""
 errors = None  # two fractions: on the noisy labels, on new examples
 """,
-        judge=_judge_labels,
     ),
     Written(
         id="ch01-q2",
@@ -169,9 +82,7 @@ def costs(hidden, weight, bias, labels, units):
     together = error() - whole
     return together, one_by_one
 """,
-        draw=_draw_layer,
         use=_use_layer,
-        judge=_judge_layer,
     ),
     Written(
         id="ch01-q4",

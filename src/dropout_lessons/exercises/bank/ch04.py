@@ -2,134 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
 
-from dropout_lessons.exercises import judging
-from dropout_lessons.exercises.exercise import Coded, Inputs, Outputs, Problem, Written
+from dropout_lessons.exercises.exercise import Coded, Inputs, Written
+from dropout_lessons.exercises.trials import gradients, try_layer
 
 __all__ = ["EXERCISES"]
 
-_CALLS, _ROWS, _UNITS = 6, 16, 64
-
-
-def _judge_translate(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
-    answer = outputs["answer"]
-    if answer.shape != (4,):
-        yield Problem("wrong-shape", "Four numbers are asked for: two for MLP, then two for nn.Dropout.")
-        return
-    drop = np.array([inputs["input_drop"], inputs["hidden_drop"]])
-    mistakes = {
-        "all-keep": ((1 - drop, 1 - drop), "PyTorch's p is the probability of dropping, not of keeping."),
-        "all-drop": ((drop, drop), "This package's keep_prob is the probability of keeping, not of dropping."),
-        "keep-and-drop-swapped": ((drop, 1 - drop), "The two conventions are swapped: which library counts what?"),
-        "layers-swapped": (
-            ((1 - drop)[::-1], drop[::-1]),
-            "Inputs and hidden units are swapped: inputs come first.",
-        ),
-        "libraries-swapped": ((drop[::-1], (1 - drop)[::-1]), "Conventions and layers are swapped."),
-    }
-    if np.allclose(answer, np.concatenate([1 - drop, drop]), atol=1e-6):
-        return
-    for code, (wrong, message) in mistakes.items():
-        if np.allclose(answer, np.concatenate(wrong), atol=1e-6):
-            yield Problem(code, message)
-            return
-    yield Problem(
-        "off", "At least one of the four numbers is neither a probability of keeping nor of dropping from the text."
-    )
-
-
-def _draw_module(rng: np.random.Generator) -> Inputs:
-    return {"x": judging.away_from_zero(rng, _ROWS, _UNITS), "keep_prob": judging.band(rng)}
-
 
 def _use_module(answer: Any, inputs: Inputs) -> dict[str, Any]:
-    x = inputs["x"]
     layer = answer(inputs["keep_prob"])
+    other = torch.nn.Sequential(answer(inputs["other_keep_prob"])).train()
     network = torch.nn.Sequential(layer).train()  # as it would stand in a network, whose modes are switched
-    trained = torch.stack([network(x.clone()) for _ in range(_CALLS)])
+    outcome = try_layer(network, other, inputs)
     network.eval()
+    x = inputs["sparse"]
     tested = torch.stack([network(x.clone()), network(x)])
-    return {"trained": trained, "tested": tested, "again": network.train()(x.clone())}
-
-
-def _judge_module(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
-    x, keep_prob = inputs["x"].astype(np.float64), inputs["keep_prob"]
-    trained, tested = outputs["trained"], outputs["tested"]
-    yield from judging.shape("the output", trained[0], x.shape)
-    if (trained != 0).all() and (tested == 0).any():
-        yield Problem("modes-swapped", "It drops at test time and not in training: the two modes are swapped.")
-    if (tested == 0).any():
-        yield Problem("on-at-test-time", "Units are dropped at test time, after eval(), too.")
-    yield from judging.masks(trained != 0, keep_prob)
-    factors = (trained / x)[trained != 0]
-    test_factors = tested / x
-    if np.allclose(factors, 1 / keep_prob, rtol=1e-4):
-        if np.allclose(test_factors, 1, rtol=1e-4):
-            yield Problem(
-                "inverted", "This is inverted scaling: it divides in training. Standard scaling acts at test time."
-            )
-        yield Problem("scaled-at-both-times", "It scales in training and at test time: once is enough.")
-    if not np.allclose(factors, 1, rtol=1e-4):
-        yield Problem("scaled-in-training", "Standard scaling sends what is kept as it is in training.")
-    if np.allclose(test_factors, 1, rtol=1e-4):
-        yield Problem(
-            "unscaled", "At test time all units are sent as they are: the next layer gets more than in training."
-        )
-    if np.allclose(test_factors, 1 / keep_prob, rtol=1e-4):
-        yield Problem(
-            "divided", "At test time it divides by keep_prob: the next layer gets even more than without scaling."
-        )
-    if np.allclose(test_factors, 1 - keep_prob, rtol=1e-4):
-        yield Problem("scaled-by-drop-prob", "At test time it multiplies by the probability of dropping.")
-    if not np.allclose(test_factors, keep_prob, rtol=1e-4):
-        yield Problem("wrong-scale", "At test time the output is not x times one right factor.")
-    if (outputs["again"] != 0).all():
-        yield Problem("stays-off", "After eval() and train() again nothing is dropped any more.", lost=0.5)
-
-
-def _draw_layer(rng: np.random.Generator) -> Inputs:
-    return {
-        "weight": judging.away_from_zero(rng, 5, 12),
-        "bias": judging.away_from_zero(rng, 5),
-        "keep_prob": judging.band(rng),
-    }
+    leaf = x.clone().requires_grad_()
+    try:
+        passed = gradients([network(leaf * 1)], [leaf], [inputs["sparse_upstream"]])
+    except Exception:  # what it does without gradients is judged first
+        passed = None
+    again = network.train()(inputs["narrow"].clone())
+    tested_gradient = torch.zeros_like(x) if passed is None else passed[0]
+    return {**outcome, "tested": tested, "tested_gradient": tested_gradient, "again": again}
 
 
 def _use_layer(answer: Any, inputs: Inputs) -> dict[str, Any]:
     weight, bias = answer(inputs["weight"], inputs["bias"], inputs["keep_prob"])
     return {"weight": weight, "bias": bias}
-
-
-def _judge_layer(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
-    keep_prob = inputs["keep_prob"]
-    yield from judging.shape("the weights", outputs["weight"], inputs["weight"].shape)
-    yield from judging.shape("the biases", outputs["bias"], inputs["bias"].shape)
-    weight, bias = outputs["weight"] / inputs["weight"], outputs["bias"] / inputs["bias"]
-    known = {
-        "unscaled": (
-            1.0,
-            "The weights are as they were: then the next layer gets 1 / keep_prob of what it is used to.",
-        ),
-        "divided": (
-            1 / keep_prob,
-            "The weights are divided by keep_prob: in which of the two networks do inputs arrive larger?",
-        ),
-        "scaled-by-drop-prob": (1 - keep_prob, "The weights are multiplied by the probability of dropping."),
-        "scaled-twice": (keep_prob**2, "The weights are multiplied by keep_prob twice."),
-    }
-    if not np.allclose(weight, keep_prob, rtol=1e-4):
-        for code, (factor, message) in known.items():
-            if np.allclose(weight, factor, rtol=1e-4):
-                yield Problem(code, message)
-                return
-        yield Problem("wrong-scale", "The weights are not the old ones times one right factor.")
-    elif not np.allclose(bias, 1, rtol=1e-4):
-        yield Problem("bias-scaled", "The biases are changed too, though no mask ever touches them.")
 
 
 EXERCISES = (
@@ -152,7 +55,6 @@ dropout with p = 0.9". What would you look for in its text to find out what it m
 # MLP(..., input_keep_prob=, keep_prob=), then nn.Dropout(p=) for the inputs and nn.Dropout(p=) for the hidden units
 numbers = None
 """,
-        judge=_judge_translate,
     ),
     Coded(
         id="ch04-q2",
@@ -178,9 +80,7 @@ class StandardDropout(nn.Module):
     def forward(self, x):
         raise NotImplementedError
 """,
-        draw=_draw_module,
         use=_use_module,
-        judge=_judge_module,
     ),
     Coded(
         id="ch04-q3",
@@ -200,9 +100,7 @@ def to_inverted(weight, bias, keep_prob):
     \"\"\"weight: (out, in), bias: (out,) of the layer above the masks.\"\"\"
     return weight * keep_prob, bias * keep_prob
 """,
-        draw=_draw_layer,
         use=_use_layer,
-        judge=_judge_layer,
     ),
     Written(
         id="ch04-q4",

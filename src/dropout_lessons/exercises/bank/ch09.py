@@ -2,47 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.special import expit
-
-from dropout_lessons.exercises import judging
-from dropout_lessons.exercises.exercise import Coded, Inputs, Outputs, Problem, Written
+from dropout_lessons.exercises.exercise import Coded, Inputs, Written
+from dropout_lessons.exercises.trials import gradients
 
 __all__ = ["EXERCISES"]
-
-
-def _judge_ridge(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
-    part = inputs["part"]
-    first, second = part / (part + 1), 2 * part / (2 * part + 1)
-    yield from judging.values(
-        outputs["answer"],
-        np.array([first, second]),
-        {
-            "drop-prob": (np.array([1 - first, 1 - second]), "These are the probabilities of dropping."),
-            "not-solved-for-p": (
-                np.array([1 / part, 1 / (2 * part)]),
-                "That is (1 - p) / p: it is still to be solved for p.",
-            ),
-            "data-halved": (
-                np.array([first, part / (part + 2)]),
-                "With more data the same strength is a weaker penalty: does p rise or fall?",
-            ),
-            "unchanged": (np.array([first, first]), "The strength of dropout's penalty grows with n: λ does not."),
-            "swapped": (np.array([second, first]), "The two numbers are in the wrong order."),
-        },
-        rtol=0.003,
-        what="keep_probs",
-    )
-
-
-def _draw_regression(rng: np.random.Generator) -> Inputs:
-    x = rng.normal(size=(40, 5)) * rng.uniform(0.5, 3, 5) + rng.normal(size=(40, 1))
-    y = x @ judging.away_from_zero(rng, 5).astype(np.float64) + rng.normal(size=40)
-    return {"x": x, "y": y, "keep_prob": judging.band(rng)}
 
 
 def _use_regression(answer: Any, inputs: Inputs) -> dict[str, Any]:
@@ -50,92 +15,15 @@ def _use_regression(answer: Any, inputs: Inputs) -> dict[str, Any]:
     return {"weights": answer(inputs["x"], inputs["y"], inputs["keep_prob"])}
 
 
-def _judge_regression(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
-    x, y, p = inputs["x"], inputs["y"], inputs["keep_prob"]
-    gram, moments = x.T @ x, x.T @ y
-    own = np.diag(np.diag(gram))
-
-    def solved(of_gram: float, of_own: float) -> NDArray[Any]:
-        return np.asarray(np.linalg.solve(of_gram * gram + of_own * own, moments))
-
-    yield from judging.values(
-        outputs["weights"],
-        solved(p, 1 - p),
-        {
-            "inverted": (
-                solved(1, (1 - p) / p),
-                "These are the weights for inverted scaling: here nothing is divided by keep_prob in training.",
-            ),
-            "scaled-the-wrong-way": (
-                solved(1, (1 - p) / p) * p,
-                "Should weights be larger or smaller if the inputs are not divided by keep_prob?",
-            ),
-            "mean-forgotten": (
-                solved(1, p * (1 - p)),
-                "The variance is right, but the mean of the noisy prediction is not x·w either.",
-            ),
-            "keep-and-drop-swapped": (solved(1 - p, p), "Keeping and dropping are swapped."),
-            "plain-ridge": (
-                np.linalg.solve(p * gram + (1 - p) * len(y) * np.eye(5), moments),
-                "Each feature is charged alike, whatever its size: these features are not standardized.",
-            ),
-            "least-squares": (solved(1, 0), "That is least squares: the variance of the noise costs nothing."),
-            "least-squares-scaled": (solved(p, 0), "The mean is matched, but the variance of the noise costs nothing."),
-        },
-        rtol=1e-4,
-        what="the weights",
-    )
-
-
-def _draw_logistic(rng: np.random.Generator) -> Inputs:
-    return {
-        "x": judging.away_from_zero(rng, 12, 6).astype(np.float64),
-        "w": judging.away_from_zero(rng, 6).astype(np.float64) / 2,
-        "b": round(float(rng.uniform(0.3, 1)), 3),
-        "keep_prob": judging.band(rng),
-    }
-
-
 def _use_logistic(answer: Any, inputs: Inputs) -> dict[str, Any]:
-    answer(inputs["x"].clone(), inputs["w"].clone(), inputs["b"], inputs["keep_prob"])
-    return {"penalty": answer(inputs["x"], inputs["w"], inputs["b"], inputs["keep_prob"])}
-
-
-def _judge_logistic(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
-    x, w, b, p = inputs["x"], inputs["w"], inputs["b"], inputs["keep_prob"]
-    q = expit(x @ w + b)
-    size, wrong_size = (x**2) @ (w**2), (x @ w) ** 2
-    noise = (1 - p) / p
-    yield from judging.values(
-        outputs["penalty"],
-        0.5 * q * (1 - q) * noise * size,
-        {
-            "untouched": (
-                0.5 * q * (1 - q) * (1 - p) * wrong_size,
-                "Nothing has changed yet: two things are wrong in the variance of the logit.",
-            ),
-            "square-of-the-sum": (
-                0.5 * q * (1 - q) * noise * wrong_size,
-                "Each input has a coin of its own: is the variance of a sum the square of the sum?",
-            ),
-            "variance-of-the-mask": (
-                0.5 * q * (1 - q) * (1 - p) * size,
-                "The variance of an inverted mask, which is 0 or 1/p, is not 1 - p.",
-            ),
-            "standard-scaling": (
-                0.5 * q * (1 - q) * p * (1 - p) * size,
-                "p (1 - p) is the variance of a mask of 0 and 1; with inverted scaling it is 0 or 1/p.",
-            ),
-            "keep-and-drop-swapped": (0.5 * q * (1 - q) * p / (1 - p) * size, "Keeping and dropping are swapped."),
-            "half-forgotten": (q * (1 - q) * noise * size, "The half of the second-order term is gone."),
-            "bias-forgotten": (
-                0.5 * expit(x @ w) * (1 - expit(x @ w)) * noise * size,
-                "The bias is part of the logit, though no mask touches it.",
-            ),
-        },
-        rtol=1e-4,
-        what="the penalty, one number for each example",
-    )
+    x, w, b, keep_prob = (inputs[name] for name in ("x", "w", "b", "keep_prob"))
+    penalty = answer(x, w, b, keep_prob)
+    leaf = w.clone().requires_grad_()
+    try:
+        passed = gradients([answer(x.clone(), leaf * 1, b, keep_prob)], [leaf], [inputs["upstream"]])
+    except Exception:  # without gradients it ran: they are what it does not bear
+        passed = None
+    return {"penalty": penalty, "trainable": passed is not None, **({"to_w": passed[0]} if passed else {})}
 
 
 EXERCISES = (
@@ -147,7 +35,7 @@ EXERCISES = (
         minutes=10,
         points=2,
         objectives=(2,),
-        constants={"part": (4, 3, 9, 6)},
+        constants={"part": (4, 3, 9, 6, 5, 7, 8, 12)},
         prompt=r"""
 A colleague uses ridge regression with $\lambda = n/{{part}}$ on standardized features. With which keep probability would
 dropout on the inputs do the same? What does it become if the colleague doubles the data and leaves $\lambda$ alone? Predict
@@ -157,7 +45,6 @@ first whether it rises or falls.
         stub="""
 keep_probs = None  # two numbers: with n examples, with 2n
 """,
-        judge=_judge_ridge,
     ),
     Coded(
         id="ch09-q2",
@@ -179,9 +66,7 @@ standardized; no bias, and no mask is drawn. The check compares with the minimiz
 def standard_solution(x, y, keep_prob):
     raise NotImplementedError
 """,
-        draw=_draw_regression,
         use=_use_regression,
-        judge=_judge_regression,
     ),
     Coded(
         id="ch09-q3",
@@ -194,7 +79,8 @@ def standard_solution(x, y, keep_prob):
         prompt=r"""
 This function should give dropout's penalty in logistic regression to second order, one number for each example, with
 inverted scaling: `x` has shape (examples, features), `w` shape (features,), and `b` is the bias. Compared with the average
-over all masks it is wrong even for tiny weights. Two things are wrong in it. Repair them.
+over all masks it is wrong even for tiny weights. Two things are wrong in it. Repair them. Since a loss will contain it,
+gradients must reach `w`.
 """,
         answer="second_order_penalty",
         given="import torch",
@@ -204,9 +90,7 @@ def second_order_penalty(x, w, b, keep_prob):
     variance_of_logit = (1 - keep_prob) * (x @ w) ** 2
     return 0.5 * q * (1 - q) * variance_of_logit
 """,
-        draw=_draw_logistic,
         use=_use_logistic,
-        judge=_judge_logistic,
     ),
     Written(
         id="ch09-q4",

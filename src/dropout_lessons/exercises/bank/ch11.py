@@ -2,87 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
-import numpy as np
-from scipy.special import ndtri, stdtrit
-
-from dropout_lessons.exercises import judging
-from dropout_lessons.exercises.exercise import Coded, Inputs, Outputs, Problem, Written
+from dropout_lessons.exercises.exercise import Coded, Inputs, Written
 
 __all__ = ["EXERCISES"]
-
-
-@cache
-def _verdicts(experiment: str) -> tuple[int, int, int]:
-    """How many statements agree, differ and are undecided."""
-    from dropout_lessons import experiments  # it takes a second, and only this exercise needs it
-
-    holds = [finding.holds for finding in experiments.recorded(experiment).findings]
-    return holds.count(True), holds.count(False), holds.count(None)
-
-
-def _judge_reading(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
-    agree, differ, undecided = _verdicts(str(inputs["experiment"]))
-    luck = 0.025 * (agree + differ + undecided)
-    yield from judging.values(
-        outputs["answer"],
-        np.array([agree, differ, undecided, luck]),
-        {
-            "undecided-counted-as-differing": (
-                np.array([agree, differ + undecided, 0, luck]),
-                "An interval that contains the bound decides nothing: undecided is not the same as different.",
-            ),
-            "luck-both-sides": (
-                np.array([agree, differ, undecided, 2 * luck]),
-                "An interval misses zero in 5% of the cases, and in half of these on the side that the paper says.",
-            ),
-            "luck-of-those-that-agree": (
-                np.array([agree, differ, undecided, 0.025 * agree]),
-                "Luck may strike every statement, not only those that agree in the end.",
-            ),
-            "percent": (
-                np.array([agree, differ, undecided, 2.5]),
-                "The last number is of statements, not a percentage.",
-            ),
-        },
-        atol=0.011,
-        rtol=0,
-        what="reading",
-    )
-
-
-_WORDS = ("agrees", "differs", "undecided")
-_MANY, _FEW = 10, 5  # seeds
-
-
-def _quantile(n: int, share: float = 0.975) -> float:
-    return float(stdtrit(n - 1, share))
-
-
-# Distances of the mean from the bound, in standard errors, at which mistakes show.
-_DISTANCES = {
-    _MANY: ((0.2, 1.2), (1.86, 1.93), (2.02, 2.12), (2.17, 2.22), (2.3, 2.6), (3.0, 4.0)),
-    _FEW: ((0.2, 1.2), (2.3, 2.45), (2.6, 2.74), (3.0, 4.0)),
-}
-
-
-def _draw_differences(rng: np.random.Generator) -> Inputs:
-    inputs: Inputs = {}
-    for name, n in (("many", _MANY), ("few", _FEW)):
-        rows, bounds = [], []
-        for sign in (-1, 1):
-            for low, high in _DISTANCES[n]:
-                noise = rng.normal(size=n)
-                noise = (noise - noise.mean()) / noise.std(ddof=1)
-                spread, bound = rng.uniform(0.002, 0.01), rng.choice([-1, 1]) * rng.uniform(0.02, 0.05)
-                rows.append(bound + spread * (noise + sign * rng.uniform(low, high) / np.sqrt(n)))
-                bounds.append(bound)
-        order = rng.permutation(len(rows))
-        inputs |= {f"{name}_differences": np.array(rows)[order], f"{name}_bounds": np.array(bounds)[order]}
-    return inputs
 
 
 def _use_differences(answer: Any, inputs: Inputs) -> dict[str, Any]:
@@ -91,71 +15,6 @@ def _use_differences(answer: Any, inputs: Inputs) -> dict[str, Any]:
         return [answer(differences, bound) for differences, bound in pairs]
 
     return {"many": verdicts("many"), "few": verdicts("few")}
-
-
-def _judge_differences(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
-    names = ("many", "few")
-    for name in names:
-        yield from judging.shape("the verdicts, one for each call", outputs[name], inputs[f"{name}_bounds"].shape)
-        if outputs[name].dtype.kind != "U" or not set(outputs[name].tolist()) <= set(_WORDS):
-            yield Problem("wrong-words", f"The verdict should be one of {', '.join(_WORDS)}, as text.")
-            return
-    verdicts = np.concatenate([outputs[name] for name in names])
-
-    def judged(
-        quantile: Any = _quantile, *, zero: bool = False, ddof: int = 1, single: bool = False, mean_alone: bool = False
-    ) -> Any:
-        found = []
-        for name in names:
-            differences, bounds = inputs[f"{name}_differences"], inputs[f"{name}_bounds"] * (not zero)
-            n, mean = differences.shape[1], differences.mean(1)
-            half = quantile(n) * differences.std(1, ddof=ddof) / np.sqrt(1 if single else n) * (not mean_alone)
-            found.append(np.select([mean + half < bounds, mean - half > bounds], ["agrees", "differs"], "undecided"))
-        return np.concatenate(found)
-
-    turned = {"agrees": "differs", "differs": "agrees", "undecided": "undecided"}
-    right = judged()
-    if (verdicts == right).all():
-        return
-    known = {
-        "turned-round": (
-            np.array([turned[word] for word in right]),
-            "The verdicts are turned round: the statement is that the difference lies below the bound.",
-        ),
-        "bound-ignored": (judged(zero=True), "The interval is compared with zero, whatever the bound is."),
-        "hard-coded-t": (
-            judged(lambda n: _quantile(_MANY)),
-            "With 10 differences it is right, with 5 it is not: the quantile of t depends on how many there are.",
-        ),
-        "normal": (
-            judged(lambda n: ndtri(0.975)),
-            "1.96 is for a known spread: with a spread from a few differences it is Student's t.",
-        ),
-        "degrees-of-freedom": (
-            judged(lambda n: stdtrit(n, 0.975)),
-            "The interval is a little too narrow: n differences leave how many degrees of freedom?",
-        ),
-        "standard-deviation": (
-            judged(single=True),
-            "That interval is for a single difference: how does the spread of a mean of n shrink?",
-        ),
-        "population-deviation": (judged(ddof=0), "The spread of a sample is divided by n - 1, not by n."),
-        "one-sided": (
-            judged(lambda n: _quantile(n, 0.95)),
-            "The interval is too narrow: a 95% interval leaves 2.5% on each side.",
-        ),
-        "never-undecided": (judged(mean_alone=True), "The mean alone decides: where is the interval?"),
-        "undecided-counted-as-differing": (
-            np.where(right == "agrees", "agrees", "differs"),
-            "What is not shown to agree is called different: an interval may also leave it open.",
-        ),
-    }
-    for code, (wrong, message) in known.items():
-        if (verdicts == wrong).all():
-            yield Problem(code, message)
-            return
-    count = int((verdicts != right).sum())
-    yield Problem("off", f"{count} of {len(right)} verdicts are not right: is the interval too wide or too narrow?")
 
 
 EXERCISES = (
@@ -167,7 +26,16 @@ EXERCISES = (
         minutes=10,
         points=2,
         objectives=(1, 3),
-        constants={"experiment": ("early_dropout", "tuned_penalties", "conv_placement", "fig4_architectures")},
+        constants={
+            "experiment": (
+                "early_dropout",
+                "tuned_penalties",
+                "conv_placement",
+                "fig4_architectures",
+                "table9_regularizers",
+                "ensemble_of_ten",
+            )
+        },
         prompt=r"""
 Find `{{experiment}}` in the ledger. How many of its statements agree with the paper, how many differ, how many are undecided?
 Each of them says on which side of zero an effect lies. How many would you expect to agree by luck alone, if none of the
@@ -177,7 +45,6 @@ effects existed? What do you make of the first number beside the last?
         stub="""
 reading = None  # four numbers: agree, differ, undecided, by luck
 """,
-        judge=_judge_reading,
     ),
     Coded(
         id="ch11-q2",
@@ -200,9 +67,7 @@ different bounds to give at least two different verdicts.*
 def verdict(differences, bound):
     raise NotImplementedError
 """,
-        draw=_draw_differences,
         use=_use_differences,
-        judge=_judge_differences,
     ),
     Written(
         id="ch11-q3",

@@ -15,12 +15,12 @@ from scipy.special import rel_entr
 
 from dropout_lessons.exercises.exercise import Problem
 
-__all__ = ["FALSE_ALARM", "away_from_zero", "band", "masks", "number", "plausible", "shape", "values"]
+__all__ = ["FALSE_ALARM", "number", "numbers", "plausible", "shape", "values"]
 
 FALSE_ALARM = 1e-9
 
 
-def plausible(count: int, n: int, prob: float) -> bool:
+def plausible(count: int, n: int, prob: float, *, tests: int = 1) -> bool:
     r"""Whether ``count`` successes in ``n`` independent draws may come from probability ``prob``.
 
     By Chernoff's bound, with :math:`k` successes,
@@ -28,6 +28,8 @@ def plausible(count: int, n: int, prob: float) -> bool:
     .. math:: n \, \mathrm{KL}(k/n \,\|\, p) \le \ln(2/\alpha)
 
     fails with probability at most :math:`\alpha` for every :math:`n` and :math:`p`; here :math:`\alpha = 10^{-9}`.
+
+    With several ``tests`` at once :math:`\alpha` is divided by their number.
 
     Example:
         >>> plausible(500, 1000, 0.5), plausible(700, 1000, 0.5)
@@ -37,18 +39,7 @@ def plausible(count: int, n: int, prob: float) -> bool:
     """
     share = count / n
     divergence = float(rel_entr(share, prob) + rel_entr(1 - share, 1 - prob))
-    return bool(n * divergence <= np.log(2 / FALSE_ALARM))
-
-
-def away_from_zero(rng: np.random.Generator, *size: int) -> NDArray[np.float32]:
-    """Random numbers of both signs with absolute values from 0.5 to 2: none can be mistaken for a dropped one."""
-    numbers: NDArray[np.float32] = (rng.uniform(0.5, 2, size) * rng.choice([-1, 1], size)).astype(np.float32)
-    return numbers
-
-
-def band(rng: np.random.Generator) -> float:
-    """A keep probability from .15-.35 or .65-.85: far from 1/2, where keeping and dropping look alike."""
-    return round(float(rng.uniform(0.15, 0.35) + 0.5 * rng.integers(2)), 3)
+    return bool(n * divergence <= np.log(2 * tests / FALSE_ALARM))
 
 
 def shape(what: str, value: NDArray[Any], expected: tuple[int, ...]) -> Iterator[Problem]:
@@ -112,7 +103,7 @@ def values(
         atol: Allowed absolute deviation.
         what: What the array is.
     """
-    truth = np.asarray(truth)
+    truth = np.asarray(truth, dtype=np.float64)
     if value.dtype.kind not in "biuf":
         yield Problem("wrong-type", f"For {what}, numbers were expected.")
         return
@@ -123,53 +114,21 @@ def values(
     if np.abs(value - truth).max(initial=0) <= allowed:
         return
     for code, (wrong, message) in mistakes.items():
-        if np.shape(wrong) == value.shape and np.abs(value - wrong).max(initial=0) <= allowed:
+        if np.shape(wrong) == value.shape and (np.abs(value - wrong) <= allowed + 1e-5 * np.abs(wrong)).all():
             yield Problem(code, message)
             return
     yield Problem("off", f"At least one number in {what} is not right, and by no mistake that this check knows.")
 
 
-def masks(kept: NDArray[np.bool_], keep_prob: float, *, rows_share: bool = False) -> Iterator[Problem]:
-    """The first problem of masks that should be drawn with one probability, independently for every entry.
-
-    Args:
-        kept: Masks of several calls, of shape (calls, rows, units); True = kept. At least 4 calls, 16 rows, 16 units.
-        keep_prob: Probability with which an entry should be kept.
-        rows_share: Whether the rows of a call should share one mask.
-    """
-    calls, rows, units = kept.shape
-    if kept.all() or not kept.any():
-        word = "kept" if kept.all() else "dropped"
-        yield Problem(
-            f"nothing-{'dropped' if word == 'kept' else 'kept'}", f"Every unit is {word}, whatever keep_prob is."
-        )
-        return
-    if (kept == kept[:1]).all():
-        message = "Every call draws the same mask: is the generator seeded, or the mask stored, inside?"
-        yield Problem("same-mask-again", message)
-        return
-    if (kept == kept[:, :, :1]).all():
-        yield Problem("mask-per-row", "All units of an example share one coin: a row is kept or dropped as a whole.")
-        return
-    shared = bool((kept == kept[:, :1]).all())
-    if shared != rows_share:
-        if shared:
-            yield Problem("mask-per-batch", "All rows of a batch share one mask: each example needs its own.")
-        else:
-            yield Problem("rows-differ", "The rows of a batch have different masks: they should share one.")
-        return
-    drawn = kept[:, 0] if shared else kept.reshape(calls * rows, units)
-    counts = drawn.sum(1)
-    if len(np.unique(counts)) == 1 or len(np.unique(kept.sum((1, 2)))) == 1:
-        message = "The number of kept units is always the same: each unit should have a coin of its own."
-        yield Problem("exact-count", message)
-        return
-    total = int(counts.sum())
-    if not plausible(total, drawn.size, keep_prob):
-        seen = f"{total / drawn.size:.1%} of the units are kept with keep_prob = {keep_prob}"
-        if plausible(total, drawn.size, 1 - keep_prob):
-            yield Problem("keep-and-drop-swapped", f"{seen}: keeping and dropping are swapped.")
-        elif plausible(total, drawn.size, 0.5):
-            yield Problem("hard-coded-half", f"{seen}: is 0.5 written into the code?")
-        else:
-            yield Problem("wrong-rate", f"{seen}.")
+def numbers(
+    value: NDArray[Any],
+    truth: NDArray[Any],
+    mistakes: Mapping[str, tuple[NDArray[Any], str]],
+    *,
+    rtol: float = 1e-3,
+    atol: float = 1e-5,
+    what: str = "the numbers",
+) -> Iterator[Problem]:
+    """The same as ``values`` for a handful of numbers, however they are nested: two pairs are four numbers."""
+    flat = value.reshape(-1) if value.size == np.size(truth) else value
+    yield from values(flat, truth, mistakes, rtol=rtol, atol=atol, what=what)

@@ -1,0 +1,230 @@
+"""Judges of chapter 5's exercises."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax, logsumexp, softmax
+
+from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
+from dropout_lessons.exercises.judges import comparing, drawing
+
+__all__ = ["EXAMINERS"]
+
+
+Array = NDArray[Any]
+
+
+def _subnetworks(hidden: Array, weight: Array, bias: Array, keep_prob: float) -> tuple[Array, Array]:
+    """Logits of all subnetworks, with inverted scaling, and their probabilities."""
+    masks = np.array(list(itertools.product((0.0, 1.0), repeat=hidden.shape[1])))
+    kept = masks.sum(1)
+    chances = keep_prob**kept * (1 - keep_prob) ** (hidden.shape[1] - kept)
+    logits = (masks[:, None] * hidden / keep_prob).astype(np.float64) @ weight.T.astype(np.float64) + bias
+    return logits, chances
+
+
+def _is_close(value: Array, other: Array, tolerance: Array | float) -> bool:
+    return bool((np.abs(value - other) <= tolerance).all())
+
+
+def _draw_members(rng: np.random.Generator) -> Inputs:
+    """Members of which, for the second half of the examples, some are so sure that their other probabilities are 0."""
+    members, rows, classes = rng.integers(8, 13), 2 * int(rng.integers(3, 6)), int(rng.integers(3, 6))
+    logits = rng.normal(0, 2, (members, rows, classes))
+    weights: Array = np.ones(members)
+    while weights.max() > 0.5:
+        weights = rng.dirichlet(np.full(members, 0.5)) * 0.9 + 0.1 / members
+    heavy = np.argsort(weights)[-2:]
+    for member, favorite in zip(heavy, (0, 1), strict=True):  # in the mean the two make up for each other
+        logits[member, rows // 2 :, favorite] += 60 / weights[member]
+    log_probs = log_softmax(logits, 2).astype(np.float32)
+    return {"log_probs": log_probs, "log_weights": np.log(weights).astype(np.float32)}
+
+
+def _judge_members(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+    log_probs, mean = inputs["log_probs"].astype(np.float64), outputs["mean"]
+    weights = np.exp(inputs["log_weights"].astype(np.float64))
+    yield from comparing.shape("the result", mean, log_probs.shape[1:])
+    raw = np.tensordot(weights, log_probs, 1)
+    if _is_close(mean, softmax(raw, 1), 2e-4):  # float32 holds sums near 60 to about 1e-5
+        return
+    half = len(mean) // 2
+    if _is_close(mean[:half], softmax(raw, 1)[:half], 2e-4):
+        message = "It is right until a member is entirely sure: use the logarithms as they are, and clip nothing."
+        yield Problem("loses-small-probabilities", message)
+        return
+    known = {
+        "not-renormalized": (np.exp(raw), "The numbers of an example do not add up to 1: divide by their sum."),
+        "unweighted": (softmax(log_probs.mean(0), 1), "All subnetworks count alike, whatever log_weights says."),
+        "arithmetic": (
+            np.tensordot(weights, np.exp(log_probs), 1),
+            "That is the arithmetic mean: probabilities are averaged.",
+        ),
+        "still-logarithms": (log_softmax(raw, 1), "The result still holds logarithms."),
+        "logarithms-not-renormalized": (raw, "The result still holds logarithms, and is not normalized."),
+        "softmax-of-probabilities": (
+            softmax(np.tensordot(weights, np.exp(log_probs), 1), 1),
+            "The softmax is of probabilities.",
+        ),
+        "weights-as-logarithms": (
+            softmax(np.tensordot(np.log(weights), log_probs, 1), 1),
+            "log_weights are used as weights.",
+        ),
+        "wrong-axis": (softmax(raw, 0), "The normalization runs over examples, not over classes."),
+    }
+    for code, (other, message) in known.items():
+        if _is_close(mean, other, 2e-4 + 1e-5 * np.abs(other)):
+            yield Problem(code, message)
+            return
+    yield Problem("off", "That is not the normalized weighted geometric mean.")
+
+
+def _draw_network(rng: np.random.Generator) -> Inputs:
+    units, rows, n, classes = 8, int(rng.integers(6, 10)), int(rng.integers(4, 7)), int(rng.integers(3, 6))
+    return {
+        "x": drawing.away_from_zero(rng, rows, n),
+        "weight1": drawing.away_from_zero(rng, units, n),
+        "bias1": drawing.away_from_zero(rng, units),
+        "weight2": drawing.away_from_zero(rng, classes, units),
+        "bias2": drawing.away_from_zero(rng, classes),
+        "keep_prob": drawing.band(rng),
+        "samples": int(rng.integers(20, 40)),
+    }
+
+
+def _judge_network(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+    """Compare with the mean over the very passes that the network has seen: nothing is left to chance."""
+    samples, (rows, classes), probs = inputs["samples"], outputs["scaled"].shape, outputs["probs"]
+    yield from comparing.shape("the result", probs, (rows, classes))
+    active = outputs["active"].astype(bool)
+    if not active.any():
+        yield Problem("nothing-dropped", "Nothing was dropped: that is weight scaling, passes in eval mode.")
+    # Passes may come one after the other or all in one batch: rows are told by their inputs.
+    logits = outputs["logits"][active].astype(np.float64)
+    same = (outputs["seen"][active][:, None] == inputs["x"]).all(2)
+    counts = same.sum(0)
+    if (counts == 0).any():
+        yield Problem("off", "Some examples never pass through the network in training mode.")
+        return
+    yield from _averaged(probs, logits, same / counts, outputs["scaled"], samples)
+    if (counts != samples).any():
+        message = f"It draws {counts.min()} thinned networks where {samples} are asked for: samples says how many."
+        yield Problem("wrong-number-of-samples", message)
+    if outputs["normalizing"].any() or outputs["moved"]:
+        message = (
+            "BatchNorm works in training mode, too: it uses the statistics of the batch, and remembers them. Dropout "
+            "alone should be switched on."
+        )
+        yield Problem("batchnorm-in-training", message, lost=0.5)
+    if outputs["training"]:
+        message = "The network still drops units afterwards: give it back in the mode it came in."
+        yield Problem("mode-not-restored", message, lost=0.5)
+    if not _is_close(outputs["later"], outputs["scaled"], 1e-5):
+        message = "The network computes something else afterwards: its owner wants it back as it was."
+        yield Problem("network-changed", message, lost=0.5)
+
+
+def _averaged(probs: Array, logits: Array, shares: Array, scaled: Array, samples: int) -> Iterator[Problem]:
+    def mean(each: Array) -> Array:
+        return np.asarray(shares.T @ each)
+
+    members = softmax(logits, 1)
+    truth = mean(members)
+    # As exact as float32, and finer than what one sample more or less makes.
+    allowed = 2e-5
+    if _is_close(probs, truth, allowed):
+        return
+    known = {
+        "mean-of-logits": (softmax(mean(logits), 1), "The logits are averaged before the softmax."),
+        "still-logits": (mean(logits), "The result holds logits: average probabilities."),
+        "summed": (samples * truth, "The samples are added, not averaged."),
+        "votes": (
+            mean(np.eye(logits.shape[1])[logits.argmax(1)]),
+            "The predicted classes are counted: average the probabilities.",
+        ),
+        "still-logarithms": (mean(log_softmax(logits, 1)), "The result holds logarithms."),
+        "scaled-network-included": (
+            (samples * truth + softmax(scaled, 1)) / (samples + 1),
+            "A pass without dropout is averaged with the others.",
+        ),
+    }
+    for code, (other, message) in known.items():
+        if _is_close(probs, other, allowed * (1 + np.abs(other))):
+            yield Problem(code, message)
+            return
+    yield Problem("off", "That is not the average of the probabilities of the thinned networks that were run.")
+
+
+_EXACT = 1e-5  # float32, with room
+
+
+def _draw_exact(rng: np.random.Generator) -> Inputs:
+    while True:  # until each mistake shows: the empty subnetwork, say, is not too rare
+        units, rows, classes = int(rng.choice([4, 5, 7])), int(rng.integers(5, 10)), int(rng.integers(3, 6))
+        inputs = {
+            "hidden": np.abs(drawing.away_from_zero(rng, rows, units)),
+            "weight": drawing.away_from_zero(rng, classes, units),
+            "bias": drawing.away_from_zero(rng, classes),
+            "keep_prob": drawing.band(rng),
+        }
+        truth, known = _exact(inputs)
+        if min(np.abs(other - truth).max() for other, _ in known.values()) > 5 * _EXACT:
+            return inputs
+
+
+def _exact(inputs: Inputs) -> tuple[Array, dict[str, tuple[Array, str]]]:
+    """The right average of all subnetworks, and others by mistake."""
+    hidden, weight, bias, keep_prob = (inputs[name] for name in ("hidden", "weight", "bias", "keep_prob"))
+    logits, chances = _subnetworks(hidden, weight, bias, keep_prob)
+    unscaled, _ = _subnetworks(hidden * keep_prob, weight, bias, keep_prob)
+    members = softmax(logits, 2)
+
+    def mean(each: Array, by: Array = chances) -> Array:
+        return np.asarray(np.tensordot(by, each, 1))
+
+    alike = np.full(len(chances), 1 / len(chances))
+    nonempty = np.where(np.arange(len(chances)) == 0, 0, chances)
+    return mean(members), {
+        "unweighted": (mean(members, alike), "All subnetworks count alike; away from 1/2 they are not equally likely."),
+        "geometric": (softmax(mean(logits), 1), "That is the geometric mean, which weight scaling gives as well."),
+        "unscaled": (mean(softmax(unscaled, 2)), "What is kept is not divided by keep_prob."),
+        "empty-missing": (
+            mean(members, nonempty),
+            "The subnetwork without any unit is missing: it predicts from its biases.",
+        ),
+        "empty-missing-alike": (
+            mean(members, nonempty / nonempty.sum()),
+            "The subnetwork without any unit is missing.",
+        ),
+        "keep-and-drop-swapped": (
+            mean(members, chances[::-1]),
+            "Subnetworks are weighed with keeping and dropping swapped.",
+        ),
+        "not-normalized": (
+            np.exp(logsumexp(logits, 0, b=chances[:, None, None])),
+            "The softmax of each subnetwork is missing.",
+        ),
+        "softmax-of-sum": (
+            softmax(logsumexp(logits, 0, b=chances[:, None, None]), 1),
+            "The softmax is taken after the sum: each subnetwork has a normalization of its own.",
+        ),
+    }
+
+
+def _judge_exact(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+    truth, known = _exact(inputs)
+    yield from comparing.values(
+        outputs["probs"], truth, known, rtol=0, atol=_EXACT, what="the average of the subnetworks' probabilities"
+    )
+
+
+EXAMINERS = {
+    "geometric_mean": Examiner(_judge_members, _draw_members),
+    "monte_carlo": Examiner(_judge_network, _draw_network),
+    "exact_mean": Examiner(_judge_exact, _draw_exact),
+}

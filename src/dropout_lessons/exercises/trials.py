@@ -1,0 +1,110 @@
+"""What is done to every answer that drops units, beside the answer: calls, sizes, gradients, generators.
+
+``judges.masks`` judges what comes back, and says why each of these calls is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dropout_lessons.exercises.exercise import Inputs
+
+__all__ = ["gradients", "try_layer"]
+
+Layer = Callable[[Tensor], Any]
+_BACKWARD = 2  # calls whose gradients are taken; all forward passes come before the first backward pass
+
+
+def gradients(outputs: list[Any], leaves: list[Tensor], upstream: list[Tensor]) -> list[Tensor] | None:
+    """The gradient at each leaf, the last first; None if one does not get any."""
+    found = []
+    for y, leaf, gradient in reversed(list(zip(outputs, leaves, upstream, strict=True))):
+        if not isinstance(y, Tensor) or not y.requires_grad:
+            return None
+        (each,) = torch.autograd.grad(y, leaf, gradient.to(y.dtype), allow_unused=True)
+        if each is None:
+            return None
+        found.append(each)
+    return found[::-1]
+
+
+def try_layer(layer: Layer, other: Layer, inputs: Inputs, *, arrays: bool = False) -> dict[str, Any]:
+    """Call a layer in training as a network would, and in ways in which it goes wrong later.
+
+    Args:
+        layer: The layer with ``keep_prob``.
+        other: The layer with ``other_keep_prob``, which is called between forward and backward passes of the first.
+        inputs: What ``judges.drawing.layer`` draws.
+        arrays: Whether an answer may work in numpy, where there are no gradients.
+
+    Returns:
+        ``y`` of all calls; ``gradient`` of the last of them; the same for ``sparse``, an input of another size with
+        zeros in it; ``narrow``, the output for rows of two units; and whether it could be trained through
+        (``trainable``), took other sizes (``resizable``), let its backward pass turn the generator back (``rewinds``)
+        or seeded it (``reseeds``).
+    """
+    x, sparse = inputs["x"].clone(), inputs["sparse"].clone()
+    seed = torch.initial_seed()
+    y = [layer(inputs["x"])]  # on the array itself, so that a change in place shows
+    in_numpy = arrays and isinstance(y[0], np.ndarray)
+    y += [layer(x.clone()) for _ in range(inputs["calls"] - 1 - _BACKWARD)]
+    outcome: dict[str, Any] = {"trainable": False, "resizable": False, "rewinds": False}
+    outcome |= {"in_numpy": in_numpy, "trouble": ""}
+    if in_numpy:
+        y += [layer(x.clone()) for _ in range(_BACKWARD)]
+    else:
+        y += _trained(layer, other, x, sparse, inputs, outcome)
+    outcome |= _other_sizes(layer, other, sparse, inputs)
+    return {**outcome, "y": np.stack(y) if in_numpy else torch.stack(y), "reseeds": torch.initial_seed() != seed}
+
+
+def _trained(
+    layer: Layer, other: Layer, x: Tensor, sparse: Tensor, inputs: Inputs, outcome: dict[str, Any]
+) -> list[Tensor]:
+    """Outputs of the calls with gradients; what else there is goes to ``outcome``."""
+    leaves = [x.clone().requires_grad_() for _ in range(_BACKWARD)]
+    upstream = [inputs["upstream"]] * _BACKWARD
+    try:
+        y = [layer(leaf * 1) for leaf in leaves]  # times 1: no leaf, so that a change in place raises nothing
+        other(x.clone())
+        passed = gradients(y, leaves, upstream)
+        if passed is None:
+            return [each.detach() for each in y]
+        outcome |= {"trainable": True, "gradient": torch.stack(passed), "rewinds": _rewinds(layer, x, inputs)}
+        outcome |= _of_sparse(other, sparse, inputs)
+        return [each.detach() for each in y]
+    except NotImplementedError:
+        raise
+    except Exception as error:  # without gradients it ran: they are what it does not bear
+        outcome |= {"trainable": False, "trouble": f"{type(error).__name__}: {error}"[:300]}
+        return [layer(x.clone()) for _ in range(_BACKWARD)]
+
+
+def _of_sparse(other: Layer, sparse: Tensor, inputs: Inputs) -> dict[str, Any]:
+    leaf = sparse.clone().requires_grad_()
+    try:
+        y = other(leaf * 1)
+        passed = gradients([y], [leaf], [inputs["sparse_upstream"]])
+    except Exception:  # another size is reported by itself
+        return {}
+    return {} if passed is None else {"sparse_gradient": passed[0]}
+
+
+def _rewinds(layer: Layer, x: Tensor, inputs: Inputs) -> bool:
+    leaf = x.clone().requires_grad_()
+    y = layer(leaf * 1)
+    before = torch.rand(8)
+    gradients([y], [leaf], [inputs["upstream"]])
+    return torch.equal(before, torch.rand(8))
+
+
+def _other_sizes(layer: Layer, other: Layer, sparse: Tensor, inputs: Inputs) -> dict[str, Any]:
+    try:
+        return {"sparse": other(sparse.clone()), "narrow": layer(inputs["narrow"].clone()), "resizable": True}
+    except Exception:
+        return {}
