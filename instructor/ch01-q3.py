@@ -104,3 +104,55 @@ def costs(hidden, weight, bias, labels, units):
 
     whole = error([])
     return sum(error([unit]) - whole for unit in units), error(units) - whole
+
+# %% correct: a copy for each removal, the list untouched
+import copy
+
+
+def costs(hidden, weight, bias, labels, units):
+    def wrong(columns):
+        left = copy.deepcopy(hidden)
+        for column in columns:
+            left[:, column] *= 0
+        return float((torch.nn.functional.linear(left, weight, bias).argmax(-1) != labels).float().mean())
+
+    return torch.tensor([wrong(units) - wrong([]), sum(wrong([unit]) - wrong([]) for unit in units)])
+
+# %% wrong: baseline-moved: one copy, and the set last
+def costs(hidden, weight, bias, labels, units):
+    hidden = hidden.clone()
+
+    def error():
+        return ((hidden @ weight.T + bias).argmax(dim=1) != labels).double().mean().item()
+
+    whole = error()
+    one_by_one = 0.0
+    for unit in units:
+        hidden[:, unit] = 0
+        one_by_one += error() - whole
+    whole = error()
+    hidden[:, units] = 0
+    return error() - whole, one_by_one
+
+# %% wrong: in-place: takes the units out of the caller's list
+def costs(hidden, weight, bias, labels, units):
+    def error(gone):
+        left = hidden.clone()
+        left[:, gone] = 0
+        return ((left @ weight.T + bias).argmax(dim=1) != labels).double().mean().item()
+
+    whole, total = error([]), 0.0
+    together = error(units) - whole
+    while units:
+        total += error([units.pop()]) - whole
+    return together, total
+
+# %% wrong: off: units replaced by their mean
+def costs(hidden, weight, bias, labels, units):
+    def error(gone):
+        left = hidden.clone()
+        left[:, gone] = hidden.mean()
+        return ((left @ weight.T + bias).argmax(dim=1) != labels).double().mean().item()
+
+    whole = error([])
+    return error(units) - whole, sum(error([unit]) - whole for unit in units)

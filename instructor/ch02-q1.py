@@ -29,5 +29,24 @@ empty = 60_000 * {{n}} * (1 - {{keep_prob}})
 # %% wrong: wrong-type: a sentence
 empty = "about 3,750"
 
-# %% wrong: off: one unit too few
+# %% wrong: one-unit-too-few: one unit too few
 empty = 60_000 * (1 - {{keep_prob}}) ** ({{n}} - 1)
+
+# %% correct: a count
+import torch
+
+empty = int((torch.rand(60_000, {{n}}) >= {{keep_prob}}).all(1).sum())
+
+# %% correct: as an exact number
+from decimal import Decimal
+
+empty = 60_000 * (1 - Decimal("{{keep_prob}}")) ** {{n}}
+
+# %% wrong: all-kept: every unit kept
+empty = 60_000 * {{keep_prob}} ** {{n}}
+
+# %% wrong: equally-likely: one mask of so many
+empty = 60_000 / 2 ** {{n}}
+
+# %% wrong: off: one unit too many
+empty = 60_000 * (1 - {{keep_prob}}) ** ({{n}} + 1)

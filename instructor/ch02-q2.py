@@ -62,3 +62,32 @@ def thin(weight1, bias1, weight2, kept, keep_prob):
 # %% wrong: wrong-shape: the biases are not cut
 def thin(weight1, bias1, weight2, kept, keep_prob):
     return weight1[kept], bias1, weight2[:, kept] / keep_prob
+
+# %% correct: through smaller layers
+import torch
+
+
+def thin(weight1, bias1, weight2, kept, keep_prob):
+    index = torch.arange(len(kept))[kept]
+    first, second = torch.nn.Linear(weight1.shape[1], len(index)), torch.nn.Linear(len(index), len(weight2), bias=False)
+    with torch.no_grad():
+        first.weight.copy_(weight1[index])
+        first.bias.copy_(bias1[index])
+        second.weight.copy_(weight2.T[index].T / keep_prob)
+    return first.weight, first.bias, second.weight
+
+
+# %% wrong: scaled-by-drop-prob: the other probability
+def thin(weight1, bias1, weight2, kept, keep_prob):
+    return weight1[kept], bias1[kept], weight2[:, kept] / (1 - keep_prob)
+
+
+# %% wrong: bias-missing: biases of zero
+def thin(weight1, bias1, weight2, kept, keep_prob):
+    return weight1[kept], bias1[kept] * 0, weight2[:, kept] / keep_prob
+
+
+# %% wrong: different: the first so many units
+def thin(weight1, bias1, weight2, kept, keep_prob):
+    n = int(kept.sum())
+    return weight1[:n], bias1[:n], weight2[:, :n] / keep_prob

@@ -62,3 +62,24 @@ def draws_until_repeat(n, keep_prob):
 # %% wrong: off: a root too many
 def draws_until_repeat(n, keep_prob):
     return (keep_prob**2 + (1 - keep_prob) ** 2) ** (-n / 4)
+
+# %% correct: by logarithms
+import torch
+
+
+def draws_until_repeat(n, keep_prob):
+    log_same = n * torch.log(torch.tensor(keep_prob**2 + (1 - keep_prob) ** 2, dtype=torch.float64))
+    return torch.exp(0.5 * (torch.log(torch.tensor(torch.pi / 2)) - log_same))
+
+
+# %% wrong: median: the number for even odds
+import math
+
+
+def draws_until_repeat(n, keep_prob):
+    return math.sqrt(2 * math.log(2) / (keep_prob**2 + (1 - keep_prob) ** 2) ** n)
+
+
+# %% wrong: off: another constant
+def draws_until_repeat(n, keep_prob):
+    return 4 / 3 * (keep_prob**2 + (1 - keep_prob) ** 2) ** (-n / 2)

@@ -32,3 +32,28 @@ left = ({{input_keep_prob}} * {{keep_prob}}, {{input_keep_prob}} * {{keep_prob}}
 
 # %% wrong: wrong-shape: one number
 left = {{input_keep_prob}} * {{keep_prob}}
+
+# %% correct: as percentages, divided
+left = [round(100 * {{input_keep_prob}} * {{keep_prob}}) / 100 + 0.0, {{keep_prob}}]
+if abs(left[0] - {{input_keep_prob}} * {{keep_prob}}) > 1e-9:
+    left[0] = {{input_keep_prob}} * {{keep_prob}}
+
+# %% correct: as fractions
+from fractions import Fraction
+
+left = (Fraction("{{input_keep_prob}}") * Fraction("{{keep_prob}}"), Fraction("{{keep_prob}}"))
+
+# %% wrong: other-end-only: the hidden end alone
+left = ({{keep_prob}}, {{keep_prob}})
+
+# %% wrong: both-dropped: both ends lost
+left = ((1 - {{input_keep_prob}}) * (1 - {{keep_prob}}), {{keep_prob}})
+
+# %% wrong: averaged: the mean of the two
+left = (({{input_keep_prob}} + {{keep_prob}}) / 2, {{keep_prob}})
+
+# %% wrong: wrong-layer: the inputs for the second number
+left = ({{input_keep_prob}} * {{keep_prob}}, {{input_keep_prob}})
+
+# %% wrong: keep-and-drop-swapped: hidden units dropped with keep_prob
+left = ({{input_keep_prob}} * (1 - {{keep_prob}}), 1 - {{keep_prob}})

@@ -30,3 +30,12 @@ numbers = (1 - {{input_drop}}, 1 - {{hidden_drop}})
 
 # %% wrong: off: in percent
 numbers = (100 - 100 * {{input_drop}}, 100 - 100 * {{hidden_drop}}, 100 * {{input_drop}}, 100 * {{hidden_drop}})
+
+# %% correct: two pairs, one for each library
+numbers = ((1 - {{input_drop}}, 1 - {{hidden_drop}}), ({{input_drop}}, {{hidden_drop}}))
+
+# %% wrong: libraries-swapped: both kinds of mistakes
+numbers = ({{hidden_drop}}, {{input_drop}}, 1 - {{hidden_drop}}, 1 - {{input_drop}})
+
+# %% wrong: off: the hidden units' number for both layers
+numbers = (1 - {{hidden_drop}}, 1 - {{hidden_drop}}, {{hidden_drop}}, {{hidden_drop}})

@@ -57,3 +57,25 @@ def to_inverted(weight, bias, keep_prob):
 # %% wrong: wrong-type: a dictionary
 def to_inverted(weight, bias, keep_prob):
     return {"weight": weight * keep_prob}, bias
+
+# %% correct: as a matrix product
+import torch
+
+
+def to_inverted(weight, bias, keep_prob):
+    return weight @ torch.eye(weight.shape[1], dtype=weight.dtype).mul(keep_prob), bias.clone()
+
+
+# %% wrong: scaled-twice: squared
+def to_inverted(weight, bias, keep_prob):
+    return weight * keep_prob**2, bias
+
+
+# %% wrong: wrong-scale: the root
+def to_inverted(weight, bias, keep_prob):
+    return weight * keep_prob**0.5, bias
+
+
+# %% wrong: wrong-shape: turned round
+def to_inverted(weight, bias, keep_prob):
+    return weight.T * keep_prob, bias

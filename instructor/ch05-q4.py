@@ -97,3 +97,53 @@ def exact_mean(hidden, weight, bias, keep_prob):
     odds = torch.where(masks == 1, keep_prob, 1 - keep_prob).prod(1).double()
     total = torch.tensordot(odds, ((masks[:, None] * hidden / keep_prob) @ weight.T + bias).exp(), 1)
     return total / total.sum(1, keepdim=True)
+
+# %% correct: in numpy, with itertools
+import itertools
+
+import numpy as np
+
+
+def exact_mean(hidden, weight, bias, keep_prob):
+    h, w, b = (np.asarray(part, dtype=float) for part in (hidden, weight, bias))
+    total = np.zeros((h.shape[0], w.shape[0]))
+    for mask in itertools.product((True, False), repeat=h.shape[1]):
+        mask = np.array(mask)
+        e = np.exp(h[:, mask] / keep_prob @ w[:, mask].T + b)
+        total += keep_prob ** mask.sum() * (1 - keep_prob) ** (~mask).sum() * e / e.sum(1, keepdims=True)
+    return total
+
+
+# %% wrong: empty-missing-alike: without it, and the others' chances made to add up to 1
+import torch
+
+
+def exact_mean(hidden, weight, bias, keep_prob):
+    masks = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=hidden.dtype)] * hidden.shape[1])[1:]
+    odds = torch.where(masks == 1, keep_prob, 1 - keep_prob).prod(1).to(hidden.dtype)
+    return torch.tensordot(odds / odds.sum(), ((masks[:, None] * hidden / keep_prob) @ weight.T + bias).softmax(2), 1)
+
+
+# %% wrong: not-normalized: exponentials averaged
+import torch
+
+
+def exact_mean(hidden, weight, bias, keep_prob):
+    masks = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=hidden.dtype)] * hidden.shape[1])
+    odds = torch.where(masks == 1, keep_prob, 1 - keep_prob).prod(1).to(hidden.dtype)
+    return torch.tensordot(odds, ((masks[:, None] * hidden / keep_prob) @ weight.T + bias).exp(), 1)
+
+
+# %% wrong: raises: six units
+import itertools
+
+import torch
+
+
+def exact_mean(hidden, weight, bias, keep_prob):
+    out = 0
+    for m in itertools.product((0.0, 1.0), repeat=6):
+        m = torch.tensor(m, dtype=hidden.dtype)
+        k = m.sum()
+        out = out + keep_prob**k * (1 - keep_prob) ** (6 - k) * torch.softmax(hidden * m / keep_prob @ weight.T + bias, 1)
+    return out

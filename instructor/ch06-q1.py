@@ -45,3 +45,18 @@ numbers = (I, (I / 4) ** 2 / (a**2 + b**2 + (I / 4) ** 2))
 
 # %% wrong: wrong-shape: only the interaction
 numbers = {{both}} - {{first}} - {{second}} + {{nothing}}
+
+# %% correct: with the signs written out
+v = {(-1, -1): {{nothing}}, (1, -1): {{first}}, (-1, 1): {{second}}, (1, 1): {{both}}}
+c = [sum(value * a**i * b**j for (a, b), value in v.items()) / 4 for i, j in ((1, 0), (0, 1), (1, 1))]
+numbers = (4 * c[2], c[2] ** 2 / sum(one**2 for one in c))
+
+# %% wrong: sign-lost: an absolute interaction
+I = {{both}} - {{first}} - {{second}} + {{nothing}}
+c1, c2 = ({{both}} + {{first}} - {{second}} - {{nothing}}) / 4, ({{both}} + {{second}} - {{first}} - {{nothing}}) / 4
+numbers = (abs(I), (I / 4) ** 2 / (c1**2 + c2**2 + (I / 4) ** 2))
+
+# %% wrong: swapped: the share first
+I = {{both}} - {{first}} - {{second}} + {{nothing}}
+c1, c2 = ({{both}} + {{first}} - {{second}} - {{nothing}}) / 4, ({{both}} + {{second}} - {{first}} - {{nothing}}) / 4
+numbers = ((I / 4) ** 2 / (c1**2 + c2**2 + (I / 4) ** 2), I)

@@ -126,3 +126,48 @@ def all_pairs(value, units):
             mask[j] = True
             matrix[i, j] = both - only_i - value(mask) + neither if i != j else both - neither
     return matrix
+
+# %% correct: in numpy
+import numpy as np
+
+
+def all_pairs(value, units):
+    everyone = np.ones(units, dtype=bool)
+
+    def at(**changes):
+        mask = everyone.copy()
+        mask[list(changes.values())] = False
+        return float(value(torch.from_numpy(mask)))
+
+    matrix = np.array([[at() - at(a=i) - at(b=j) + at(a=i, b=j) for j in range(units)] for i in range(units)])
+    np.fill_diagonal(matrix, 0)
+    return matrix
+
+# %% wrong: halved: each pair counted once for two
+def all_pairs(value, units):
+    def v(*gone):
+        mask = torch.ones(units, dtype=torch.bool)
+        mask[list(gone)] = False
+        return value(mask)
+
+    matrix = torch.zeros(units, units)
+    for i in range(units):
+        for j in range(units):
+            if i != j:
+                matrix[i, j] = (v() - v(i) - v(j) + v(i, j)) / 2
+    return matrix
+
+# %% wrong: raises: six units
+def all_pairs(value, units):
+    out = torch.zeros(6, 6)
+
+    def v(*gone):
+        mask = torch.ones(6, dtype=torch.bool)
+        mask[list(gone)] = False
+        return value(mask)
+
+    for i in range(6):
+        for j in range(6):
+            if i != j:
+                out[i, j] = v() - v(j) - v(i) + v(i, j)
+    return out

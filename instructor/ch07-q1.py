@@ -36,3 +36,18 @@ noise = (4 * d / 0.004**2, 0.004 / (d / {{images}}) ** 0.5)
 
 # %% wrong: wrong-shape: only the first
 noise = 0.004 / ({{disagree}} / 100 / {{images}}) ** 0.5
+
+# %% correct: as a dictionary's values, in numpy
+import numpy as np
+
+share = np.float64({{disagree}}) / 100
+found = {"deviations": 0.004 / np.sqrt(share / {{images}}), "images": np.ceil(4 * share / 0.004**2)}
+noise = list(found.values())
+
+# %% wrong: off: the two errors' own deviations added
+d = {{disagree}} / 100
+noise = (0.004 / (2 * (d / {{images}}) ** 0.5), 16 * d / 0.004**2)
+
+# %% wrong: off: three deviations
+d = {{disagree}} / 100
+noise = (0.004 / (d / {{images}}) ** 0.5, 9 * d / 0.004**2)

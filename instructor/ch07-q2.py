@@ -21,7 +21,7 @@ def choose(validation_error, test_error):
     best = test_error.min(dim=1).values.argmin()
     return best, test_error[best].min()
 
-# %% wrong: chosen-on-test-means: means, but of the test
+# %% wrong: chosen-on-test: means, but of the test
 def choose(validation_error, test_error):
     best = test_error.mean(dim=1).argmin()
     return best, test_error[best].mean()
@@ -55,3 +55,36 @@ def choose(validation_error, test_error):
 def choose(validation_error, test_error):
     best = validation_error.mean(dim=0).argmin()
     return best, test_error[best].mean()
+
+# %% correct: by a minimum of means, in numpy
+def choose(validation_error, test_error):
+    import numpy as np
+
+    means = np.mean(validation_error.numpy(), axis=1)
+    where = np.flatnonzero(means == means.min())[0]
+    return where, np.mean(test_error.numpy()[where])
+
+# %% wrong: chosen-on-both: validation and test together
+def choose(validation_error, test_error):
+    best = (validation_error + test_error).mean(1).argmin()
+    return best, test_error[best].mean()
+
+# %% wrong: other-summary: the median seed
+def choose(validation_error, test_error):
+    best = validation_error.median(dim=1).values.argmin()
+    return best, test_error[best].mean()
+
+# %% wrong: other-summary: mean plus deviation
+def choose(validation_error, test_error):
+    best = (validation_error.mean(1) + validation_error.std(1)).argmin()
+    return best, test_error[best].mean()
+
+# %% wrong: other-summary: the worst seed
+def choose(validation_error, test_error):
+    best = validation_error.amax(1).argmin()
+    return best, test_error[best].mean()
+
+# %% wrong: reports-median: the median of the test errors
+def choose(validation_error, test_error):
+    best = validation_error.mean(1).argmin()
+    return best, test_error[best].median()

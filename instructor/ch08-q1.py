@@ -33,3 +33,13 @@ steps = 1
 
 # %% wrong: wrong-type: in words
 steps = "seven"
+
+# %% correct: by search
+steps = next(t for t in range(1, 1000) if {{keep_prob}} ** t < 0.5)
+
+# %% wrong: chances-added: as if chances added up
+steps = 0.5 / (1 - {{keep_prob}})
+
+# %% wrong: off: to one part in e
+import math
+steps = math.ceil(-1 / math.log({{keep_prob}})) + 3

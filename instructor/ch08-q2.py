@@ -68,3 +68,18 @@ def variance_ratio(h, weight, keep_prob):
     added = (1 - keep_prob) / keep_prob * (weight**2 @ (h**2).mean(0))
     test = (h @ weight.T).var(0, correction=0)
     return ((test + added) / test).sqrt()
+
+# %% correct: in numpy
+import numpy as np
+
+
+def variance_ratio(h, weight, keep_prob):
+    h, weight = np.asarray(h, dtype=float), np.asarray(weight, dtype=float)
+    second = (h[:, None, :] * weight) ** 2
+    return 1 + (1 - keep_prob) / keep_prob * second.sum(2).mean(0) / np.var(h @ weight.T, axis=0)
+
+# %% wrong: sample-variance: divided by n - 1
+def variance_ratio(h, weight, keep_prob):
+    added = (1 - keep_prob) / keep_prob * (weight**2 @ (h**2).mean(0))
+    test = (h @ weight.T).var(0)
+    return (test + added) / test

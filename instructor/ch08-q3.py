@@ -95,3 +95,114 @@ def run(x, weight_state, keep_prob):
         state = torch.tanh(now + state @ weight_state.T) * mask
         states.append(state)
     return torch.stack(states)
+
+# %% correct: with the default precision for the first state
+def run(x, weight_state, keep_prob):
+    state = torch.zeros(x.shape[1:])
+    mask = torch.bernoulli(torch.full(x.shape[1:], keep_prob)) / keep_prob
+    states = []
+    for now in x:
+        state = torch.tanh(now + (state * mask) @ weight_state.T)
+        states.append(state)
+    return torch.stack(states)
+
+# %% wrong: mask-after-the-matrix: what is sent is masked
+def run(x, weight_state, keep_prob):
+    state = torch.zeros_like(x[0])
+    mask = (torch.rand_like(state) < keep_prob) / keep_prob
+    states = []
+    for now in x:
+        state = torch.tanh(now + (state @ weight_state.T) * mask)
+        states.append(state)
+    return torch.stack(states)
+
+# %% wrong: diagonal-only: each unit hears itself
+def run(x, weight_state, keep_prob):
+    state = torch.zeros_like(x[0])
+    mask = (torch.rand_like(state) < keep_prob) / keep_prob
+    states = []
+    for now in x:
+        state = torch.tanh(now + state * mask * weight_state.diagonal())
+        states.append(state)
+    return torch.stack(states)
+
+# %% wrong: transposed: the matrix turned round
+def run(x, weight_state, keep_prob):
+    state = torch.zeros_like(x[0])
+    mask = (torch.rand_like(state) < keep_prob) / keep_prob
+    states = []
+    for now in x:
+        state = torch.tanh(now + (state * mask) @ weight_state)
+        states.append(state)
+    return torch.stack(states)
+
+# %% wrong: units-share-coins: pairs of units
+def run(x, weight_state, keep_prob):
+    state = torch.zeros_like(x[0])
+    coins = (torch.rand(x.shape[1], (x.shape[2] + 1) // 2) < keep_prob) / keep_prob
+    mask = coins.repeat_interleave(2, 1)[:, : x.shape[2]]
+    states = []
+    for now in x:
+        state = torch.tanh(now + (state * mask) @ weight_state.T)
+        states.append(state)
+    return torch.stack(states)
+
+# %% wrong: no-gradient: a state without a past
+def run(x, weight_state, keep_prob):
+    with torch.no_grad():
+        state = torch.zeros_like(x[0])
+        mask = (torch.rand_like(state) < keep_prob) / keep_prob
+        states = []
+        for now in x:
+            state = torch.tanh(now + (state * mask) @ weight_state.T)
+            states.append(state)
+        return torch.stack(states)
+
+# %% wrong: wrong-gradient: cut off after each step
+def run(x, weight_state, keep_prob):
+    state = torch.zeros_like(x[0])
+    mask = (torch.rand_like(state) < keep_prob) / keep_prob
+    states = []
+    for now in x:
+        state = torch.tanh(now + (state.detach() * mask) @ weight_state.T)
+        states.append(state)
+    return torch.stack(states)
+
+# %% wrong: wrong-scale: divided twice
+def run(x, weight_state, keep_prob):
+    state = torch.zeros_like(x[0])
+    mask = (torch.rand_like(state) < keep_prob) / keep_prob**0.5
+    states = []
+    for now in x:
+        state = torch.tanh(now + (state * mask) @ weight_state.T)
+        states.append(state)
+    return torch.stack(states)
+
+# %% wrong: fixed-size: three steps
+def run(x, weight_state, keep_prob):
+    first, second, third = x
+    mask = (torch.rand_like(first) < keep_prob) / keep_prob
+    a = torch.tanh(first)
+    b = torch.tanh(second + (a * mask) @ weight_state.T)
+    return torch.stack([a, b, torch.tanh(third + (b * mask) @ weight_state.T)])
+
+# %% wrong: reseeds: seeds drawn from many
+def run(x, weight_state, keep_prob):
+    torch.manual_seed(int(torch.randint(0, 2**31, ())))
+    state = torch.zeros_like(x[0])
+    mask = (torch.rand_like(state) < keep_prob) / keep_prob
+    states = []
+    for now in x:
+        state = torch.tanh(now + (state * mask) @ weight_state.T)
+        states.append(state)
+    return torch.stack(states)
+
+# %% wrong: off: the drive is masked, too
+def run(x, weight_state, keep_prob):
+    state = torch.zeros_like(x[0])
+    mask = (torch.rand_like(state) < keep_prob) / keep_prob
+    states = [torch.tanh(x[0])]
+    for now in x[1:]:
+        state = torch.tanh(now * 1.01 + (states[-1] * mask) @ weight_state.T)
+        states.append(state)
+    return torch.stack(states)

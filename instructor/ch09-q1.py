@@ -28,3 +28,16 @@ keep_probs = (2 * {{part}} / (2 * {{part}} + 1), {{part}} / ({{part}} + 1))
 
 # %% wrong: wrong-shape: only the first
 keep_probs = {{part}} / ({{part}} + 1)
+
+# %% correct: as exact numbers
+from decimal import Decimal
+
+keep_probs = [Decimal(m) / (m + 1) for m in ({{part}}, 2 * {{part}})]
+
+# %% wrong: drop-prob: as a percentage of what is dropped, in one array
+import numpy as np
+
+keep_probs = 1 - np.array([{{part}} / ({{part}} + 1), 2 * {{part}} / (2 * {{part}} + 1)])
+
+# %% wrong: off: the root of the strength
+keep_probs = (1 / (1 + {{part}} ** -0.5), 1 / (1 + (2 * {{part}}) ** -0.5))

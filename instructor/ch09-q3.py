@@ -10,14 +10,6 @@ def second_order_penalty(x, w, b, keep_prob):
     curvature = 1 / (2 + torch.exp(logit) + torch.exp(-logit))
     return curvature * torch.einsum("ij,j->i", x.pow(2), w.pow(2)) * (1 - keep_prob) / (2 * keep_prob)
 
-# %% correct: one feature after the other
-def second_order_penalty(x, w, b, keep_prob):
-    total = torch.zeros(len(x), dtype=x.dtype)
-    for column, weight in zip(x.unbind(1), w.tolist()):
-        total += (column * weight).square()
-    s = torch.special.expit(x @ w + b)
-    return (s - s * s) * total * (1 - keep_prob) / keep_prob / 2
-
 # %% wrong: untouched: as given
 def second_order_penalty(x, w, b, keep_prob):
     q = torch.sigmoid(x @ w + b)
@@ -57,3 +49,33 @@ def second_order_penalty(x, w, b, keep_prob):
 def second_order_penalty(x, w, b, keep_prob):
     q = torch.sigmoid(x @ w + b)
     return (0.5 * q * (1 - q) * (1 - keep_prob) / keep_prob * (x**2 @ w**2)).sum()
+
+# %% correct: one feature after the other
+def second_order_penalty(x, w, b, keep_prob):
+    total = torch.zeros(len(x), dtype=x.dtype)
+    for column, weight in zip(x.unbind(1), w):
+        total = total + (column * weight).square()
+    s = torch.special.expit(x @ w + b)
+    return (s - s * s) * total * (1 - keep_prob) / keep_prob / 2
+
+# %% correct: with the matrix of squares
+def second_order_penalty(x, w, b, keep_prob):
+    slope = torch.sigmoid(x @ w + b) * torch.sigmoid(-(x @ w + b))
+    return slope * (x.square() @ w.square()[:, None])[:, 0] * ((1 - keep_prob) / keep_prob) * 0.5
+
+# %% wrong: no-gradient: under no_grad
+def second_order_penalty(x, w, b, keep_prob):
+    with torch.no_grad():
+        q = torch.sigmoid(x @ w + b)
+        return 0.5 * q * (1 - q) * (1 - keep_prob) / keep_prob * ((x**2) @ (w**2))
+
+# %% wrong: wrong-gradient: q is taken for a constant
+def second_order_penalty(x, w, b, keep_prob):
+    q = torch.sigmoid(x @ w + b).detach()
+    return 0.5 * q * (1 - q) * (1 - keep_prob) / keep_prob * (x**2 @ w**2)
+
+# %% wrong: wrong-gradient: weights turned into numbers
+def second_order_penalty(x, w, b, keep_prob):
+    total = sum((column * weight).square() for column, weight in zip(x.unbind(1), w.tolist()))
+    q = torch.sigmoid(x @ w + b)
+    return 0.5 * q * (1 - q) * (1 - keep_prob) / keep_prob * total

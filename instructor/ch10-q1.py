@@ -39,3 +39,16 @@ largest = (math.log({{classes}}), math.log({{members}}))
 # %% wrong: wrong-shape: only one
 import math
 largest = math.log({{members}})
+
+# %% correct: rounded
+import math
+
+largest = [round(math.log(min(m, {{classes}})), 2) for m in ({{members}}, 50)]
+
+# %% wrong: off: the other of two largest
+import math
+largest = (math.log({{members}}) / 2, math.log({{classes}}) / 2)
+
+# %% wrong: off: probabilities instead of their information
+import math
+largest = (1 - 1 / {{members}}, 1 - 1 / {{classes}})

@@ -63,3 +63,31 @@ def doubts(probs):
 def doubts(probs):
     total, own = torch.special.entr(probs.mean(0)).sum(0), torch.special.entr(probs).sum(1).mean(0)
     return total, own, total - own
+
+# %% correct: in numpy, with a mask
+import numpy as np
+
+
+def doubts(probs):
+    p = probs.numpy()
+
+    def entropy(q):
+        logs = np.zeros_like(q)
+        np.log(q, out=logs, where=q > 0)
+        return -(q * logs).sum(axis=-1)
+
+    return entropy(p.mean(0)), entropy(p).mean(0), entropy(p.mean(0)) - entropy(p).mean(0)
+
+# %% wrong: log-shifted: something small inside the logarithm
+def doubts(probs):
+    def entropy(p):
+        return -(p * (p + 1e-6).log()).sum(-1)
+
+    total, own = entropy(probs.mean(0)), entropy(probs).mean(0)
+    return total, own, total - own
+
+# %% wrong: geometric: logarithms averaged
+def doubts(probs):
+    mixed = probs.clamp(min=1e-300).log().mean(0).softmax(1)
+    total, own = torch.special.entr(mixed).sum(1), torch.special.entr(probs).sum(2).mean(0)
+    return total, own, total - own

@@ -79,3 +79,43 @@ def calibration_error(probs, labels, bins):
     right = (answers == labels).to(probs.dtype)
     place = (confidence * bins).ceil().long()
     return sum(abs(float(right[place == k].mean()) - float(confidence[place == k].sum()) / int((place == k).sum())) for k in range(bins))
+
+# %% correct: with bins that hold their lower edge
+def calibration_error(probs, labels, bins):
+    top, answers = probs.max(1)
+    place = (top * bins).floor().long().clamp(max=bins - 1)
+    gap = (top - (answers == labels).to(top.dtype)) / len(labels)
+    return float(torch.bincount(place, weights=gap.double()).abs().sum())
+
+# %% wrong: sure-left-out: a confidence of 1 is in no bin
+def calibration_error(probs, labels, bins):
+    confidence, answers = probs.max(dim=1)
+    right = (answers == labels).to(probs.dtype)
+    total = 0.0
+    for k in range(bins):
+        inside = (confidence >= k / bins) & (confidence < (k + 1) / bins)
+        if inside.any():
+            total = total + inside.double().mean() * (confidence[inside].mean() - right[inside].mean()).abs()
+    return total
+
+# %% wrong: squared: the root of the mean square
+def calibration_error(probs, labels, bins):
+    confidence, answers = probs.max(dim=1)
+    right = (answers == labels).to(probs.dtype)
+    total = 0.0
+    for k in range(bins):
+        inside = (confidence > k / bins) & (confidence <= (k + 1) / bins)
+        if inside.any():
+            total = total + inside.double().mean() * (confidence[inside].mean() - right[inside].mean()) ** 2
+    return total**0.5
+
+# %% wrong: off: always five bins
+def calibration_error(probs, labels, bins):
+    bins = 5
+    confidence, answers = probs.max(dim=1)
+    right = (answers == labels).to(probs.dtype)
+    total = 0.0
+    for k in range(bins):
+        inside = (confidence > k / bins) & (confidence <= (k + 1) / bins)
+        total = total + (confidence - right)[inside].sum().abs() / len(labels)
+    return total

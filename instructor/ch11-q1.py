@@ -49,3 +49,28 @@ from dropout_lessons import experiments
 
 outcomes = [statement.holds for statement in experiments.recorded("{{experiment}}").findings]
 reading = [outcomes.count(holds) for holds in (True, False, None)]
+
+# %% correct: as nested pairs
+from dropout_lessons import experiments
+
+found = [statement.holds for statement in experiments.recorded("{{experiment}}").findings]
+reading = ((found.count(True), found.count(False)), (found.count(None), 2.5 * len(found) / 100))
+
+# %% wrong: off: agree and differ swapped
+from dropout_lessons import experiments
+
+outcomes = [statement.holds for statement in experiments.recorded("{{experiment}}").findings]
+agree, differ = outcomes.count(True), outcomes.count(False)
+reading = (differ, agree, outcomes.count(None), len(outcomes) / 40)
+
+# %% wrong: off: a quarter of them by luck
+from dropout_lessons import experiments
+
+outcomes = [statement.holds for statement in experiments.recorded("{{experiment}}").findings]
+reading = (*(outcomes.count(holds) for holds in (True, False, None)), len(outcomes) / 4)
+
+# %% wrong: off: undecided left out
+from dropout_lessons import experiments
+
+outcomes = [statement.holds for statement in experiments.recorded("{{experiment}}").findings]
+reading = (outcomes.count(True), outcomes.count(False), 0, len(outcomes) / 40)

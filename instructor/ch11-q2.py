@@ -130,3 +130,24 @@ def verdict(differences, bound):
     half = stats.t.ppf(0.975, n) * differences.std() / n**0.5
     mean = differences.mean()
     return "agrees" if mean + half < bound else "differs" if mean - half > bound else "undecided"
+
+# %% correct: in numpy
+def verdict(differences, bound):
+    import numpy as np
+    from scipy.stats import sem, t
+
+    values = np.asarray(differences, dtype=float)
+    low, high = t.interval(0.95, len(values) - 1, loc=values.mean(), scale=sem(values))
+    return ["undecided", "agrees", "differs"][int(high < bound) + 2 * int(low > bound)]
+
+# %% wrong: off: a 99% interval
+def quantile(differences, share=0.975):
+    from scipy import stats
+
+    return stats.t.ppf(share, len(differences) - 1)
+
+
+def verdict(differences, bound):
+    half = quantile(differences, 0.995) * differences.std() / len(differences) ** 0.5
+    mean = differences.mean()
+    return "agrees" if mean + half < bound else "differs" if mean - half > bound else "undecided"

@@ -4,20 +4,27 @@ import random
 import re
 import subprocess
 import sys
+from collections import defaultdict
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dropout_lessons import exercises
-from dropout_lessons.exercises import CheckFailed, Coded, Written, bank, judging
+from dropout_lessons.exercises import CheckFailed, Coded, Written, bank
 from dropout_lessons.exercises.checking import attempt, inputs_of, judged
-from dropout_lessons.exercises.exercise import KINDS, LEVELS, Problem
+from dropout_lessons.exercises.exercise import KINDS, LEVELS, Examiner, Problem
+from dropout_lessons.exercises.judges import comparing, drawing
+from dropout_lessons.exercises.judges.masks import masks
 from dropout_lessons.exercises.notebook import ANSWER_HERE, cells, marker
+from dropout_lessons.exercises.trials import try_layer
 
 ROOT = Path(__file__).resolve().parents[1]
 BANK = list(bank().values())
@@ -51,9 +58,8 @@ def echo(**changes):
         "prompt": "Return x.",
         "answer": "echo",
         "stub": "def echo(x):\n    raise NotImplementedError",
-        "draw": lambda rng: {"x": judging.away_from_zero(rng, 4, 4)},
         "use": lambda answer, inputs: {"y": answer(inputs["x"])},
-        "judge": judge,
+        "examiner": Examiner(judge, lambda rng: {"x": drawing.away_from_zero(rng, 4, 4)}),
     }
     return Coded(**{**settings, **changes})
 
@@ -99,11 +105,17 @@ def test_every_variant_has_a_text_without_holes(exercise):
     assert exercise.values() == {name: allowed[0] for name, allowed in exercise.constants.items()}
 
 
-def test_variants_differ_and_come_back():
-    exercise = exercises.get("ch03-q2")
-    drawn = [exercise.values(variant) for variant in range(20)]
-    assert drawn == [exercise.values(variant) for variant in range(20)]
-    assert len({tuple(values.items()) for values in drawn}) > 3
+@pytest.mark.parametrize("exercise", BANK, ids=named)
+def test_as_many_variants_differ_as_there_are(exercise):
+    drawn = [exercise.values(variant) for variant in range(2 * exercise.variants)]
+    assert len({tuple(values.items()) for values in drawn}) == exercise.variants
+    assert exercise.variants >= (6 if exercise.constants else 1)
+    if (
+        isinstance(exercise, Coded)
+        and exercise.kind in ("predict", "read a figure")
+        and not exercise.stub.startswith("\ndef")
+    ):
+        assert exercise.constants, "a value to hand in differs between sections"
 
 
 def test_the_bank_covers_levels_and_kinds():
@@ -184,6 +196,11 @@ def test_the_text_of_a_student_is_escaped_in_html():
         (lambda x: x.numpy().copy(), None),
         (lambda x: x.tolist(), None),
         (lambda x: x.clone().requires_grad_(), None),
+        (lambda x: x.numpy().astype(object), None),
+        (lambda x: [[Fraction(value) for value in row] for row in x.tolist()], None),
+        (lambda x: tuple(tuple(Decimal(value) for value in row) for row in x.tolist()), None),
+        (lambda x: pd.DataFrame(x.numpy()), None),
+        (lambda x: x + torch.zeros(4, dtype=torch.float64), None),
         (lambda x: x + 1, "different"),
         (lambda x: x[0], "different"),
         (lambda x: None, "wrong-type"),
@@ -200,6 +217,12 @@ def test_the_text_of_a_student_is_escaped_in_html():
 )
 def test_whatever_an_answer_returns_has_a_diagnosis(answer, code):
     assert codes(answer)[:1] == ([code] if code else [])
+
+
+def test_an_answer_may_be_written_for_either_precision():
+    assert codes(lambda x: x @ torch.eye(4, dtype=torch.float64)) == []
+    assert codes(lambda x: x @ torch.eye(4)) == []
+    assert codes(lambda x: x.mul_(2) @ torch.eye(4, dtype=torch.float64)) == ["in-place", "different"]
 
 
 def test_an_object_that_claims_to_equal_everything_is_no_answer():
@@ -250,62 +273,146 @@ def test_the_counts_that_are_refused_are_rare(n, prob):
     from scipy.stats import binom
 
     counts = np.arange(n + 1)
-    refused = [count for count in counts if not judging.plausible(int(count), n, prob)] if n <= 300 else None
+    refused = [count for count in counts if not comparing.plausible(int(count), n, prob)] if n <= 300 else None
     if refused is None:  # the ends of the refused range, by bisection
-        low = max((k for k in counts[: int(n * prob)] if not judging.plausible(int(k), n, prob)), default=-1)
-        high = min((k for k in counts[int(n * prob) + 1 :] if not judging.plausible(int(k), n, prob)), default=n + 1)
+        low = max((k for k in counts[: int(n * prob)] if not comparing.plausible(int(k), n, prob)), default=-1)
+        high = min((k for k in counts[int(n * prob) + 1 :] if not comparing.plausible(int(k), n, prob)), default=n + 1)
         chance = binom.cdf(low, n, prob) + binom.sf(high - 1, n, prob)
     else:
         chance = binom.pmf(refused, n, prob).sum()
-    assert chance <= judging.FALSE_ALARM
+    assert chance <= comparing.FALSE_ALARM
 
 
 def test_a_wrong_rate_is_refused():
-    assert not judging.plausible(500, 1000, 0.65)
-    assert not judging.plausible(0, 1000, 0.2)
+    assert not comparing.plausible(500, 1000, 0.65)
+    assert not comparing.plausible(0, 1000, 0.2)
 
 
 @given(st.integers(0, 2**32))
 def test_drawn_numbers_are_away_from_zero_and_keep_probabilities_from_one_half(seed):
     rng = np.random.default_rng(seed)
-    x = judging.away_from_zero(rng, 8, 8)
+    x = drawing.away_from_zero(rng, 8, 8)
     assert (np.abs(x) >= 0.5).all()
     assert x.dtype == np.float32
-    assert 0.15 <= abs(judging.band(rng) - 0.5) <= 0.35
+    keep_prob = drawing.band(rng)
+    assert 0.15 <= abs(keep_prob - 0.5) <= 0.35
+    assert abs(keep_prob - round(keep_prob, 1)) > 0.025
 
 
-BERNOULLI = np.random.default_rng(0).random((8, 32, 64)) < 0.3
+CALLS, ROWS, UNITS = 4, 512, 128
+UNIFORM = np.random.default_rng(0).random((CALLS, ROWS, UNITS))
+BERNOULLI = UNIFORM < 0.3
+PER_UNIT, PER_CALL = np.linspace(0.2, 0.4, UNITS), np.array([0.25, 0.28, 0.32, 0.35])[:, None, None]
 
 
 @pytest.mark.parametrize(
-    ("kept", "keep_prob", "code"),
+    ("kept", "code"),
     [
-        (BERNOULLI, 0.3, None),
-        (np.ones_like(BERNOULLI), 0.3, "nothing-dropped"),
-        (np.zeros_like(BERNOULLI), 0.3, "nothing-kept"),
-        (BERNOULLI[:1].repeat(8, 0), 0.3, "same-mask-again"),
-        (BERNOULLI[:, :, :1].repeat(64, 2), 0.3, "mask-per-row"),
-        (BERNOULLI[:, :1].repeat(32, 1), 0.3, "mask-per-batch"),
-        (np.sort(BERNOULLI, 2) & (np.arange(64) > 40), 0.3, "exact-count"),
-        (~BERNOULLI, 0.3, "keep-and-drop-swapped"),
-        (np.random.default_rng(1).random((8, 32, 64)) < 0.5, 0.3, "hard-coded-half"),
-        (BERNOULLI, 0.2, "wrong-rate"),
+        (BERNOULLI, None),
+        (np.ones_like(BERNOULLI), "nothing-dropped"),
+        (np.zeros_like(BERNOULLI), "nothing-kept"),
+        (BERNOULLI[:1].repeat(CALLS, 0), "same-mask-again"),
+        (BERNOULLI[:, :, :1].repeat(UNITS, 2), "mask-per-row"),
+        (BERNOULLI[:, :1].repeat(ROWS, 1), "mask-per-batch"),
+        (UNIFORM.argsort(2).argsort(2) < 38, "exact-count"),
+        (UNIFORM.argsort(2).argsort(2) < 38 + np.arange(ROWS)[:, None] % 2, "exact-count"),
+        (np.repeat(BERNOULLI[:, :, ::2], 2, 2), "units-share-coins"),
+        (np.concatenate([BERNOULLI[:, :, :64]] * 2, 2), "units-share-coins"),
+        (np.concatenate([BERNOULLI[:, :, :64], BERNOULLI[:, :, 63::-1]], 2), "units-share-coins"),
+        (np.concatenate([UNIFORM[:, :, :64], 1 - UNIFORM[:, :, :64]], 2) < 0.3, "units-share-coins"),
+        (np.concatenate([BERNOULLI[:, :, :127], BERNOULLI[:, :, :1]], 2), "units-share-coins"),
+        (np.repeat(BERNOULLI[:, ::2], 2, 1), "rows-share-coins"),
+        (np.concatenate([UNIFORM[:, :256], 1 - UNIFORM[:, :256]], 1) < 0.3, "rows-share-coins"),
+        (np.repeat(BERNOULLI[::2], 2, 0), "mask-reused"),
+        (np.concatenate([UNIFORM[::2], 1 - UNIFORM[::2]]) < 0.3, "mask-reused"),
+        (np.sort(UNIFORM, 2) < 0.3, "unequal-rates"),
+        (BERNOULLI | (np.arange(UNITS) == 5), "unequal-rates"),
+        (BERNOULLI | (np.arange(ROWS)[:, None] == 0), "unequal-rates"),
+        (UNIFORM < PER_UNIT, "unequal-rates"),
+        (UNIFORM < PER_CALL, "rates-vary"),
+        (~BERNOULLI, "keep-and-drop-swapped"),
+        (UNIFORM < 0.5, "hard-coded-half"),
+        (UNIFORM < 0.31, "wrong-rate"),
+        (UNIFORM < 0.29, "wrong-rate"),
     ],
 )
-def test_masks_get_the_right_diagnosis(kept, keep_prob, code):
-    if code == "exact-count":
-        kept = np.stack(
-            [np.stack([np.random.default_rng(i * 99 + j).permutation(64) < 19 for j in range(32)]) for i in range(8)]
-        )
-    found = [problem.code for problem in judging.masks(kept, keep_prob)]
-    assert found == ([code] if code else [])
+def test_masks_get_the_right_diagnosis(kept, code):
+    assert [problem.code for problem in masks(kept, 0.3)] == ([code] if code else [])
+
+
+@given(st.integers(0, 2**32), st.sampled_from([0.15, 0.25, 0.35, 0.65, 0.85]))
+@settings(max_examples=15, deadline=None)
+def test_masks_of_independent_coins_are_right(seed, keep_prob):
+    rng = np.random.default_rng(seed)
+    assert not list(masks(rng.random((CALLS, ROWS, UNITS)) < keep_prob, keep_prob))
+    shared = (rng.random((256, 1, 1024)) < keep_prob).repeat(2, 1)
+    assert not list(masks(shared, keep_prob, rows_share=True))
+
+
+def test_a_trial_tells_a_layer_that_seeds_from_one_that_turns_the_generator_back():
+    inputs = {name: torch.tensor(v) if isinstance(v, np.ndarray) else v for name, v in LAYER.items()}
+
+    def seeding(x):
+        torch.manual_seed(int(torch.randint(0, 2**31, ())))
+        return x * (torch.rand_like(x) < 0.3)
+
+    def honest(x):
+        return x * (torch.rand_like(x) < 0.3)
+
+    with torch.random.fork_rng(devices=[]):
+        assert try_layer(seeding, seeding, inputs)["reseeds"]
+        found = try_layer(honest, honest, inputs)
+    assert not found["reseeds"]
+    assert found["trainable"]
+    assert found["resizable"]
+    assert not found["rewinds"]
+
+
+LAYER = drawing.layer(np.random.default_rng(3))
+
+
+@pytest.mark.parametrize("exercise", CODED, ids=named)
+def test_a_mistake_is_more_than_two_tolerances_away_from_the_truth(exercise, monkeypatch):
+    near = []
+
+    def number(value, truth, mistakes, *, rtol=0.01, atol=0.0, **_):
+        allowed = max(atol, rtol * abs(truth))
+        near.extend(code for code, (wrong, _) in mistakes.items() if abs(wrong - truth) <= 2 * allowed)
+        return iter(())
+
+    def values(value, truth, mistakes, *, rtol=1e-3, atol=1e-5, **_):
+        allowed = max(atol, rtol * np.abs(truth).max())
+        same = {code: wrong for code, (wrong, _) in mistakes.items() if np.shape(wrong) == np.shape(truth)}
+        near.extend(code for code, wrong in same.items() if np.abs(wrong - truth).max() <= 2 * allowed)
+        return iter(())
+
+    for name, stand_in in (("number", number), ("values", values), ("numbers", values)):
+        monkeypatch.setattr(comparing, name, stand_in)
+    sizes = {"left": 2, "numbers": 4 if exercise.topic == "ch04" else 2}
+    outputs = defaultdict(lambda: np.zeros(2), answer=np.zeros(sizes.get(exercise.answer, 2)))
+    for variant in range(exercise.variants):
+        for seed in range(1 if exercise.constants else 20):
+            judged(exercise, inputs_of(exercise, seed, variant), outputs)
+    assert near == []
+
+
+def test_the_folder_of_judges_is_not_needed_to_work_on_an_answer():
+    script = """
+import sys
+sys.modules["dropout_lessons.exercises.judges"] = None  # as if the folder were not there
+from dropout_lessons import exercises
+found = exercises.check("ch03-q1", lambda x, keep_prob: x, seed=1)
+print([problem.code for problem in found.problems], [name for name in sys.modules if ".judges." in name])
+"""
+    outcome = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert outcome.stdout.strip() == "['not-judged'] []"
 
 
 @pytest.mark.parametrize(
     ("value", "code"), [(0.401, None), (0.6, "flipped"), (0.5, "off"), ([0.4, 0.4], "wrong-type"), ("a", "wrong-type")]
 )
 def test_a_number_gets_the_right_diagnosis(value, code):
-    found = judging.number(np.asarray(value), 0.4, {"flipped": (0.6, "The other way round.")})
+    found = comparing.number(np.asarray(value), 0.4, {"flipped": (0.6, "The other way round.")})
     assert [problem.code for problem in found] == ([code] if code else [])
 
 
@@ -339,5 +446,5 @@ def test_an_assigned_prompt_has_no_role_that_only_the_book_knows(exercise):
 )
 def test_an_array_is_right_known_to_be_wrong_or_off(value, code):
     mistakes = {"other-shape": (np.zeros(3), ""), "swapped": (np.array([2.0, 1.0]), "The order is wrong.")}
-    problems = list(judging.values(np.array(value), np.array([1.0, 2.0]), mistakes))
+    problems = list(comparing.values(np.array(value), np.array([1.0, 2.0]), mistakes))
     assert [problem.code for problem in problems] == ([] if code is None else [code])

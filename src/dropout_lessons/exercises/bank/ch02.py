@@ -29,7 +29,7 @@ EXERCISES = (
         minutes=10,
         points=2,
         objectives=(3,),
-        constants={"n": (4, 5, 6), "keep_prob": (0.6, 0.4, 0.55, 0.45)},
+        constants={"n": (4, 5, 6), "keep_prob": (0.6, 0.4, 0.65, 0.35)},
         prompt=r"""
 A layer has {{n}} units, and $p = {{keep_prob}}$. In how many of the 60,000 masks of a training run do you expect every unit to
 be dropped? Answer before you count them with `sample_mask`. And for 256 units? What does the network predict for such an

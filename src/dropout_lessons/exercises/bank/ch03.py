@@ -52,7 +52,7 @@ def shared_dropout(x, keep_prob):
         minutes=10,
         points=2,
         objectives=(2,),
-        constants={"input_keep_prob": (0.8, 0.9, 0.7, 0.85), "keep_prob": (0.6, 0.4, 0.55, 0.45)},
+        constants={"input_keep_prob": (0.8, 0.9, 0.7, 0.85), "keep_prob": (0.6, 0.4, 0.65, 0.35)},
         prompt=r"""
 A network has one hidden layer. Its inputs are kept with probability {{input_keep_prob}}, its hidden units with
 probability {{keep_prob}}. On average, which fraction of the weights into the hidden layer belongs to the thinned network

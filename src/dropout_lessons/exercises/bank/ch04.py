@@ -25,7 +25,7 @@ def _use_module(answer: Any, inputs: Inputs) -> dict[str, Any]:
         passed = gradients([network(leaf * 1)], [leaf], [inputs["sparse_upstream"]])
     except Exception:  # what it does without gradients is judged first
         passed = None
-    again = network.train()(inputs["narrow"].clone())
+    again = network.train()(inputs["x"].clone())
     tested_gradient = torch.zeros_like(x) if passed is None else passed[0]
     return {**outcome, "tested": tested, "tested_gradient": tested_gradient, "again": again}
 

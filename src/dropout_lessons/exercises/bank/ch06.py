@@ -31,7 +31,7 @@ EXERCISES = (
         minutes=15,
         points=2,
         objectives=(1,),
-        constants={"nothing": (1, 0.5), "first": (2, 1.5), "second": (3, 3.5), "both": (3, 2.5, 2)},
+        constants={"nothing": (1, 0.5), "first": (2, 2.5), "second": (3, 3.5), "both": (2.5, 1.5, 1)},
         prompt=r"""
 A layer has two units. The value $v$ is {{nothing}} with neither, {{first}} with the first, {{second}} with the second, and
 {{both}} with both. What is their interaction, and what is the interaction share at $p = 1/2$? On paper: write $v$ as a sum with

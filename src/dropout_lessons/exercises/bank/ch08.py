@@ -52,7 +52,7 @@ EXERCISES = (
         minutes=10,
         points=2,
         objectives=(4,),
-        constants={"keep_prob": (0.9, 0.95, 0.97, 0.85, 0.93, 0.96, 0.88)},
+        constants={"keep_prob": (0.9, 0.95, 0.97, 0.85, 0.93, 0.98, 0.88)},
         prompt=r"""
 A recurrent state is dropped with a fresh mask at every step, and $p = {{keep_prob}}$. After how many steps is the memory of a
 unit more likely gone than left? Guess first, then derive it, and check by changing the cell above.

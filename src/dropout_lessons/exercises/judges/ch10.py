@@ -104,7 +104,10 @@ def _draw_answers(rng: np.random.Generator) -> Inputs:
         places = probs.max(1)[probs.max(1) < 1].astype(np.float64) * bins
         if np.abs(places - places.round()).min() < 1e-3:  # too near the edge of a bin for float32
             continue
-        numbers = sorted(_calibration_errors(inputs).values())
+        others = [_calibration_errors({**inputs, "bins": other})["right"] for other in {5, 10, bins + 1} - {bins}]
+        numbers = sorted([*_calibration_errors(inputs).values()])
+        if np.abs(np.array(others) - _calibration_errors(inputs)["right"]).min() < 0.005:
+            continue
         if np.diff(numbers).min() > 0.005:
             return inputs
 

@@ -21,6 +21,7 @@ __all__ = ["backward", "floating", "forward", "masks", "scaled"]
 
 _SURPRISING = 9.0  # standard deviations of a sum over all coins
 _RARE = 1e-12  # of a chi-square statistic, which counts follow closely but not exactly
+_RATES_VARY = Problem("rates-vary", "Some masks keep far more units than others, as if their probabilities differed.")
 Bools = NDArray[np.bool_]
 Floats = NDArray[Any]
 
@@ -59,6 +60,10 @@ def _of_one_piece(kept: Bools, rows_share: bool) -> Iterator[Problem]:
         yield Problem("mask-per-batch", "All rows of a batch share one mask: each example needs its own.")
     if rows_share and not shared:
         yield Problem("rows-differ", "The rows of a batch have different masks: they should share one.")
+    if kept.all((0, 2)).any() or not kept.any((0, 2)).all():
+        yield Problem(
+            "unequal-rates", "Some rows are always kept, or dropped, as a whole: each unit should have a coin."
+        )
     always = kept.all((0, 1))
     if always.any() and not kept.any((0, 1)).all():
         yield Problem("unequal-rates", "Some units are always kept and others never: each should have the same chance.")
@@ -85,7 +90,11 @@ def _shared(kept: Bools) -> Iterator[Problem]:
     if rows > 1:
         left -= left.mean((0, 2), keepdims=True)
     units_share = "Units share coins: what happens to one says something of another. Each needs a coin of its own."
-    if _repeated(np.moveaxis(kept, 2, 0).reshape(units, -1)) or _related(left, 2):
+    if _repeated(np.moveaxis(kept, 2, 0).reshape(units, -1)):
+        yield Problem("units-share-coins", units_share)
+    if _related(left, 2):
+        if not _related(left - left.mean(2, keepdims=True), 2):  # no unit says more of one than of all the others
+            yield _RATES_VARY
         yield Problem("units-share-coins", units_share)
     if rows > 2 and _related(left, 1):
         yield Problem("rows-share-coins", "The masks of different examples depend on each other.")
@@ -129,7 +138,7 @@ def _uneven(kept: Bools) -> Iterator[Problem]:
     if less < _RARE:
         yield Problem("exact-count", "The number of kept units varies too little for independent coins.")
     if more < _RARE:
-        yield Problem("rates-vary", "Some masks keep far more units than others, as if their probabilities differed.")
+        yield _RATES_VARY
 
 
 def _wrong_rate(kept: Bools, keep_prob: float) -> Iterator[Problem]:
