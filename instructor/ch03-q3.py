@@ -164,7 +164,7 @@ class DropoutFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient):
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng([]):
             torch.set_rng_state(ctx.state)
             kept = torch.rand_like(gradient) < ctx.keep_prob
         return gradient * kept / ctx.keep_prob, None

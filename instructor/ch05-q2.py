@@ -121,7 +121,7 @@ def monte_carlo(network, x, samples):
 
 # %% correct: by hooks, in eval mode
 import torch
-import torch.nn.functional as F
+from torch.nn import functional as F
 
 
 def monte_carlo(network, x, samples):
