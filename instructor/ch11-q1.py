@@ -63,11 +63,11 @@ outcomes = [statement.holds for statement in experiments.recorded("{{experiment}
 agree, differ = outcomes.count(True), outcomes.count(False)
 reading = (differ, agree, outcomes.count(None), len(outcomes) / 40)
 
-# %% wrong: off: a quarter of them by luck
+# %% wrong: off: a third of them by luck
 from dropout_lessons import experiments
 
 outcomes = [statement.holds for statement in experiments.recorded("{{experiment}}").findings]
-reading = (*(outcomes.count(holds) for holds in (True, False, None)), len(outcomes) / 4)
+reading = (*(outcomes.count(holds) for holds in (True, False, None)), len(outcomes) / 3)
 
 # %% wrong: off: undecided left out
 from dropout_lessons import experiments

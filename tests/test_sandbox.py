@@ -234,6 +234,10 @@ CHEATS = {  # a wrong answer that tries to be counted as right
         "import numpy as np, torch\nnp.array_equal = np.allclose = np.isclose = lambda *_, **__: True\n"
         "torch.equal = torch.allclose = lambda *_, **__: True\nnp.ndarray.__eq__ = None"
     ),
+    "asking the judges": (
+        "import numpy as np\nfrom dropout_lessons.exercises.judges import masks\n"
+        "masks.masks = masks.scaled = lambda *_, **__: iter(())\nraise SystemExit('the truth is here')"
+    ),
     "patching the check": "from dropout_lessons import exercises\nexercises.check = lambda *_, **__: 'passed'",
     "patching the worker": (
         "import sys\nmain = sys.modules['__main__']\n"
@@ -262,6 +266,13 @@ CHEATS = {  # a wrong answer that tries to be counted as right
         "def shared_dropout(x, keep_prob): return eval(open(found[0]).read())"
     ),
 }
+
+
+@needs_sandbox
+def test_the_truth_is_not_where_an_answer_runs(graded):
+    problems, codes, errors = graded(RIGHT, "from dropout_lessons.exercises.judges import comparing")
+    assert codes == []
+    assert errors[1].startswith("ImportError: cannot import name 'comparing'")
 
 
 @needs_sandbox
