@@ -270,7 +270,7 @@ CHEATS = {  # a wrong answer that tries to be counted as right
 
 @needs_sandbox
 def test_the_truth_is_not_where_an_answer_runs(graded):
-    problems, codes, errors = graded(RIGHT, "from dropout_lessons.exercises.judges import comparing")
+    _, codes, errors = graded(RIGHT, "from dropout_lessons.exercises.judges import comparing")
     assert codes == []
     assert errors[1].startswith("ImportError: cannot import name 'comparing'")
 

@@ -67,7 +67,8 @@ numbers = None
         prompt=r"""
 Write `StandardDropout`, a module with *standard* scaling: in training each unit is kept with probability `keep_prob` and sent
 as it is; at test time nothing is dropped, and the scaling makes up for it. It obeys `train()` and `eval()` like any
-module of a network. Its output has the type of `x`. The check looks at both modes, at their order, at the masks of several calls, and trains.
+module of a network, and its output has the type of `x`. The check looks at both modes, at their order, at the masks of several
+calls, and at gradients.
 """,
         answer="StandardDropout",
         given="import torch\nfrom torch import nn",
