@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from dropout_lessons.averaging.factorized import elementwise_
 from dropout_lessons.coadaptation.passes import Call, Passes
 from dropout_lessons.masks import enumerate_masks
+from dropout_lessons.running.arrays import elementwise_
 
 Outputs = Literal["logits", "log_probs", "probs", "values"]
 
