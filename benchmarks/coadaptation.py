@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from dropout_lessons import MLP, Recipe, datasets, fit
-from dropout_lessons.coadaptation import interaction, interaction_share, reliance
+from dropout_lessons.coadaptation import LayerUnits, interaction, interaction_share, reliance
 from dropout_lessons.masks import sample_mask
 
 EXAMPLES = 100
@@ -72,7 +72,7 @@ def all_pairs(n_units: int, layer: str, count: int, repeats: int) -> None:
 
     def ours(network: nn.Module = network) -> Tensor:
         generator = torch.Generator().manual_seed(0)
-        found = interaction(network, layer, x, y, contexts=1, generator=generator, progress=False)
+        found = interaction(LayerUnits(network, layer, x, y), contexts=1, generator=generator, progress=False)
         return found.strength
 
     i, j = torch.combinations(torch.arange(n_units))[:count].T
@@ -81,7 +81,8 @@ def all_pairs(n_units: int, layer: str, count: int, repeats: int) -> None:
     print(f"  largest difference between the two ways {(plain - fast).abs().max():.1e}, mean {fast.mean():.1e} nats")
     seconds = median_seconds({"loop": lambda: loop.pairs(context, count), "ours": ours}, repeats)
     report("four forward passes a pair", seconds["loop"] * n_pairs / count, "interaction", seconds["ours"])
-    double = interaction(network.double(), layer, x.double(), y, contexts=1, generator=torch.Generator().manual_seed(0))
+    units = LayerUnits(network.double(), layer, x.double(), y)
+    double = interaction(units, contexts=1, generator=torch.Generator().manual_seed(0))
     network.float()
     error = (ours() - double.strength)[~torch.eye(n_units, dtype=torch.bool)].abs()
     print(f"  single against double precision: largest difference {error.max():.1e}, mean {error.mean():.1e} nats")
@@ -104,9 +105,9 @@ def shares(n_units: int, layer: str, repeats: int) -> None:
     print(f"\n{layer} of 784-{n_units}-{n_units}-10, {EXAMPLES} examples")
     runs: dict[str, Callable[[], object]] = {
         "masks": lambda: [loop.value(mask) for mask in masks],
-        "share": lambda: interaction_share(network, layer, x, y, samples=1024, progress=False),
+        "share": lambda: interaction_share(LayerUnits(network, layer, x, y), samples=1024, progress=False),
         "contexts": toggled,
-        "reliance": lambda: reliance(network, layer, x, y, contexts=32, progress=False),
+        "reliance": lambda: reliance(LayerUnits(network, layer, x, y), contexts=32, progress=False),
     }
     seconds = median_seconds(runs, repeats)
     report("1024 forward passes", seconds["masks"], "interaction_share", seconds["share"])

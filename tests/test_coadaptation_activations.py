@@ -7,10 +7,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from layer_units import units_of
 from torch import nn
 
-from dropout_lessons.coadaptation import activation_sparsity, activations, effective_rank, linear_cka, unit_correlation
+from dropout_lessons.coadaptation import activation_sparsity, effective_rank, linear_cka, unit_correlation
 from dropout_lessons.networks import MLP
+from dropout_lessons.running import Outputs
 
 SEEDS = st.integers(0, 2**31)
 MEASURES = [unit_correlation, effective_rank, activation_sparsity]
@@ -115,6 +117,10 @@ def test_sparsity_counts_zeros_and_negative_outputs_of_units_that_are_ever_activ
 # Reading a layer
 
 
+def activations(network, layer, x, **settings):
+    return units_of(network, layer, x, **settings).activations
+
+
 def test_activations_are_what_the_layer_returns_in_evaluation_mode():
     network, x = MLP([4, 8, 8, 3], keep_prob=0.5, input_keep_prob=0.5).train(), torch.randn(6, 4)
     state = torch.get_rng_state()
@@ -128,14 +134,14 @@ def test_activations_are_what_the_layer_returns_in_evaluation_mode():
 def test_every_position_of_a_channel_is_a_row():
     network, x = nn.Sequential(nn.Conv2d(1, 6, 3), nn.ReLU()), torch.randn(5, 1, 4, 4)
     maps = network(x).detach()
-    h = activations(network, "1", x)
+    h = activations(network, "1", x, outputs=Outputs(class_axis=1))
     assert torch.equal(h[:4, 2], maps[0, 2].flatten())
-    assert torch.equal(activations(network, "1", x, unit_axis=-3), h)
+    assert torch.equal(activations(network, "1", x, unit_axis=-3, outputs=Outputs(class_axis=1)), h)
 
 
 def test_tokens_are_rows_where_units_are_on_the_last_axis():
     network, x = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), torch.randn(3, 7, 8)
-    h = activations(network, "linear1", x, unit_axis=-1)
+    h = activations(network, "linear1", x, unit_axis=-1, outputs=Outputs(class_axis=-1))
     assert h.shape == (21, 16)
 
 
@@ -160,10 +166,11 @@ def test_what_later_layers_write_into_activations_is_not_seen():
 class Twice(nn.Module):
     def __init__(self):
         super().__init__()
-        self.hidden, self.unused, self.pair = nn.Linear(4, 4), nn.Linear(4, 4), nn.LSTM(4, 4)
+        self.hidden, self.unused, self.nested = nn.Linear(4, 4), nn.Linear(4, 4), nn.ModuleDict()
+        self.nested.forward = lambda x: {"h": x}
 
     def forward(self, x):
-        return self.pair(self.hidden(self.hidden(x)))[0]
+        return self.nested(self.hidden(self.hidden(x)))["h"]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +179,7 @@ class Twice(nn.Module):
         ("hidden9", r"layer must name .* got 'hidden9', which the network does not have; there are"),
         ("hidden", "got 'hidden', which a forward pass calls 2 times"),
         ("unused", "got 'unused', which no forward pass calls"),
-        ("pair", "must return one tensor with an axis of units, but 'pair' returns tuple"),
+        ("nested", "layer must return a tensor, or a tuple that starts with one, got dict for 'nested'"),
     ],
 )
 def test_a_layer_that_cannot_be_read_is_refused(layer, message):
@@ -182,7 +189,7 @@ def test_a_layer_that_cannot_be_read_is_refused(layer, message):
 
 @pytest.mark.parametrize("axis", [0, 2, -2, -3])
 def test_the_units_have_an_axis_of_their_own(axis):
-    with pytest.raises(ValueError, match=f"unit_axis must be an axis of the output of 'hidden1' .* got {axis}"):
+    with pytest.raises(ValueError, match=f"unit_axis must be an axis of 'hidden1' .* got {axis}"):
         activations(MLP([4, 8, 3]), "hidden1", torch.randn(5, 4), unit_axis=axis)
 
 

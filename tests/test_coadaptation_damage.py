@@ -1,10 +1,12 @@
 import pytest
 import torch
+from layer_units import asked
 from torch import nn
 
-from dropout_lessons import MLP
-from dropout_lessons.coadaptation import keep_prob_for_damage, mean_damage
+from dropout_lessons import MLP, coadaptation
 from dropout_lessons.masks import enumerate_masks, mask_log_prob
+
+keep_prob_for_damage, mean_damage = asked(coadaptation.keep_prob_for_damage), asked(coadaptation.mean_damage)
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -8,14 +8,18 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from layer_units import asked, units_of
 from torch import nn
 
-from dropout_lessons.coadaptation import Interaction, Reliance, compensation, interaction, interaction_share, reliance
-from dropout_lessons.coadaptation.interaction import _Sums, toggled_in_contexts
-from dropout_lessons.coadaptation.share import _left_out, degree_variances
-from dropout_lessons.coadaptation.units import Clamped
+from dropout_lessons import coadaptation
+from dropout_lessons.coadaptation import Interaction, Reliance
+from dropout_lessons.coadaptation.dependence import _left_out, degree_variances
+from dropout_lessons.coadaptation.pairs import _Sums, toggled_in_contexts
 from dropout_lessons.masks import enumerate_masks, mask_log_prob
 from dropout_lessons.networks import MLP
+
+interaction, interaction_share = asked(coadaptation.interaction), asked(coadaptation.interaction_share)
+reliance, compensation = asked(coadaptation.reliance), asked(coadaptation.compensation)
 
 MEASURES = {
     "interaction": lambda *args, **kwargs: interaction(*args, **kwargs).relative,
@@ -142,7 +146,7 @@ def test_exact_reliance_is_the_variance_of_effects_over_all_contexts(name, keep_
 @given(keep_prob=st.floats(0.05, 0.95), layer=st.sampled_from(["hidden1", "hidden2"]), seed=st.integers(0, 5))
 def test_share_and_reliance_weigh_the_same_variances_of_each_degree(keep_prob, layer, seed):
     network, x, y = random_network(seed=seed)
-    (part,) = Clamped(network, layer, x, y).parts
+    (part,) = units_of(network, layer, x, y).parts
     table = part.table()
     degrees = degree_variances(table, keep_prob)
     # Parseval: the degrees' variances sum to the mean square.
@@ -217,7 +221,7 @@ def test_the_share_has_no_bias_from_rare_masks_with_large_residuals():
 
 def test_the_error_of_a_ratio_is_that_of_the_ratio():
     network, x, y = random_network()
-    units = Clamped(network, "hidden1", x, y)
+    units = units_of(network, "hidden1", x, y)
     sums = _Sums(units)
     sums.interactions, sums.single = [1.0, 2.0, 3.0], [2.0, 4.0, 6.0]  # they vary, their ratio does not
     found = sums.result(units, draws=3, n_contexts=3)
@@ -402,14 +406,14 @@ def test_two_units_that_are_needed_together_interact_as_an_and():
 
     network, y = nn.Sequential(nn.Identity(), And()).double(), torch.zeros(4, dtype=torch.float64)
     x = torch.ones(4, 2, dtype=torch.float64)
-    found = interaction(network, "0", x, y)
+    found = interaction(network, "0", x, y, outputs="values")
     assert found.pairwise.tolist() == [[0, -1], [-1, 0]]
     assert found.effects.tolist() == [-0.5, -0.5]
     assert found.relative.value == 1
     # Of the product of two fair coins, 3/16, a sum of the two explains 2/16.
-    assert interaction_share(network, "0", x, y).value == pytest.approx(1 / 3)
+    assert interaction_share(network, "0", x, y, outputs="values").value == pytest.approx(1 / 3)
     # An effect is -1 or 0 with equal probability: variance 1/4, mean square 1/2.
-    assert reliance(network, "0", x, y).units.tolist() == pytest.approx([0.5, 0.5])
+    assert reliance(network, "0", x, y, outputs="values").units.tolist() == pytest.approx([0.5, 0.5])
 
 
 def test_all_others_present_is_one_context_and_leaves_nothing_to_rely_on():
@@ -448,7 +452,7 @@ def test_the_generator_decides_and_the_global_state_stays(name):
 @pytest.mark.parametrize("pairs", [True, False])
 def test_one_part_at_a_time_holds_what_its_units_add(pairs):
     network, x, y = random_network(sizes=(4, 20, 30, 3))
-    units = Clamped(network, "hidden1", x, y, memory=2 * 4 * 20 * 30 * 8)  # enough for two examples
+    units = units_of(network, "hidden1", x, y, memory=2 * 4 * 20 * 30 * 8)  # enough for two examples
     assert len(units.parts) > 2
     held = [
         sum("_steps" in part.__dict__ for part in units.parts)

@@ -6,23 +6,19 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
+from layer_units import asked, units_of
 from torch import nn
 
-from dropout_lessons.coadaptation import (
-    ablation_curve,
-    compensation,
-    interaction,
-    interaction_share,
-    mean_damage,
-    measure,
-    reliance,
-    robustness_curve,
-)
+from dropout_lessons import coadaptation
+from dropout_lessons.coadaptation.measures import TEXTS
 from dropout_lessons.coadaptation.pairs import sampled_pairs
-from dropout_lessons.coadaptation.report import TEXTS
-from dropout_lessons.coadaptation.units import Clamped
 from dropout_lessons.layers import DropConnect, Dropout, GaussianDropout
 from dropout_lessons.networks import MLP
+
+interaction, interaction_share = asked(coadaptation.interaction), asked(coadaptation.interaction_share)
+reliance, compensation = asked(coadaptation.reliance), asked(coadaptation.compensation)
+ablation_curve, robustness_curve = asked(coadaptation.ablation_curve), asked(coadaptation.robustness_curve)
+mean_damage, report_of = asked(coadaptation.mean_damage), asked(coadaptation.report)
 
 QUIET = {"progress": False}
 
@@ -40,7 +36,7 @@ def network_and_data(*sizes: int, examples: int = 30) -> tuple[MLP, torch.Tensor
 def test_exact_values_are_those_of_the_single_measures():
     network, x, y = network_and_data()
     settings = {"temperature": 2.0, "clamp": "mean", **QUIET}
-    report = measure(network, "hidden1", x, y, keep_prob=0.7, generator=seeded(), **settings)
+    report = report_of(network, "hidden1", x, y, keep_prob=0.7, generator=seeded(), **settings)
     pairs = interaction(network, "hidden1", x, y, keep_prob=0.7, **settings)
     assert report.values["interaction, relative"] == pairs.relative
     assert report.values["interaction, total"] == pairs.total
@@ -64,17 +60,13 @@ def test_exact_values_are_those_of_the_single_measures():
 def test_drawn_values_agree_with_the_exact_ones():
     """Thirteen units are too many for the report to enumerate, and few enough for us."""
     network, x, y = network_and_data(4, 13, 5, 3, examples=20)
-    report = measure(network, "hidden1", x, y, generator=seeded(), **QUIET)
+    report = report_of(network, "hidden1", x, y, generator=seeded(), **QUIET)
     exact = interaction(network, "hidden1", x, y, contexts=400, generator=seeded(5), **QUIET)
     for name, value in (("interaction, relative", exact.relative), ("interaction, total", exact.total)):
         assert abs(report.values[name].value - value.value) < 5 * math.hypot(report.values[name].stderr, value.stderr)
-    for perturbation, settings in (
-        ("activation noise", {"layer": "hidden1"}),
-        ("weight noise", {}),
-        ("input corruption", {}),
-    ):
+    for perturbation in ("activation noise", "weight noise", "input corruption"):
         curve = robustness_curve(
-            network, x, y, perturbation=perturbation, draws=300, generator=seeded(5), **settings, **QUIET
+            network, "hidden1", x, y, perturbation=perturbation, draws=300, generator=seeded(5), **QUIET
         )
         found = report.values[f"{perturbation}, area"]
         assert abs(found.value - curve.area.value) < 5 * math.hypot(found.stderr, curve.area.stderr) + 1e-12
@@ -84,7 +76,7 @@ def test_drawn_values_agree_with_the_exact_ones():
 def test_sampled_pairs_agree_with_all_pairs(layer):
     network, x, y = network_and_data(4, 9, 10, 3)
     exact = interaction(network, layer, x, y, keep_prob=0.6, **QUIET)
-    units = Clamped(network, layer, x, y)
+    units = units_of(network, layer, x, y)
     drawn = sampled_pairs(units, keep_prob=0.6, contexts=200, sample=4, generator=seeded())
     for found, truth in zip(drawn, (exact.total, exact.relative), strict=True):
         assert abs(found.value - truth.value) < 5 * found.stderr
@@ -101,7 +93,7 @@ def test_all_units_sampled_and_all_present_give_the_exact_sums():
     network, x, y = network_and_data()
     exact = interaction(network, "hidden1", x, y, keep_prob=1.0, **QUIET)
     total, relative = sampled_pairs(
-        Clamped(network, "hidden1", x, y), keep_prob=1.0, contexts=2, sample=6, generator=seeded()
+        units_of(network, "hidden1", x, y), keep_prob=1.0, contexts=2, sample=6, generator=seeded()
     )
     assert total.value == pytest.approx(exact.total.value)
     assert relative.value == pytest.approx(exact.relative.value)
@@ -110,16 +102,16 @@ def test_all_units_sampled_and_all_present_give_the_exact_sums():
 def test_sampled_pairs_of_units_without_effect_are_zero():
     network, x, y = network_and_data()
     network.output.weight.data.zero_()
-    found = sampled_pairs(Clamped(network, "hidden1", x, y), keep_prob=0.5, contexts=2, sample=3, generator=seeded())
+    found = sampled_pairs(units_of(network, "hidden1", x, y), keep_prob=0.5, contexts=2, sample=3, generator=seeded())
     assert [estimate.value for estimate in found] == [0.0, 0.0]
     single, x, y = network_and_data(4, 1, 3)
-    found = sampled_pairs(Clamped(single, "hidden1", x, y), keep_prob=0.5, contexts=2, sample=3, generator=seeded())
+    found = sampled_pairs(units_of(single, "hidden1", x, y), keep_prob=0.5, contexts=2, sample=3, generator=seeded())
     assert [estimate.value for estimate in found] == [0.0, 0.0]
 
 
 def test_the_frame_has_a_row_for_each_measure_with_what_it_shows_and_does_not():
     network, x, y = network_and_data()
-    frame = measure(network, "hidden1", x, y, trained_with=["zero clamp"], **QUIET).to_frame()
+    frame = report_of(network, "hidden1", x, y, trained_with=["zero clamp"], **QUIET).to_frame()
     assert frame.columns.tolist() == ["measure", "value", "stderr", "kind", "trained_with", "shows", "does_not_show"]
     assert frame.measure.tolist() == list(TEXTS)
     assert frame.value.notna().all()
@@ -135,7 +127,7 @@ def test_the_frame_has_a_row_for_each_measure_with_what_it_shows_and_does_not():
 
 def test_the_report_can_be_read_in_a_notebook_and_in_a_terminal():
     network, x, y = network_and_data()
-    report = measure(network, "hidden1", x, y, trained_with=["weight noise"], **QUIET)
+    report = report_of(network, "hidden1", x, y, trained_with=["weight noise"], **QUIET)
     html, text = report._repr_html_(), repr(report)
     assert text.splitlines()[0] == "hidden1: 6 units, 30 examples; trained with weight noise"
     for name, estimate in report.values.items():
@@ -180,50 +172,50 @@ def test_what_a_network_met_in_training_is_found_from_its_dropout(network, met):
         else next(name for name, module in network.named_modules() if isinstance(module, nn.ReLU))
     )
     x = torch.randn(20, 4)
-    assert measure(network, layer, x, **QUIET).trained_with == met
-    assert measure(network, layer, x, trained_with=["mean clamp"], **QUIET).trained_with == ("mean clamp",)
+    assert report_of(network, layer, x, **QUIET).trained_with == met
+    assert report_of(network, layer, x, trained_with=["mean clamp"], **QUIET).trained_with == ("mean clamp",)
 
 
 def test_a_wide_layer_has_pairs_of_some_examples_only(monkeypatch):
     network, x, y = network_and_data(4, 20, 6, 3)
-    monkeypatch.setattr("dropout_lessons.coadaptation.report._AFFORDABLE", 2 * 10 * 20**2)
-    report = measure(network, "hidden1", x, y, **QUIET)
+    monkeypatch.setattr("dropout_lessons.coadaptation.measures._AFFORDABLE", 2 * 10 * 20**2)
+    report = report_of(network, "hidden1", x, y, **QUIET)
     assert report.n_examples_of_pairs == 20  # a budget of twenty times the pairs
     assert report.n_examples == 30
-    monkeypatch.setattr("dropout_lessons.coadaptation.report._WIDEST", 19)
-    report = measure(network, "hidden1", x, y, **QUIET)
+    monkeypatch.setattr("dropout_lessons.coadaptation.measures._WIDEST", 19)
+    report = report_of(network, "hidden1", x, y, **QUIET)
     assert report.interaction is None
     assert report.values["interaction, relative"].value > 0
     # The last layer's units add up: all pairs, whatever their number.
-    monkeypatch.setattr("dropout_lessons.coadaptation.report._WIDEST", 3)
+    monkeypatch.setattr("dropout_lessons.coadaptation.measures._WIDEST", 3)
     wide, x, y = network_and_data(4, 20, 3)
-    assert measure(wide, "hidden1", x, y, **QUIET).n_examples_of_pairs == 30
+    assert report_of(wide, "hidden1", x, y, **QUIET).n_examples_of_pairs == 30
 
 
 def test_targets_say_that_a_network_is_a_regression_for_all_measures():
     for outputs in (1, 3):
         network, x, _ = network_and_data(4, 6, 5, outputs)
         y = torch.randn(30, outputs, dtype=torch.float64, generator=seeded(2))
-        found = measure(network, "hidden1", x, y, generator=seeded(), **QUIET)
-        assert found.values == measure(network, "hidden1", x, y, outputs="values", generator=seeded(), **QUIET).values
+        found = report_of(network, "hidden1", x, y, generator=seeded(), **QUIET)
+        assert found.values == report_of(network, "hidden1", x, y, outputs="values", generator=seeded(), **QUIET).values
         own = compensation(network, "hidden1", x, outputs="values", sizes=[3], **QUIET)
         assert found.values["compensation"].value == own.ratio.item()
 
 
 def test_regressions_and_channels_are_measured():
     network, x, _ = network_and_data()
-    report = measure(network, "hidden1", x, torch.randn(30, 3), **QUIET)
+    report = report_of(network, "hidden1", x, torch.randn(30, 3), **QUIET)
     assert report.curves["weight noise"].metric == "R²"
     assert all(math.isfinite(estimate.value) for estimate in report.values.values())
     conv = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3))
-    report = measure(conv, "1", torch.randn(20, 1, 4, 4), torch.randint(3, (20,)), **QUIET)
+    report = report_of(conv, "1", torch.randn(20, 1, 4, 4), torch.randint(3, (20,)), **QUIET)
     assert report.n_units == 4
 
 
 def test_an_untrained_dead_layer_has_finite_values():
     network, x, y = network_and_data()
     network.hidden1.weight.data.zero_()
-    report = measure(network, "hidden1", x, y, **QUIET)
+    report = report_of(network, "hidden1", x, y, **QUIET)
     assert all(math.isfinite(estimate.value) for estimate in report.values.values())
     assert report.values["interaction, relative"].value == 0
     assert report.values["compensation"].value == 1
@@ -234,9 +226,11 @@ def test_the_generator_decides_and_nothing_is_changed():
     network, x, y = network_and_data(4, 14, 5, 3)
     network.train()
     state = torch.get_rng_state()
-    one, two, three = (measure(network, "hidden1", x, y, generator=seeded(seed), **QUIET).values for seed in (0, 0, 1))
+    one, two, three = (
+        report_of(network, "hidden1", x, y, generator=seeded(seed), **QUIET).values for seed in (0, 0, 1)
+    )
     assert one == two != three
-    measure(network, "hidden1", x, y, **QUIET)
+    report_of(network, "hidden1", x, y, **QUIET)
     assert torch.equal(torch.get_rng_state(), state)
     assert all(module.training for module in network.modules())
 
@@ -245,4 +239,4 @@ def test_the_generator_decides_and_nothing_is_changed():
 def test_unknown_perturbations_are_refused(trained_with):
     network, x, y = network_and_data()
     with pytest.raises(ValueError, match="trained_with must hold some of"):
-        measure(network, "hidden1", x, y, trained_with=trained_with)
+        report_of(network, "hidden1", x, y, trained_with=trained_with)

@@ -7,15 +7,19 @@ import sys
 import numpy as np
 import pytest
 import torch
+from layer_units import asked
 from torch import nn
 
+from dropout_lessons import coadaptation
 from dropout_lessons.calibration import fit_temperature
 from dropout_lessons.claims import paired
-from dropout_lessons.coadaptation import MEASURES, Arm, compensation, interaction, standard_arms, study
+from dropout_lessons.coadaptation import MEASURES, Arm, standard_arms, study
 from dropout_lessons.datasets import Dataset, Split, load
 from dropout_lessons.layers import Dropout, GaussianDropout
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import Recipe, evaluate, fit
+
+interaction, compensation = asked(coadaptation.interaction), asked(coadaptation.compensation)
 
 SEEDS = range(5)
 SHORT = Recipe(epochs=2, batch_size=50)
@@ -34,7 +38,7 @@ def arm(keep_prob: float = 1.0, recipe: Recipe = SHORT, **settings) -> Arm:
     return Arm(lambda generator: MLP([64, 12, 10], keep_prob=keep_prob, generator=generator), recipe, **settings)
 
 
-def nothing(network, layer, split, generator, temperature):
+def nothing(units, generator):
     return 0.0
 
 
@@ -44,9 +48,10 @@ class Recorder:
     def __init__(self):
         self.calls = []
 
-    def __call__(self, network, layer, split, generator, temperature):
+    def __call__(self, units, generator):
         draw = torch.rand(1, generator=generator).item()
-        self.calls.append((network, layer, split, draw, temperature))
+        split = Split(units.x, units.y)
+        self.calls.append((units.network, units.layer.name, split, draw, units.readout.temperature))
         return float(len(self.calls))
 
 
@@ -145,15 +150,15 @@ def test_regressions_are_studied_without_a_temperature(target):
     result = study(arms, autoencoded, ["hidden1"], seeds=[0], measures=measures, target=target, **QUIET)
     network, split = result.networks["plain"][0], record.calls[0][2]
     expected = split.x if target == "labels" else network(split.x).detach()
-    torch.testing.assert_close(split.y, expected)
+    torch.testing.assert_close(split.y, expected.double())
     assert result.values("temperature", "plain").tolist() == [1.0]
     ratio = compensation(network, "hidden1", split.x, sizes=[3], outputs="values", **QUIET).ratio.item()
     assert result.values("compensation", "plain").tolist() == [ratio]
 
 
 def test_paired_effects_are_those_of_claims():
-    def norm(network, layer, split, generator, temperature):
-        return network.hidden1.weight.norm().item()
+    def norm(units, generator):
+        return units.network.hidden1.weight.norm().item()
 
     arms = {"plain": arm(), "L2": arm(recipe=dataclasses.replace(SHORT, weight_decay=0.1))}
     result = study(arms, digits, ["hidden1"], seeds=SEEDS, measures={"norm": norm}, **QUIET)
@@ -177,8 +182,8 @@ def test_paired_effects_are_those_of_claims():
 
 
 def test_the_table_leaves_out_ratios_of_numbers_that_are_not_positive_and_intervals_of_nan():
-    def odd(network, layer, split, generator, temperature):
-        return {"negative": -1.0 - network.hidden1.bias.norm().item(), "missing": math.nan}
+    def odd(units, generator):
+        return {"negative": -1.0 - units.network.hidden1.bias.norm().item(), "missing": math.nan}
 
     arms = {"plain": arm(), "L2": arm(recipe=dataclasses.replace(SHORT, weight_decay=0.1))}
     result = study(arms, digits, ["hidden1"], seeds=SEEDS, measures={"odd": odd}, **QUIET)
@@ -284,7 +289,7 @@ def test_a_measure_of_the_whole_network_is_taken_once():
     record = Recorder()
     record.of_network = True
     study({"plain": arm()}, digits, ["hidden1"], seeds=[0, 1], measures={"whole": record}, **QUIET)
-    assert [call[1] for call in record.calls] == ["", ""]
+    assert [call[1] for call in record.calls] == ["hidden1", "hidden1"]
 
 
 BAD = [
@@ -308,7 +313,7 @@ BAD = [
 
 @pytest.mark.parametrize(("wrong", "message"), BAD, ids=[message for _, message in BAD])
 def test_wrong_arguments_are_named_before_anything_is_trained(wrong, message, monkeypatch):
-    module = sys.modules["dropout_lessons.coadaptation.study"]  # the package's attribute is the function
+    module = sys.modules["dropout_lessons.coadaptation.studies"]
     monkeypatch.setattr(module, "fit_ensemble", lambda *args, **kwargs: pytest.fail("trained"))
     arguments = {"arms": {"plain": arm()}, "data": digits, "layers": ["hidden1"], "seeds": SEEDS, **wrong}
     with pytest.raises(ValueError, match=message):

@@ -5,12 +5,15 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from layer_units import asked, units_of
 from torch import nn
 
-from dropout_lessons.coadaptation import Estimate, interaction
-from dropout_lessons.coadaptation.units import Clamped
+from dropout_lessons import coadaptation
+from dropout_lessons.coadaptation import Estimate, LayerUnits
 from dropout_lessons.layers import Dropout
 from dropout_lessons.networks import MLP
+
+interaction = asked(coadaptation.interaction)
 
 
 class Residual(nn.Module):
@@ -220,7 +223,7 @@ def targets(output):
     return output + 1 if output.dim() == 1 else torch.arange(len(output)) % output.shape[1]
 
 
-def masks_for(units: Clamped, members: int = 6):
+def masks_for(units: LayerUnits, members: int = 6):
     return torch.rand(members, units.n_examples, units.n_units, generator=torch.Generator().manual_seed(0)) < 0.5
 
 
@@ -231,12 +234,12 @@ def test_outputs_values_and_scores_are_those_of_forward_passes_with_a_hook(name,
     axis = arguments.get("unit_axis", 1)
     intact = by_hook(network, layer, x, torch.ones(len(x), 1), axis)
     y = intact + 1 if arguments.get("outputs") == "values" else targets(intact)
-    units = Clamped(network, layer, x, y, clamp=clamp, **arguments)
+    units = units_of(network, layer, x, y, clamp=clamp, **arguments)
     masks = masks_for(units)
     for presence in (masks, masks[:, 0]):
         expected = [by_hook(network, layer, x, own.expand(len(x), -1), axis, clamp) for own in presence]
         shaped = torch.stack(expected).reshape(len(masks), len(x), -1)
-        torch.testing.assert_close(units.outputs(presence), shaped)
+        torch.testing.assert_close(units.predictions(presence), shaped)
         v = torch.stack([value(output, y, arguments) for output in expected])
         torch.testing.assert_close(units.values(presence), v)
         right = -v if y.is_floating_point() else (shaped.argmax(2) == y).double()
@@ -248,7 +251,7 @@ def test_outputs_values_and_scores_are_those_of_forward_passes_with_a_hook(name,
 def test_toggling_is_what_the_definition_says_whatever_lies_above(name, clamp):
     network, layer, x, arguments, found = built(name)
     axis = arguments.get("unit_axis", 1)
-    units = Clamped(network, layer, x, clamp=clamp, **arguments)
+    units = units_of(network, layer, x, clamp=clamp, **arguments)
     (part,) = units.parts
     kind = "additive" if part.above.additive else "cut" if part.above.cut else "nothing"
     assert found is None or kind == found
@@ -280,18 +283,19 @@ def test_toggling_is_what_the_definition_says_whatever_lies_above(name, clamp):
 
 def test_contributions_of_the_last_hidden_layer_are_its_weights_times_its_activations():
     network, layer, x, _, _ = built("MLP, last layer")
-    additive = Clamped(network, layer, x).additive
+    (part,) = units_of(network, layer, x).parts
+    _, additive = part.contributions
     h, weight = network.hidden2(network.hidden1(x)).detach(), network.output.weight.detach()
     expected = h[:, :, None] * (weight - weight.mean(0)).T
     torch.testing.assert_close(additive, expected)
-    assert Clamped(network, "hidden1", x).additive is None
+    assert not units_of(network, "hidden1", x).is_additive
 
 
 def test_logits_of_the_last_hidden_layer_have_no_interactions_at_all():
     network, layer, x, _, _ = built("MLP, last layer")
-    units = Clamped(network, layer, x)
+    units = units_of(network, layer, x)
     a, b = masks_for(units, 2).unbind()
-    none, one, other, both = units.outputs(torch.stack([a & ~b, a, (a & ~b) | (b & ~a), a | b]))
+    none, one, other, both = units.predictions(torch.stack([a & ~b, a, (a & ~b) | (b & ~a), a | b]))
     torch.testing.assert_close(both - one - other + none, torch.zeros_like(none), atol=1e-12, rtol=0)
 
 
@@ -302,12 +306,12 @@ def test_additive_for_the_first_examples_is_not_taken_for_additive():
         parameter.data.abs_()
     x = torch.randn(20, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x[:10].abs_()
-    assert Clamped(network, "0", x[:10]).additive is not None
-    units = Clamped(network, "0", x)
-    assert units.additive is None
+    assert units_of(network, "0", x[:10]).is_additive
+    units = units_of(network, "0", x)
+    assert not units.is_additive
     masks = masks_for(units)
     expected = torch.stack([by_hook(network, "0", x, own) for own in masks])
-    torch.testing.assert_close(units.outputs(masks), expected)
+    torch.testing.assert_close(units.predictions(masks), expected)
     torch.testing.assert_close(units.values(masks), torch.stack([value(own, units.y, {}) for own in expected]))
 
 
@@ -329,12 +333,12 @@ def test_a_layer_that_nothing_depends_on_is_additive_without_effect():
 
 def test_a_dtype_too_coarse_to_tell_additive_from_not_is_run_plainly():
     network, layer, x, _, _ = built("MLP, last layer", torch.bfloat16)
-    units = Clamped(network, layer, x)
-    assert units.additive is None
+    units = units_of(network, layer, x)
+    assert not units.is_additive
     assert units.parts[0].above.cut is None
     masks = masks_for(units)
     expected = torch.stack([by_hook(network, layer, x, own) for own in masks])
-    torch.testing.assert_close(units.outputs(masks), expected)
+    torch.testing.assert_close(units.predictions(masks), expected)
 
 
 def test_single_precision_changes_interactions_by_its_rounding_alone():
@@ -353,18 +357,18 @@ def test_single_precision_changes_interactions_by_its_rounding_alone():
 
 def test_soft_presence_mixes_a_unit_with_its_clamp():
     network, layer, x, _, _ = built("MLP, first layer")
-    units = Clamped(network, layer, x, clamp="mean")
+    units = units_of(network, layer, x, clamp="mean")
     z = torch.rand(3, units.n_examples, units.n_units, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     expected = torch.stack([by_hook(network, layer, x, own, clamp="mean") for own in z])
-    torch.testing.assert_close(units.outputs(z), expected)
+    torch.testing.assert_close(units.predictions(z), expected)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_parts_and_memory_do_not_change_what_is_found(name):
     network, layer, x, arguments, _ = built(name, examples=140)
-    whole = Clamped(network, layer, x, **arguments)
+    whole = units_of(network, layer, x, **arguments)
     assert len(whole.parts) == 2
-    small = Clamped(network, layer, x, memory=2**16, **arguments)
+    small = units_of(network, layer, x, memory=2**16, **arguments)
     masks = masks_for(whole)
     torch.testing.assert_close(whole.values(masks), small.values(masks))
     generators = [torch.Generator().manual_seed(3) for _ in range(2)]
@@ -435,42 +439,56 @@ def test_a_network_that_fails_is_left_as_it_was():
 
     network = Fails()
     with pytest.raises(ArithmeticError, match="nothing left"):
-        Clamped(network, "inner", torch.randn(5, 4)).outputs(torch.zeros(1, 5))
+        units_of(network, "inner", torch.randn(5, 4)).predictions(torch.zeros(1, 5))
     assert not any(module._forward_hooks or "forward" in module.__dict__ for module in network.modules())
 
 
-def test_what_lies_below_the_layer_runs_once_for_each_part():
-    class Counting(nn.Linear):
-        calls = 0
+class Counting(nn.Linear):
+    """Counts the examples that it is given, with its own weights and as they are."""
 
-        def forward(self, x):
-            Counting.calls += 1
-            return super().forward(x)
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.own, self.seen = [parameter.clone() for parameter in self.parameters()], 0
 
-    network = nn.Sequential(Counting(4, 20), nn.ReLU(), nn.Linear(20, 5), nn.ReLU(), nn.Linear(5, 3))
-    units = Clamped(network, "1", torch.randn(9, 4))
-    made = Counting.calls
-    assert made == 3  # to look at the layer, to look at what lies above it, and for the one part
-    units.parts[0].toggle(masks_for(units, 1)[0], pairs=True)
-    units.values(masks_for(units))
-    assert Counting.calls == made
+    def forward(self, x):
+        unchanged = all(torch.equal(mine, own) for mine, own in zip(self.parameters(), self.own, strict=True))
+        self.seen += len(x) if unchanged else 0
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("layer", ["1", "3"])
+@pytest.mark.parametrize("examples", [9, 300])
+def test_what_lies_below_the_layer_runs_once_for_all_questions(layer, examples):
+    below = Counting(4, 20)
+    network = nn.Sequential(below, nn.ReLU(), nn.Linear(20, 14), nn.ReLU(), nn.Linear(14, 3))
+    units = units_of(network, layer, torch.randn(examples, 4))
+    for own in (units, units.clamped("mean"), units.judged_by_predictions(), units.first(5)):
+        coadaptation.interaction(own, contexts=1, progress=False)
+        coadaptation.interaction_share(own, samples=80, progress=False)
+        coadaptation.reliance(own, contexts=3, progress=False)
+        coadaptation.compensation(own, [2], progress=False)
+        coadaptation.ablation_curve(own, orders=2, points=3, progress=False)
+        coadaptation.mean_damage(own, samples=5)
+        coadaptation.robustness_curve(own, "activation noise", draws=2, progress=False)
+        assert own.activations.shape[1] == own.n_units
+    assert below.seen == examples
 
 
 def test_own_predictions_are_the_targets_where_none_are_given():
     network, layer, x, _, _ = built("MLP, first layer")
-    assert torch.equal(Clamped(network, layer, x).y, network(x).argmax(1))
-    regression = Clamped(network, layer, x, outputs="values")
+    assert torch.equal(units_of(network, layer, x).y, network(x).argmax(1))
+    regression = units_of(network, layer, x, outputs="values")
     torch.testing.assert_close(regression.y, network(x).detach())
     assert not regression.values(torch.ones(1, 6)).any()
 
 
 def test_a_layers_own_hook_still_applies():
     network, layer, x, _, _ = built("MLP, first layer")
-    plain = Clamped(network, layer, x).activations
+    plain = units_of(network, layer, x).activations
     network.hidden1.register_forward_hook(lambda module, args, output: 2 * output)
-    units = Clamped(network, layer, x)
+    units = units_of(network, layer, x)
     torch.testing.assert_close(units.activations, 2 * plain)
-    torch.testing.assert_close(units.outputs(torch.ones(1, 6))[0], network(x).detach())
+    torch.testing.assert_close(units.predictions(torch.ones(1, 6))[0], network(x).detach())
 
 
 class Odd(nn.Module):
@@ -494,24 +512,27 @@ X, Y = torch.randn(6, 4), torch.tensor([0, 1, 2, 0, 1, 2])
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        ("third", r"got 'third', which the network does not have; there are \['flat', 'head'\]"),
+        ("third", r"got 'third', which the network does not have; there are \['recurrent', 'flat', 'head'\]"),
         ("", r"got '', which no forward pass calls"),
-        ("twice", r"got 'twice', which a forward pass calls 2 times; there are \['flat', 'head'\]"),
-        ("never", r"got 'never', which no forward pass calls; there are \['flat', 'head'\]"),
-        ("recurrent", r"'recurrent' returns tuple; name a module"),
-        ("flat", r"\(examples, units\) .* for 6 examples 'flat' returns shape \(24,\)"),
+        ("twice", r"got 'twice', which a forward pass calls 2 times; there are \['recurrent', 'flat', 'head'\]"),
+        ("never", r"got 'never', which no forward pass calls; there are \['recurrent', 'flat', 'head'\]"),
+        (
+            "recurrent",
+            r"'recurrent' has three axes, \(examples, 1, 4\), .* say which: Layer\('recurrent', unit_axis=-1\)",
+        ),
+        ("flat", r"\(examples, units\) .* for 6 examples 'flat' has shape \(24,\)"),
     ],
 )
 def test_a_layer_that_is_not_one_is_refused(layer, message):
     with pytest.raises(ValueError, match=message):
-        Clamped(Odd(), layer, X)
+        units_of(Odd(), layer, X)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"x": X[:0]}, r"x must be a tensor with at least one example, its first axis, got shape \(0, 4\)"),
-        ({"x": X.tolist()}, "x must be a tensor .* got list"),
+        ({"x": X[:0]}, r"x must have at least one example, got none: shape \(0, 4\)"),
+        ({"x": X.tolist()}, "x must be a tensor, .* got list without a tensor"),
         ({"x": X.where(X > 0, torch.nan)}, r"x must be finite, got \d+ NaN or infinite of 24 values"),
         ({"y": Y - 1}, "y must hold classes from 0 to 2, as many as the network has outputs, got -1 to 1"),
         ({"y": Y + 1}, "got 1 to 3"),
@@ -520,15 +541,16 @@ def test_a_layer_that_is_not_one_is_refused(layer, message):
         ({"y": Y.tolist()}, "y must be a tensor of classes, int64, got list"),
         ({"y": Y, "outputs": "values"}, 'outputs="values" says that .* floating-point tensor, got torch.int64'),
         ({"y": Y.double(), "outputs": "probs"}, r'y has dtype torch.float64, .* but outputs="probs"'),
-        ({"y": torch.ones(6, 2)}, r"shape of the network's output, \(6, 3\), got \(6, 2\)"),
+        ({"y": torch.ones(6, 3)}, r"y has dtype torch.float32 and only zeros and ones; classes are int64"),
+        ({"y": torch.ones(6, 2) / 3}, r"shape of the network's output, \(6, 3\) on one axis, got \(6, 2\)"),
         ({"y": torch.full((6, 3), torch.inf)}, "y must be finite, got 18 NaN"),
         ({"clamp": "median"}, r"clamp must be one of \['zero', 'mean'\], got 'median'"),
-        ({"outputs": "scores"}, r"outputs must be one of \['logits', 'log_probs', 'probs', 'values'\], got 'scores'"),
+        ({"outputs": "scores"}, r"outputs must be one of \['logits', .*\], or an Outputs, got 'scores'"),
         ({"outputs": "probs"}, "its rows do not sum to 1"),
         ({"temperature": 0.0}, "temperature must be positive and finite, got 0.0"),
         ({"temperature": 2.0, "outputs": "values"}, "temperature divides logits, and a regression has none, got 2.0"),
         ({"unit_axis": 2}, r"unit_axis must be an axis .* got 2 for shape \(examples, 5\)"),
-        ({"unit_axis": 0}, r"other than the first, the examples, got 0"),
+        ({"unit_axis": 0}, r"other than that of the examples, got 0"),
         ({"unit_axis": -2}, r"got -2 for shape"),
         ({"x": X[:1], "clamp": "mean"}, 'clamp="mean" needs the mean over two or more examples, got 1'),
         ({"network": "net"}, "network must be a torch.nn.Module, got str"),
@@ -537,19 +559,19 @@ def test_a_layer_that_is_not_one_is_refused(layer, message):
 def test_bad_input_is_refused(change, message):
     arguments = {"network": MLP([4, 5, 3]), "layer": "hidden1", "x": X} | change
     with pytest.raises(ValueError, match=message):
-        Clamped(**arguments)
+        units_of(**arguments)
 
 
 def test_networks_that_cannot_be_measured_are_refused():
     network = MLP([4, 5, 3])
     network.output.weight.data[0, 0] = torch.nan
     with pytest.raises(ValueError, match=r"network's parameter 'output.weight' must be finite, got 1 NaN"):
-        Clamped(network, "hidden1", X)
+        units_of(network, "hidden1", X)
     network = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5, track_running_stats=False), nn.Linear(5, 3))
     with pytest.raises(ValueError, match=r"without running statistics, '1'"):
-        Clamped(network, "0", X)
+        units_of(network, "0", X)
     with pytest.raises(ValueError, match=r"presence must be \(members, 5\) or \(members, 6, 5\), got \(2, 4\)"):
-        Clamped(MLP([4, 5, 3]), "hidden1", X).values(torch.ones(2, 4))
+        units_of(MLP([4, 5, 3]), "hidden1", X).values(torch.ones(2, 4))
 
 
 class Normed(nn.Module):

@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 from dropout_lessons import figures
 from dropout_lessons.calibration import reliability
 from dropout_lessons.claims import paired
-from dropout_lessons.coadaptation import Compensation, Curve, Study, measure
+from dropout_lessons.coadaptation import Compensation, Curve, LayerUnits, Study, measure, report
 from dropout_lessons.figures.style import STYLE
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import History
@@ -289,7 +289,7 @@ def test_the_study_is_drawn_as_paired_ratios_with_their_intervals():
 
 def test_the_report_marks_the_perturbations_that_were_met_in_training():
     network, x, y = MLP([6, 4, 4, 3]), torch.randn(20, 6), torch.arange(20) % 3
-    figure = figures.coadaptation_report(measure(network, "hidden1", x, y, trained_with=["weight noise"]))
+    figure = figures.coadaptation_report(report(LayerUnits(network, "hidden1", x, y), trained_with=["weight noise"]))
     assert "weight noise (met in training)" in texts(figure)
     dashed = [line.get_label() for axis in figure.axes for line in axis.get_lines() if line.get_linestyle() == "--"]
     assert dashed == ["weight noise (met in training)"]
@@ -298,8 +298,8 @@ def test_the_report_marks_the_perturbations_that_were_met_in_training():
 
 
 def test_a_report_without_pairs_says_so():
-    report = measure(MLP([6, 4, 4, 3]), "hidden1", torch.randn(20, 6))
-    figure = figures.coadaptation_report(dataclasses.replace(report, interaction=None))
+    found = measure(MLP([6, 4, 4, 3]), "hidden1", torch.randn(20, 6))
+    figure = figures.coadaptation_report(dataclasses.replace(found, interaction=None))
     assert "too many units\nfor all pairs" in texts(figure)
 
 

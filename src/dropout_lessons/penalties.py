@@ -14,10 +14,14 @@ from torch import Tensor, nn
 __all__ = ["l1_penalty", "l2_penalty", "max_norm_", "weights"]
 
 
-def weights(network: nn.Module) -> Iterator[nn.Parameter]:
+def weights(network: nn.Module, *, frozen: bool = False) -> Iterator[nn.Parameter]:
     """Iterate over the parameters that penalties act on: trained ones with two or more axes, output units first.
 
     Transposed convolutions have their input channels first, and are not supported.
+
+    Args:
+        network: Any module.
+        frozen: Whether weights that are not trained count, too.
 
     Example:
         >>> [tuple(weight.shape) for weight in weights(nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)))]
@@ -28,7 +32,7 @@ def weights(network: nn.Module) -> Iterator[nn.Parameter]:
         if isinstance(module, nn.LayerNorm):
             continue
         for name, parameter in module.named_parameters(recurse=False):
-            if parameter.dim() >= 2 and parameter.requires_grad and "bias" not in name:
+            if parameter.dim() >= 2 and (parameter.requires_grad or frozen) and "bias" not in name:
                 found[id(parameter)] = parameter
     return iter(found.values())
 

@@ -1,22 +1,21 @@
-"""Measure co-adaptation: how much the units of a layer rely on each other."""
+"""Measure co-adaptation: how much the units of a layer rely on each other.
 
-from dropout_lessons.coadaptation.ablation import Compensation, Curve, ablation_curve, compensation
-from dropout_lessons.coadaptation.activations import (
-    activation_sparsity,
-    activations,
-    effective_rank,
-    linear_cka,
-    unit_correlation,
-)
+:func:`measure` asks everything of one layer. To ask one thing, or with more to say, make a :class:`LayerUnits`: the units of a
+layer, on given examples. Each measure is then a question to it, and what lies below the layer runs once for all of them.
+"""
+
 from dropout_lessons.coadaptation.arms import standard_arms
 from dropout_lessons.coadaptation.damage import keep_prob_for_damage, mean_damage
+from dropout_lessons.coadaptation.dependence import Reliance, interaction_share, reliance
 from dropout_lessons.coadaptation.estimate import Estimate
-from dropout_lessons.coadaptation.interaction import Interaction, interaction
-from dropout_lessons.coadaptation.measures import MEASURES
-from dropout_lessons.coadaptation.report import Report, measure
+from dropout_lessons.coadaptation.measures import MEASURES, Measure
+from dropout_lessons.coadaptation.pairs import Interaction, interaction
+from dropout_lessons.coadaptation.removal import Compensation, Curve, ablation_curve, compensation
+from dropout_lessons.coadaptation.reports import Report, measure, report
 from dropout_lessons.coadaptation.robustness import robustness_curve
-from dropout_lessons.coadaptation.share import Reliance, interaction_share, reliance
-from dropout_lessons.coadaptation.study import Study, study
+from dropout_lessons.coadaptation.similarity import activation_sparsity, effective_rank, linear_cka, unit_correlation
+from dropout_lessons.coadaptation.studies import Study, study
+from dropout_lessons.coadaptation.units import Layer, LayerUnits
 from dropout_lessons.ensembles import Arm
 
 __all__ = [
@@ -26,12 +25,14 @@ __all__ = [
     "Curve",
     "Estimate",
     "Interaction",
+    "Layer",
+    "LayerUnits",
+    "Measure",
     "Reliance",
     "Report",
     "Study",
     "ablation_curve",
     "activation_sparsity",
-    "activations",
     "compensation",
     "effective_rank",
     "interaction",
@@ -41,6 +42,7 @@ __all__ = [
     "mean_damage",
     "measure",
     "reliance",
+    "report",
     "robustness_curve",
     "standard_arms",
     "study",

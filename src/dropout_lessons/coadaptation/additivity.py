@@ -1,9 +1,14 @@
-"""Find out how far units only add: by running the network with random ones present, and looking at what it computes."""
+"""Find out how far units only add: by running the network with random ones present, and looking at what it computes.
+
+A sum over units is what toggling is cheap for: each unit's step to it is computed once, and a set of units needs an addition
+where it would need a forward pass. So the best place to start from is the last sum above the layer, the cut; all that follows
+it, and nothing before it, is run for each set. Where the logits themselves are sums, nothing is run at all.
+"""
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from dropout_lessons.coadaptation.parts import Above, Part
@@ -11,44 +16,53 @@ from dropout_lessons.masks import sample_mask
 
 # Rounding of a sum of many terms, in units of the last place of the largest result.
 _ROUNDING = 64
+# In how many examples and members four sets of units are looked at, at least.
+_PROBES = 32
 
 
 def look_above(part: Part, memory: int) -> Above:
-    """Run a part with random units present, and find the calls after the layer whose results are additive."""
+    """Run a part with random units present, and find the operations after the layer whose results are additive."""
     dtype = part.passes.activations.dtype
+    four = _quadruple(part, -(-_PROBES // part.n_examples)).to(dtype)
     with part.passes.active():
-        seen = [part.passes.results(part.present(own), memory // 4) for own in _quadruple(part, 1)[:, 0].to(dtype)]
-        results = [dict(own) for own, _ in seen]
-        calls = {
-            call: result
-            for call, result in results[0].items()
-            if all(call in own and own[call].shape == result.shape for own in results)
-            and _is_additive(torch.stack([own[call] for own in results]), dtype, varies=True)
+        seen = [[part.passes.results(part.present(own), memory // 4) for own in sets] for sets in four]
+        results = [[dict(own) for own, _ in sets] for sets in seen]
+        runs = [own for sets in results for own in sets]
+        additive = {
+            operation: result
+            for operation, result in results[0][0].items()
+            if all(operation in own and own[operation].shape == result.shape for own in runs)
+            and _is_additive(_stacked([[own[operation] for own in sets] for sets in results]), dtype, varies=True)
         }
-        largest = max([part.passes.activations.nbytes, *(result.nbytes for result in results[0].values())])
+        largest = max([part.passes.activations.nbytes, *(result.nbytes for result in runs[0].values())])
         bytes_per_example = 3 * largest / part.n_examples
-        if _is_additive(part.readout.centered(torch.stack([output for _, output in seen])), dtype):
+        outputs = _stacked([[output for _, output in sets] for sets in seen])
+        if _is_additive(part.readout.centered(outputs.flatten(0, 1)).unflatten(0, outputs.shape[:2]), dtype):
             return Above(None, True, bytes_per_example)
         copies = 4 * part.n_units  # of what a cut returns, for an example
-        for call in list(calls)[:-9:-1]:
-            if copies * calls[call].nbytes / part.n_examples > memory:
+        for operation in list(additive)[:-9:-1]:
+            bytes_of_copies = copies * additive[operation].nbytes / part.n_examples
+            if bytes_of_copies > memory:
                 continue
             try:
-                output = part.passes.run(calls[call].unsqueeze(0), above=call)[0]
+                output = part.passes.run(additive[operation].unsqueeze(0), resume=operation)[0]
             except Exception:  # it is called otherwise where the layer is intact
                 continue
-            if _is_close(output, seen[0][1], dtype):
-                at_once = memory // int(copies * calls[call].nbytes / part.n_examples)
-                return Above(call, False, bytes_per_example, at_once)
+            if _is_close(output, seen[0][0][1], dtype):
+                return Above(operation, False, bytes_per_example, int(memory // bytes_of_copies))
     return Above(None, False, bytes_per_example)
+
+
+def _stacked(rows: list[list[Tensor]]) -> Float[Tensor, "4 times ..."]:
+    return torch.stack([torch.stack(row) for row in rows])
 
 
 def agrees(part: Part, above: Above) -> bool:
     """Whether the results are additive for all the examples of this part too."""
     if above.cut is None and not above.additive:
         return True
-    four = _quadruple(part, -(-32 // part.n_examples))
-    results = part.outputs(four.flatten(0, 1), until=above.cut)
+    four = _quadruple(part, -(-_PROBES // part.n_examples))
+    results = part.predictions(four.flatten(0, 1), until=above.cut)
     if above.additive:
         results = part.readout.centered(results)
     return _is_additive(results.unflatten(0, four.shape[:2]), part.passes.activations.dtype)

@@ -6,12 +6,11 @@ import math
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from dropout_lessons.coadaptation.ablation import check_count
 from dropout_lessons.coadaptation.draws import standard_error
 from dropout_lessons.coadaptation.estimate import Estimate
-from dropout_lessons.coadaptation.units import Clamp, Clamped, Outputs
+from dropout_lessons.coadaptation.units import LayerUnits, check_count
 from dropout_lessons.masks import check_keep_prob, own_generator
 
 # Halvings of an interval of length 1: to about 1e-4, far below the error of drawing.
@@ -19,19 +18,7 @@ _HALVINGS = 13
 
 
 def mean_damage(
-    network: nn.Module,
-    layer: str,
-    x: Float[Tensor, "examples ..."],
-    y: Tensor | None = None,
-    *,
-    keep_prob: float = 0.5,
-    samples: int = 256,
-    clamp: Clamp = "zero",
-    outputs: Outputs = "logits",
-    temperature: float = 1.0,
-    unit_axis: int = 1,
-    generator: torch.Generator | None = None,
-    memory: int = 2**28,
+    units: LayerUnits, keep_prob: float = 0.5, *, samples: int = 256, generator: torch.Generator | None = None
 ) -> Estimate:
     r"""What it costs, on average, to keep each unit of a layer with some probability.
 
@@ -41,60 +28,28 @@ def mean_damage(
     probability ``keep_prob``, and nothing rescaled. The examples share the masks.
 
     Args:
-        network: Any module that returns ``(examples, outputs)``. Dropout is inactive; its modes are as before after the call.
-        layer: Name of a module that is called once in a forward pass, as in ``network.named_modules()``.
-        x: The network's input, examples first.
-        y: Class of each example, or the targets of a regression; the network's own predictions when None.
+        units: The units, on their examples.
         keep_prob: Probability that a unit is present.
         samples: Number of masks.
-        clamp: What an absent unit sends on: ``"zero"``, or its ``"mean"`` over ``x`` (and positions).
-        outputs: What the network returns: ``"logits"``, ``"log_probs"``, ``"probs"``, or ``"values"`` of a regression.
-        temperature: Divides the logits.
-        unit_axis: Axis of the layer's output that counts units: 1 for dense units and channels, -1 for transformers.
         generator: Source of the masks. When None, a copy of PyTorch's global generator, which stays as it is.
-        memory: Work space in bytes, approximately.
 
     Returns:
         The damage, mean over examples, in nats (for regression in squared units).
 
     Raises:
-        ValueError: If an argument is not what it should be; the message says what would be.
+        ValueError: If an argument is out of range.
 
     Example:
         >>> from dropout_lessons.networks import MLP
-        >>> network, x = MLP([4, 8, 3]), torch.randn(20, 4)
-        >>> float(mean_damage(network, "hidden1", x, keep_prob=1.0))
+        >>> float(mean_damage(LayerUnits(MLP([4, 8, 3]), "hidden1", torch.randn(20, 4)), keep_prob=1.0))
         0.0
     """
     check_keep_prob(keep_prob)
-    units = Clamped(
-        network,
-        layer,
-        x,
-        y,
-        clamp=clamp,
-        outputs=outputs,
-        temperature=temperature,
-        unit_axis=unit_axis,
-        memory=memory,
-    )
     return _damage(units, _keys(units, samples, generator), keep_prob)
 
 
 def keep_prob_for_damage(
-    network: nn.Module,
-    layer: str,
-    x: Float[Tensor, "examples ..."],
-    y: Tensor | None = None,
-    *,
-    damage: float,
-    samples: int = 256,
-    clamp: Clamp = "zero",
-    outputs: Outputs = "logits",
-    temperature: float = 1.0,
-    unit_axis: int = 1,
-    generator: torch.Generator | None = None,
-    memory: int = 2**28,
+    units: LayerUnits, damage: float, *, samples: int = 256, generator: torch.Generator | None = None
 ) -> float:
     r"""Keep probability at which a layer's absent units cost a given amount, so that networks are compared at equal damage.
 
@@ -103,51 +58,32 @@ def keep_prob_for_damage(
     :math:`\mathbb E_S[v(\text{all}) - v(S)] = d` by halving intervals, with the same random numbers for all keep probabilities.
 
     Args:
-        network: Any module that returns ``(examples, outputs)``. Dropout is inactive; its modes are as before after the call.
-        layer: Name of a module that is called once in a forward pass, as in ``network.named_modules()``.
-        x: The network's input, examples first.
-        y: Class of each example, or the targets of a regression; the network's own predictions when None.
+        units: The units, on their examples.
         damage: :math:`d > 0`, in nats (for regression in squared units).
         samples: Number of masks.
-        clamp: As in :func:`mean_damage`, and so are the arguments that follow.
-        outputs: What the network returns.
-        temperature: Divides the logits.
-        unit_axis: Axis of the layer's output that counts units.
         generator: Source of the masks. When None, a copy of PyTorch's global generator, which stays as it is.
-        memory: Work space in bytes, approximately.
 
     Returns:
         The keep probability, in (0, 1).
 
     Raises:
-        ValueError: If the layer's absence costs less than ``damage``, or as in :func:`mean_damage`.
+        ValueError: If an argument is out of range, or the layer's absence costs less than ``damage``.
 
     Example:
         >>> from dropout_lessons.networks import MLP
         >>> network = MLP([4, 8, 3], generator=torch.Generator().manual_seed(0))
-        >>> keep_prob = keep_prob_for_damage(network, "hidden1", torch.eye(4), damage=0.01)
+        >>> keep_prob = keep_prob_for_damage(LayerUnits(network, "hidden1", torch.eye(4)), damage=0.01)
         >>> 0 < keep_prob < 1
         True
     """
     if not 0 < damage < math.inf:
         raise ValueError(f"damage must be a positive number of nats, got {damage}")
-    units = Clamped(
-        network,
-        layer,
-        x,
-        y,
-        clamp=clamp,
-        outputs=outputs,
-        temperature=temperature,
-        unit_axis=unit_axis,
-        memory=memory,
-    )
     keys = _keys(units, samples, generator)
     low, high = 0.0, 1.0  # at keep probability 1 the damage is 0
     most = _damage(units, keys, low).value
     if most <= damage:
         raise ValueError(
-            f"damage must be less than what the network loses without any unit of {layer!r}, {most:.3g}, got {damage}"
+            f"damage must be less than what the network loses without any unit of {units.layer.name!r}, {most:.3g}, got {damage}"
         )
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
@@ -158,15 +94,14 @@ def keep_prob_for_damage(
     return (low + high) / 2
 
 
-def _keys(units: Clamped, samples: int, generator: torch.Generator | None) -> Float[Tensor, "samples units"]:
+def _keys(units: LayerUnits, samples: int, generator: torch.Generator | None) -> Float[Tensor, "samples units"]:
     """A unit is present at every keep probability above its key."""
     check_count("samples", samples, at_least=2)
     generator = own_generator(generator)
     keys = torch.rand(samples, units.n_units, generator=generator, device=generator.device, dtype=torch.float64)
-    return keys.to(units.activations.device)
+    return keys.to(units.device)
 
 
-def _damage(units: Clamped, keys: Float[Tensor, "samples units"], keep_prob: float) -> Estimate:
-    intact = units.values(keys.new_ones(1, units.n_units, dtype=torch.bool))
-    damage = (intact - units.values(keys < keep_prob)).mean(1)
+def _damage(units: LayerUnits, keys: Float[Tensor, "samples units"], keep_prob: float) -> Estimate:
+    damage = (units.intact_values() - units.values(keys < keep_prob)).mean(1)
     return Estimate(damage.mean().item(), standard_error(damage), len(keys))

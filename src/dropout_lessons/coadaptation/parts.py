@@ -1,85 +1,28 @@
-"""Some examples of a network whose units may be present or not: its outputs, and what toggling units changes."""
+"""Some examples of a network whose units may be present or not: what it predicts, and what toggling units changes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
-import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from dropout_lessons.coadaptation.passes import Call, Passes
+from dropout_lessons.coadaptation.readout import Readout
+from dropout_lessons.coadaptation.toggling import (
+    SAFE_RANGE,
+    Toggled,
+    pair_chunks,
+    toggled_softmax,
+    toggled_squared_errors,
+)
 from dropout_lessons.masks import enumerate_masks
-from dropout_lessons.running.arrays import elementwise_
-
-Outputs = Literal["logits", "log_probs", "probs", "values"]
+from dropout_lessons.running.layer_passes import LayerPasses, Operation
 
 # Small enough for the members at work to stay in the processor's cache, large enough for a call's overhead not to count.
 _WORKING_SET = 2**22
-# The same for matrices of pairs, one for each example.
-_PAIRS_SET = 2**19
-# Contributions to logits of which two may be added to an exponent without overflow or loss.
-_SAFE_RANGE = 100.0
-
-
-@dataclass(frozen=True)
-class Readout:
-    """What the network returns, and the value that it is judged by.
-
-    Attributes:
-        outputs: What the network returns.
-        temperature: Divides the logits.
-    """
-
-    outputs: Outputs
-    temperature: float
-
-    @property
-    def is_regression(self) -> bool:
-        return self.outputs == "values"
-
-    def logits(self, output: Tensor) -> Tensor:
-        """Logits in double precision, up to a number of each example; what a regression returns, with an axis of outputs."""
-        output = output.double()
-        if self.is_regression:
-            return output.unsqueeze(-1) if output.dim() < 3 else output
-        logits = output.log() if self.outputs == "probs" else output
-        return logits if self.temperature == 1 else logits / self.temperature
-
-    def centered(self, output: Tensor) -> Tensor:
-        """Logits with mean 0 over the classes, which can be additive where the output is not; or the values of a regression."""
-        logits = self.logits(output)
-        return logits if self.is_regression else logits - logits.mean(-1, keepdim=True)
-
-    def values(self, logits: Float[Tensor, "members examples outputs"], y: Tensor) -> Float[Tensor, "members examples"]:
-        if self.is_regression:
-            errors = (y - logits).square().sum(-1)
-            _check_values(errors, self.outputs)
-            return errors.neg_()
-        own = logits.gather(-1, y.expand(logits.shape[:-1]).unsqueeze(-1))
-        # The label's own term is 1, so the sum cannot underflow; and a product is the fastest sum of a few classes.
-        with np.errstate(over="ignore", invalid="ignore"):
-            sums = elementwise_("exp", logits - own) @ logits.new_ones(logits.shape[-1])
-        values = elementwise_("log", sums).neg_()
-        if not bool(values.isfinite().all()):  # e^710 is too large
-            values = -(logits - own).logsumexp(-1)
-            _check_values(values, self.outputs)
-        return values
-
-    def scores(self, logits: Float[Tensor, "members examples outputs"], y: Tensor) -> Float[Tensor, "members examples"]:
-        return -self.values(logits, y) if self.is_regression else (logits.argmax(-1) == y).double()
-
-
-def _check_values(values: Tensor, outputs: Outputs) -> None:
-    if not bool(values.isfinite().all()):
-        raise ValueError(
-            f"network returned {outputs} that are NaN or infinite, or a label's probability of 0, for some set of units "
-            "present if not for all; look for numbers beyond its precision, or give logits instead of probabilities"
-        )
 
 
 @dataclass(eq=False)
@@ -87,13 +30,13 @@ class Above:
     """What lies above the layer, as far as it helps.
 
     Attributes:
-        cut: The last call whose result is additive in the units and alone decides what the network returns.
+        cut: The last operation whose result is additive in the units and alone decides what the network predicts.
         additive: Whether the network's logits, or the values of a regression, are themselves additive.
         bytes_per_example: Work space of one member for one example.
         examples_at_once: How many examples to run together, at most.
     """
 
-    cut: Call | None
+    cut: Operation | None
     additive: bool
     bytes_per_example: float
     examples_at_once: int = 128
@@ -104,18 +47,20 @@ class Part:
 
     Attributes:
         passes: Forward passes of the network on them.
-        clamps: What absent units send on, broadcast to the activations.
-        axis: Axis of the activations that counts units.
-        readout: How outputs become values.
+        axis: Axis of the activations that holds the units.
+        n_units: Number of units: equal slices of that axis.
+        readout: How predictions become values.
+        clamps: What absent units send on, broadcast to the activations; None for zeros.
         y: Classes, or the targets of a regression; set once they are known.
         above: What helps; found by ``additivity.look_above``.
     """
 
-    def __init__(self, passes: Passes, clamps: Tensor, axis: int, readout: Readout) -> None:
+    def __init__(self, passes: LayerPasses, axis: int, n_units: int, readout: Readout) -> None:
         self.passes = passes
-        self.clamps = clamps
         self.axis = axis
+        self.n_units = n_units
         self.readout = readout
+        self.clamps: Tensor | None = None
         self.y = torch.empty(0, device=passes.activations.device)
         self.above = Above(None, False, 4.0 * passes.activations[0].numel())
 
@@ -123,22 +68,22 @@ class Part:
     def n_examples(self) -> int:
         return len(self.passes.activations)
 
-    @property
-    def n_units(self) -> int:
-        return self.passes.activations.shape[self.axis]
-
     def present(self, presence: Float[Tensor, "*examples units"]) -> Tensor:
         """What the layer sends on, :math:`z h + (1 - z) c`."""
         h = self.passes.activations
+        entries = h.shape[self.axis]
+        if entries != self.n_units:  # units are slices of several entries
+            each = (*presence.shape, entries // self.n_units)
+            presence = presence.unsqueeze(-1).expand(each).flatten(-2)
         shape = [1] * h.dim()
-        shape[self.axis] = self.n_units
+        shape[self.axis] = entries
         if presence.dim() > 1:
             shape[0] = len(presence)
         z = presence.reshape(shape)
-        return z * h + (1 - z) * self.clamps
+        return z * h if self.clamps is None else z * h + (1 - z) * self.clamps
 
-    def outputs(self, presence: Tensor, *, until: Call | None = None) -> Tensor:
-        """What the network returns for the presence ``(members, examples, units)`` or ``(members, units)``, in chunks."""
+    def predictions(self, presence: Tensor, *, until: Operation | None = None) -> Tensor:
+        """What the network predicts for the presence ``(members, examples, units)`` or ``(members, units)``, in chunks."""
         presence = presence.to(self.passes.activations.dtype)
         with self.passes.active():
             chunks = presence.split(self._members_at_once())
@@ -154,33 +99,43 @@ class Part:
 
     def table(self) -> Float[Tensor, "sets examples"]:
         """Values of all sets of units, in the order of ``enumerate_masks``."""
-        return self.values(enumerate_masks(self.n_units, device=self.passes.activations.device))
+        return self.values(enumerate_masks(self.n_units, device=self.y.device))
 
-    def logits(self, presence: Tensor) -> Float[Tensor, "members examples outputs"]:
+    def logits(self, presence: Tensor) -> Float[Tensor, "members examples *positions outputs"]:
         """Logits in double precision, by one matrix product where they are additive."""
         if not self.above.additive:
-            return self.readout.logits(self.outputs(presence))
+            return self.readout.logits(self.predictions(presence))
         base, c = self.contributions
         z = presence.double()
-        if z.dim() == 2:
-            summed = (z @ c.transpose(0, 1).flatten(1)).view(len(z), *base.shape)
-        else:
-            summed = (z.transpose(0, 1) @ c).transpose(0, 1)
-        return summed.add_(base)
+        shared = z.dim() == 2  # by the examples
+        summed = z @ c.transpose(0, 1).flatten(1) if shared else (z.transpose(0, 1) @ c.flatten(2)).transpose(0, 1)
+        return summed.reshape(len(z), *base.shape) + base
+
+    def scores_without(
+        self, rank: Int[Tensor, " units"], counts: Int[Tensor, " counts"]
+    ) -> Float[Tensor, "counts examples"]:
+        """Scores without so many units, those of the lowest ranks."""
+        if not self.above.additive:
+            return self.scores(rank >= counts[:, None])
+        base, c = self.contributions
+        last_removed_first = rank.argsort(descending=True)
+        sums = torch.cat([base.unsqueeze(0), c.transpose(0, 1)[last_removed_first]]).cumsum(0)
+        return self.readout.scores(sums[self.n_units - counts], self.y)
 
     @cached_property
-    def contributions(self) -> tuple[Float[Tensor, "examples outputs"], Float[Tensor, "examples units outputs"]]:
+    def contributions(self) -> tuple[Float[Tensor, "examples ..."], Float[Tensor, "examples units ..."]]:
         """Logits with no unit present, and what each unit adds to them; where they are additive."""
-        eye = torch.eye(self.n_units + 1, self.n_units, device=self.passes.activations.device)
-        alone = self.readout.centered(self.outputs(eye.roll(1, 0)))
+        alone = self.readout.centered(self.predictions(self._none_and_each()))
         return alone[0], (alone[1:] - alone[0]).transpose(0, 1).contiguous()
 
     @cached_property
     def _steps(self) -> Float[Tensor, "units ..."]:
         """What each unit adds to the result of the cut."""
-        eye = torch.eye(self.n_units + 1, self.n_units, device=self.passes.activations.device)
-        alone = self.outputs(eye.roll(1, 0), until=self.above.cut)
+        alone = self.predictions(self._none_and_each(), until=self.above.cut)
         return alone[1:] - alone[0]
+
+    def _none_and_each(self) -> Float[Tensor, "sets units"]:
+        return torch.eye(self.n_units + 1, self.n_units, device=self.y.device).roll(1, 0)
 
     def toggle(self, present: Bool[Tensor, "examples units"], *, pairs: bool) -> Toggled:
         r"""Add and remove each unit, and each two, with those of the others present that are in :math:`S`.
@@ -195,16 +150,17 @@ class Part:
             _, c = self.contributions
             logits = self.logits(present.unsqueeze(0))[0]
             if self.readout.is_regression:
-                return _squared_errors(self.y - logits, c, sigma, pairs)
-            own = c - c.gather(2, self.y[:, None, None].expand(-1, self.n_units, 1))
-            if bool((own.amax(2) - own.amin(2) <= _SAFE_RANGE).all()):
-                return _softmax(logits.softmax(-1), own, sigma, pairs)
+                return toggled_squared_errors(self.y - logits, c, sigma, pairs)
+            if logits.dim() == 2:  # at several positions, what is summed is not what is made positive
+                own = c - c.gather(2, self.y[:, None, None].expand(-1, self.n_units, 1))
+                if bool((own.amax(2) - own.amin(2) <= SAFE_RANGE).all()):
+                    return toggled_softmax(logits.softmax(-1), own, sigma, pairs)
             return self._toggle(logits, c.transpose(0, 1), self._from_logits, sigma, pairs)
         if self.above.cut is None:
             z = present.to(self.passes.activations.dtype)
             eye = torch.eye(self.n_units, dtype=z.dtype, device=z.device)
             return self._toggle(z, eye.unsqueeze(1) * self._differs, self._from_presence, sigma, pairs)
-        start = self.outputs(present.unsqueeze(0), until=self.above.cut)[0]
+        start = self.predictions(present.unsqueeze(0), until=self.above.cut)[0]
         return self._toggle(start, self._steps, self._from_cut, sigma, pairs)
 
     def release(self) -> None:
@@ -218,7 +174,7 @@ class Part:
         return self._from_logits(self.readout.logits(self.passes.run(presence, making=self.present)))
 
     def _from_cut(self, results: Tensor) -> Tensor:
-        return self._from_logits(self.readout.logits(self.passes.run(results, above=self.above.cut)))
+        return self._from_logits(self.readout.logits(self.passes.run(results, resume=self.above.cut)))
 
     def _toggle(
         self, start: Tensor, steps: Tensor, value: Callable[[Tensor], Tensor], sigma: Tensor, pairs: bool
@@ -243,9 +199,9 @@ class Part:
             two = torch.empty(min(size, n * n), *start.shape, dtype=start.dtype, device=start.device)
             all_pairs = torch.triu_indices(ranks, ranks, 1, device=start.device)
             done = 0
-            for rows in _rows(ranks, size) if pairs else ():
+            for chunk in pair_chunks(ranks, size) if pairs else ():
                 members = 0
-                for i, first, last in rows:
+                for i, first, last in chunk:
                     one = start - steps[i]
                     torch.sub(one, steps[first:last], out=two[members : members + last - first])
                     members += last - first
@@ -263,89 +219,9 @@ class Part:
     def _differs(self) -> Float[Tensor, "examples units"]:
         """1 where a unit is not at its clamp anyway, else 0."""
         h = self.passes.activations
-        differs = (h != self.clamps).movedim(self.axis, 1).flatten(2) if h.dim() > 2 else h != self.clamps
-        return (differs.any(2) if h.dim() > 2 else differs).to(h.dtype)
+        differs = (h != (0 if self.clamps is None else self.clamps)).movedim(self.axis, 1)
+        each: Tensor = differs.unflatten(1, (self.n_units, -1)).flatten(2).any(2)
+        return each.to(h.dtype)
 
     def _members_at_once(self) -> int:
         return max(1, int(_WORKING_SET // (self.above.bytes_per_example * self.n_examples)))
-
-
-@dataclass(frozen=True, eq=False)
-class Toggled:
-    """What units and pairs of them change in one context of each example.
-
-    Attributes:
-        effects: What each unit adds.
-        total: Interaction of each pair, summed over the examples.
-        strength: Its absolute value, summed over the examples.
-    """
-
-    effects: Float[Tensor, "examples units"]
-    total: Float[Tensor, "units units"]
-    strength: Float[Tensor, "units units"]
-
-
-def _softmax(
-    probs: Float[Tensor, "examples classes"],
-    own: Float[Tensor, "examples units classes"],
-    sigma: Float[Tensor, "examples units"],
-    pairs: bool,
-) -> Toggled:
-    r"""Toggle units that add to the logits, :math:`c_{ik}` to that of class :math:`k` and 0 to that of the label.
-
-    .. math:: \frac{Z(S^i)}{Z(S)} = \sum_k p_k e^{-\sigma_i c_{ik}} = Z_i, \qquad
-              D_i = \sigma_i \log Z_i, \qquad
-              I_{ij} = -\sigma_i \sigma_j \log \sum_k p_k \frac{e^{-\sigma_i c_{ik}}}{Z_i} \frac{e^{-\sigma_j c_{jk}}}{Z_j}
-    """
-    n = own.shape[1]
-    factors = (own * -sigma.unsqueeze(2)).exp_()
-    ratio = (factors @ probs.unsqueeze(2)).squeeze(2)
-    total, strength = own.new_zeros(2, n, n)
-    if pairs:
-        factors /= ratio.unsqueeze(2)
-        weighted = factors * probs.unsqueeze(1)
-        strip = max(16, n // 8)
-        at_once = max(1, _PAIRS_SET // (8 * n * strip))
-        for f, w, s in zip(factors.split(at_once), weighted.split(at_once), sigma.split(at_once), strict=True):
-            for i in range(0, n, strip):  # and j from i on: the rest is the same
-                logs = elementwise_("log", w[:, i : i + strip] @ f[:, i:].transpose(1, 2))
-                total[i : i + strip, i:] -= (logs * s[:, i : i + strip, None]).mul_(s[:, None, i:]).sum(0)
-                strength[i : i + strip, i:] += logs.abs_().sum(0)
-        total, strength = (pairwise.triu(1) + pairwise.triu(1).T for pairwise in (total, strength))
-    return Toggled(sigma * ratio.log(), total, strength)
-
-
-def _squared_errors(
-    residual: Float[Tensor, "examples outputs"],
-    c: Float[Tensor, "examples units outputs"],
-    sigma: Float[Tensor, "examples units"],
-    pairs: bool,
-) -> Toggled:
-    r"""Toggle units that add :math:`c_i` to the values of a regression, :math:`I_{ij} = -2\, c_i \cdot c_j` in every context."""
-    n = c.shape[1]
-    effects = 2 * (c @ residual.unsqueeze(2)).squeeze(2) + sigma * c.square().sum(2)
-    total, strength = c.new_zeros(2, n, n)
-    if pairs:
-        for some in c.split(max(1, _PAIRS_SET // (8 * n * n))):
-            products = some @ some.transpose(1, 2)
-            total -= 2 * products.sum(0)
-            strength += 2 * products.abs_().sum(0)
-    return Toggled(effects, total.fill_diagonal_(0), strength.fill_diagonal_(0))
-
-
-def _rows(n: int, size: int) -> Iterator[list[tuple[int, int, int]]]:
-    """Cut the pairs i < j into chunks, each a list of i with the first j and the one after the last."""
-    chunk: list[tuple[int, int, int]] = []
-    room = size
-    for i in range(n - 1):
-        first = i + 1
-        while first < n:
-            last = min(n, first + room)
-            chunk.append((i, first, last))
-            room -= last - first
-            first = last
-            if not room:
-                yield chunk
-                chunk, room = [], size
-    if chunk:
-        yield chunk

@@ -2,179 +2,392 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-import math
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from dropout_lessons.averaging.members import frozen
-from dropout_lessons.averaging.outputs import check_output
-from dropout_lessons.averaging.sites import Interception
 from dropout_lessons.coadaptation.additivity import agrees, look_above
-from dropout_lessons.coadaptation.parts import Outputs, Part, Readout
-from dropout_lessons.coadaptation.passes import Passes
+from dropout_lessons.coadaptation.parts import Above, Part
+from dropout_lessons.coadaptation.readout import Readout
+from dropout_lessons.running import MaskedNetwork, Outputs
+from dropout_lessons.running.checks import check_weights
+from dropout_lessons.running.examples import (
+    Examples,
+    check_examples,
+    count_examples,
+    device_of,
+    gathered,
+    moved,
+    split_examples,
+    take,
+)
+from dropout_lessons.running.layer_passes import LayerPasses, Side
+from dropout_lessons.running.masked import as_masked
 
-__all__ = ["Clamp", "Clamped", "Outputs"]
+__all__ = ["Clamp", "Layer", "LayerUnits", "check_choice"]
 
 Clamp = Literal["zero", "mean"]
 
 _BLOCK = 128  # examples that run together, at most
-_PROBE, _PROBES = 8, 4  # examples on which what lies above the layer is looked at, and how many times
 
 
-class Clamped:
-    r"""A layer whose unit :math:`j` sends on :math:`z_j h_j + (1 - z_j)\, c_j`: its output where present, else its clamp.
+@dataclass(frozen=True)
+class Layer:
+    """Where the units of a layer are.
 
-    The network is in evaluation mode, dropout is inactive, and what lies below the layer runs once.
+    Attributes:
+        name: Name of a module that a forward pass calls once, as in ``network.named_modules()``.
+        at: Whether the units are in the ``"output"`` of the module (the first tensor, if it returns several), or in the
+            ``"input"`` that it is given.
+        unit_axis: Axis that holds the units, as in ``(examples, units)`` and ``(examples, channels, height, width)``, where it is
+            1 and need not be said. Of three axes it must be: -1 for tokens, 1 for channels of a sequence.
+        groups: Number of equal slices of that axis that count as one unit each, such as the heads of attention; when None, each
+            entry is a unit.
+
+    Raises:
+        ValueError: If an attribute is not one of these.
+
+    Example:
+        >>> from dropout_lessons.networks import SmallTransformer
+        >>> network = SmallTransformer(symbols=8, context=16, width=32, heads=4)
+        >>> heads = Layer("block1.attention.output", at="input", unit_axis=-1, groups=4)
+        >>> masked = MaskedNetwork(network, outputs=Outputs(class_axis=-1))
+        >>> LayerUnits(masked, heads, torch.tensor([[1, 5, 3, 7], [2, 2, 0, 6]])).n_units
+        4
+    """
+
+    name: str
+    at: Side = "output"
+    unit_axis: int | None = None
+    groups: int | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("at", self.at, get_args(Side))
+        if self.groups is not None and (not isinstance(self.groups, int) or self.groups < 1):
+            raise ValueError(f"groups must be a number of slices of the unit axis, got {self.groups!r}")
+
+    def axis(self, values: Tensor, batch_axis: int) -> int:
+        """The axis of the units where the examples have been put first."""
+        axes, unit_axis = values.dim(), self.unit_axis
+        others = list(values.shape[1:])
+        shape = ", ".join(map(str, [*others[:batch_axis], "examples", *others[batch_axis:]]))
+        if unit_axis is None:
+            if axes == 3:
+                raise ValueError(
+                    f"layer {self.name!r} has three axes, ({shape}), of which two may hold the units; say which: "
+                    f"Layer({self.name!r}, unit_axis=-1) for the last, as in transformers, unit_axis=1 for channels of a "
+                    "sequence"
+                )
+            return 1
+        if not -axes <= unit_axis < axes or unit_axis % axes == batch_axis:
+            raise ValueError(
+                f"unit_axis must be an axis of {self.name!r} other than that of the examples, got {unit_axis} for shape "
+                f"({shape}); dense and convolutional layers have their units on axis 1, transformers on axis -1"
+            )
+        axis = unit_axis % axes
+        return axis if axis > batch_axis else axis + 1
+
+    def count(self, entries: int) -> int:
+        """Number of units on an axis of so many entries."""
+        if self.groups is not None and entries % self.groups:
+            raise ValueError(
+                f"groups must divide the {entries} entries of the unit axis of {self.name!r}, got {self.groups}"
+            )
+        return entries if self.groups is None else self.groups
+
+
+class LayerUnits:
+    r"""The units of a layer on given examples; every measure is a question to it.
+
+    Unit :math:`j` sends on :math:`z_j h_j + (1 - z_j)\, c_j`: its output where present, else its clamp. The network is in
+    evaluation mode, dropout is inactive, and what lies below the layer runs once, for all questions. An example is worth
+    :math:`v`, the log-probability of its label in nats, mean over positions where the network predicts at several; in a
+    regression minus the squared error.
 
     Args:
-        network: Any module that returns ``(examples, outputs)``.
-        layer: Name of a module that is called once in a forward pass, as in ``network.named_modules()``.
-        x: The network's input, examples first.
-        y: Class of each example, or the targets of a regression; the network's own predictions when None.
-        clamp: ``"zero"`` for :math:`c_j = 0`, ``"mean"`` for the unit's mean over ``x`` (and positions).
-        outputs: What the network returns: ``"logits"``, ``"log_probs"``, ``"probs"``, or ``"values"`` of a regression.
-        temperature: Divides the logits.
-        unit_axis: Axis of the layer's output that counts units.
-        memory: Work space in bytes, approximately.
+        network: Any module; a :class:`~dropout_lessons.running.MaskedNetwork` where there is more to say: how it is called, what
+            it returns (``outputs``), and the work space (``memory``).
+        layer: Name of a module that a forward pass calls once, or a :class:`Layer`.
+        x: What the network is given: a tensor, a tuple or mapping of tensors, or a DataLoader.
+        y: Class of each example (and position), or real targets, which make it a regression; the network's own predictions when
+            None.
+        clamp: ``"zero"`` for :math:`c_j = 0`, ``"mean"`` for the unit's mean over ``x`` and positions.
+        temperature: Divides the logits. Compare networks at their best temperatures: a surer one has more to lose.
 
     Attributes:
         n_units: Number of units :math:`n`.
         n_examples: Number of examples.
-        activations: What the layer returns.
-        is_regression: Whether values are squared errors.
         y: Classes, or targets ``(examples, outputs)``.
-        parts: The examples, in parts that run together.
+        output: What the intact network predicts, as its ``Outputs`` arranges it.
+        axis: Axis of ``h`` that holds the units.
 
     Raises:
         ValueError: If an argument is not what it should be; the message says what would be.
 
     Example:
-        >>> network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
-        >>> units = Clamped(network, "1", torch.randn(5, 4))
-        >>> units.values(torch.ones(2, 8, dtype=torch.bool)).shape
-        torch.Size([2, 5])
+        Attention heads and hidden units of a transformer, and how much they rely on each other:
+
+        >>> from dropout_lessons.coadaptation import compensation, interaction
+        >>> from dropout_lessons.networks import SmallTransformer
+        >>> network = MaskedNetwork(SmallTransformer(symbols=8, context=16, heads=4), outputs=Outputs(class_axis=-1))
+        >>> text = torch.arange(48).view(6, 8) % 7
+        >>> heads = Layer("block1.attention.output", at="input", unit_axis=-1, groups=4)
+        >>> hidden = Layer("block1.hidden", unit_axis=-1)
+        >>> for layer in (heads, hidden):
+        ...     units = LayerUnits(network, layer, text)
+        ...     pairs, sets = interaction(units, contexts=1), compensation(units, sizes=[2], progress=False)
+        ...     print(layer.name, tuple(pairs.pairwise.shape), tuple(sets.ratio.shape))
+        block1.attention.output (4, 4) (1,)
+        block1.hidden (128, 128) (1,)
+
+        A HuggingFace model takes ``dict(tokenizer(...))`` for ``x`` and ``Layer("encoder.layer.0.attention.output.dense", ...)``
+        for its heads, a model of timm ``Layer("blocks.0.attn.proj", ...)``.
+
+    Source: this course; McGrath et al. 2023, "The Hydra effect", remove layers of attention in the same way.
     """
 
     def __init__(
         self,
-        network: nn.Module,
-        layer: str,
-        x: Float[Tensor, "examples ..."],
+        network: nn.Module | MaskedNetwork,
+        layer: str | Layer,
+        x: Examples,
         y: Tensor | None = None,
         *,
         clamp: Clamp = "zero",
-        outputs: Outputs = "logits",
         temperature: float = 1.0,
-        unit_axis: int = 1,
-        memory: int = 2**28,
     ) -> None:
         check_choice("clamp", clamp, get_args(Clamp))
-        check_choice("outputs", outputs, get_args(Outputs))
-        check_network(network)
-        check_x(x)
-        if isinstance(y, Tensor) and y.is_floating_point():
-            if outputs in ("log_probs", "probs"):
-                raise ValueError(
-                    f'y has dtype {y.dtype}, the targets of a regression, but outputs="{outputs}"; give classes as int64, '
-                    'or say outputs="values"'
-                )
-            outputs = "values"
-        self.is_regression = outputs == "values"
-        self.n_examples = len(x)
-        self._readout = Readout(outputs, _check_temperature(temperature, self.is_regression))
-        module, intact = find_layer(network, layer, x)
-        self.y = self._check_y(y, intact)
-        self._intact = intact
-        probe = torch.cat([x[:_PROBE]] * _PROBES)
-        passes = Passes(network, module, probe)
-        self._axis = check_unit_axis(passes.activations, layer, unit_axis)
-        self.n_units = passes.activations.shape[self._axis]
-        clamps = torch.zeros_like(passes.activations[:1])
-        above = look_above(Part(passes, clamps, self._axis, self._readout), memory)
-        blocks = x.tensor_split(-(-len(x) // min(_BLOCK, above.examples_at_once)))
-        runs = (Passes(network, module, block, functional=passes.met_functional_dropout) for block in blocks)
-        self.parts = [Part(passes, clamps, self._axis, self._readout) for passes in runs]
-        self.activations = torch.cat([part.passes.activations for part in self.parts])
-        _check_finite(f"the output of layer {layer!r}", self.activations)
+        masked = as_masked(network)
+        self.network = masked.network
+        self.memory = masked.memory
+        self.layer = layer if isinstance(layer, Layer) else Layer(layer)
+        self.clamp = clamp
+        check_weights(self.network)
+        x, y = gathered(x, y, masked.says.batch_axis)
+        self.outputs = _outputs_for(masked.says, y)
+        self.readout = Readout(self.outputs, temperature)
+        self.x = moved(check_examples(x, self.outputs.batch_axis, finite=True), device_of(self.network))
+        self.n_examples = count_examples(self.x, self.outputs.batch_axis)
+        self._blocks = self._passes(_BLOCK)
+        values = self._blocks[0].activations
+        self.axis = self.layer.axis(values, self.outputs.batch_axis)
+        self.n_units = self.layer.count(values.shape[self.axis])
+        bad = int((~self.h.isfinite()).sum())
+        if bad:
+            raise ValueError(
+                f"the output of layer {self.layer.name!r} must be finite, got {bad} NaN or infinite values"
+            )
         if clamp == "mean":
-            clamps = self._means()
-        for part, own in zip(self.parts, self.y.tensor_split(len(blocks)), strict=True):
-            part.clamps = clamps
-            part.y = own
-            part.above = dataclasses.replace(above)
-        if not all(agrees(part, above) for part in self.parts):
-            for part in self.parts:
-                part.above = dataclasses.replace(above, cut=None, additive=False)
+            self._check_means()
+        self.output = self.outputs.checked(torch.cat([block.output for block in self._blocks]), self.n_examples)
+        self.y = self.readout.targets(y, self.output)
 
+    def _passes(self, size: int) -> list[LayerPasses]:
+        """Forward passes of at most so many examples each, of nearly the same number."""
+        size = -(-self.n_examples // -(-self.n_examples // size))
+        functional, passes = True, []
+        for block in split_examples(self.x, size, self.outputs.batch_axis):
+            side = self.layer.at
+            passes.append(
+                LayerPasses(self.network, self.layer.name, block, self.outputs, side=side, functional=functional)
+            )
+            functional = passes[0].has_functional_dropout
+        return passes
+
+    @cached_property
+    def _above(self) -> Above:
+        """What lies above the layer; after it, blocks are small enough for it."""
+        above = look_above(Part(self._blocks[0], self.axis, self.n_units, self.readout), self.memory)
+        if above.examples_at_once < max(len(block.activations) for block in self._blocks):
+            self._blocks = self._passes(above.examples_at_once)
+        return above
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """The examples, in parts that run together."""
+        above = self._above
+        parts = [Part(block, self.axis, self.n_units, self.readout) for block in self._blocks]
+        clamps = self._means if self.clamp == "mean" else None
+        for part, y in zip(parts, self.y.split([part.n_examples for part in parts]), strict=True):
+            part.clamps, part.y, part.above = clamps, y, dataclasses.replace(above)
+        # What was found of some examples must be so of all, and with these clamps.
+        if not all(agrees(part, above) for part in parts):
+            for part in parts:
+                part.above = dataclasses.replace(above, cut=None, additive=False)
+        return parts
+
+    @cached_property
+    def h(self) -> Float[Tensor, "examples ..."]:
+        """What the layer sends on by itself, examples first."""
+        return torch.cat([block.activations for block in self._blocks])
+
+    @cached_property
     def _means(self) -> Tensor:
+        rows = [axis for axis in range(self.h.dim()) if axis != self.axis]
+        return self.h.double().mean(rows, keepdim=True).to(self.h.dtype)
+
+    def _check_means(self) -> None:
         if self.n_examples < 2:
             raise ValueError('clamp="mean" needs the mean over two or more examples, got 1; give more, or clamp="zero"')
-        rows = [axis for axis in range(self.activations.dim()) if axis != self._axis]
-        return self.activations.double().mean(rows, keepdim=True).to(self.activations.dtype)
+
+    def clamped(self, clamp: Clamp) -> LayerUnits:
+        """The same units with another clamp; what was computed below the layer is shared."""
+        check_choice("clamp", clamp, get_args(Clamp))
+        if clamp == self.clamp:
+            return self
+        if clamp == "mean":
+            self._check_means()
+        assert self._above is not None  # found once, for both
+        other = copy.copy(self)
+        other.clamp = clamp
+        other.__dict__.pop("parts", None)
+        return other
+
+    def first(self, examples: int) -> LayerUnits:
+        """The same units on the first examples only; what was computed below the layer, and means over ``x``, are shared."""
+        if examples >= self.n_examples:
+            return self
+        assert self._above is not None
+        if self.clamp == "mean":
+            assert self._means is not None
+        other = copy.copy(self)
+        other._blocks, left = [], examples
+        for block in self._blocks:
+            here = min(left, len(block.activations))
+            if here:
+                other._blocks.append(block if here == len(block.activations) else block.first(here))
+            left -= here
+        other.n_examples = examples
+        other.x = take(self.x, slice(examples), self.outputs.batch_axis)
+        other.y, other.output = self.y[:examples], self.output[:examples]
+        for name in ("parts", "h", "activations", "rounding"):
+            other.__dict__.pop(name, None)
+        return other
+
+    def judged_by_predictions(self) -> LayerUnits:
+        """The same units, judged by what the intact network predicts; all that was computed is shared."""
+        other = copy.copy(self)
+        other.y = self.readout.targets(None, self.output)
+        pieces = other.y.split([part.n_examples for part in self.parts])
+        other.__dict__["parts"] = [copy.copy(part) for part in self.parts]
+        for part, y in zip(other.parts, pieces, strict=True):
+            part.y = y
+        return other
+
+    @property
+    def device(self) -> torch.device:
+        return self.output.device
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether values are squared errors."""
+        return self.readout.is_regression
+
+    @property
+    def is_additive(self) -> bool:
+        """Whether units add to the logits, or to the values of a regression."""
+        return self.parts[0].above.additive
+
+    @cached_property
+    def activations(self) -> Float[Tensor, "rows entries"]:
+        """What the layer sends on by itself: a row for each example and position, a column for each entry of the unit axis."""
+        return self.h.movedim(self.axis, -1).flatten(0, -2)
 
     @cached_property
     def rounding(self) -> float:
         """Differences of values that may be rounding: a unit whose effects are all this small has none."""
-        dtype = max(self.activations.dtype, self._intact.dtype, key=lambda own: torch.finfo(own).eps)
-        eps, logits = torch.finfo(dtype).eps, self._readout.logits(self._intact.unsqueeze(0))[0]
+        dtype = max((self.h.dtype, self.output.dtype), key=lambda own: torch.finfo(own).eps)
+        eps = torch.finfo(dtype).eps
         if eps > 1e-5:
             raise ValueError(
                 f"network computes in {dtype}, whose rounding hides what single units do; give network.float(), x.float()"
             )
-        if self.is_regression:
-            return 16 * eps * (self.y.abs() + logits.abs()).square().max().item()
-        below = logits.amax(1, keepdim=True) - logits  # infinite where a probability is 0
-        return 16 * (eps * below[below.isfinite()].max().item() + torch.finfo(torch.float64).eps)
+        return self.readout.rounding(self.output, self.y, eps)
 
-    @cached_property
-    def additive(self) -> Float[Tensor, "examples units outputs"] | None:
-        """What each unit adds to the logits, whose mean over classes is 0, or to a regression; None if they are not additive."""
-        if not self.parts[0].above.additive:
-            return None
-        return torch.cat([part.contributions[1] for part in self.parts])
-
-    def outputs(self, presence: Tensor) -> Tensor:
-        """What the network returns, ``(members, examples, outputs)``.
+    def predictions(self, presence: Tensor) -> Float[Tensor, "members examples ..."]:
+        """What the network predicts, as its ``Outputs`` arranges it.
 
         Args:
             presence: How far each unit is present, 0 to 1 or bool: ``(members, units)``, or ``(members, examples, units)``.
         """
-        output = torch.cat([part.outputs(own) for part, own in self._split(presence)], dim=1)
-        return output if output.dim() == 3 else output.unsqueeze(2)
+        return self._joined(presence, Part.predictions)
 
     def values(self, presence: Tensor) -> Float[Tensor, "members examples"]:
-        r"""Log-probability of the label in nats, or of a regression :math:`-\sum_k (y_k - f_k)^2`."""
-        return torch.cat([part.values(own) for part, own in self._split(presence)], dim=1)
+        r"""Value :math:`v` of each example: log-probability of the label in nats, or :math:`-\sum_k (y_k - f_k)^2`."""
+        return self._joined(presence, Part.values)
 
     def scores(self, presence: Tensor) -> Float[Tensor, "members examples"]:
-        """1 where the prediction is right, else 0; the squared error of a regression."""
-        return torch.cat([part.scores(own) for part, own in self._split(presence)], dim=1)
+        """1 where the prediction is right, else 0, mean over positions; the squared error of a regression."""
+        return self._joined(presence, Part.scores)
+
+    def intact_values(self) -> Float[Tensor, "1 examples"]:
+        """Values with all units present."""
+        return self.values(torch.ones(1, self.n_units, dtype=torch.bool, device=self.device))
+
+    def score(self, presence: Tensor) -> Float[Tensor, " members"]:
+        """Accuracy, or the share of the variance that a regression explains."""
+        return self.readout.total(self.scores(presence), self.y).cpu()
+
+    def score_of(self, predictions: Float[Tensor, "members examples ..."]) -> Float[Tensor, " members"]:
+        """The score of what perturbed networks predict."""
+        return self.readout.total(self.readout.scores(self.readout.logits(predictions), self.y), self.y).cpu()
+
+    def score_without(self, rank: Int[Tensor, " units"], counts: Int[Tensor, " counts"]) -> Float[Tensor, " counts"]:
+        """The score without so many units, those of the lowest ranks."""
+        rank, counts = rank.to(self.device), counts.to(self.device)
+        scores = torch.cat([part.scores_without(rank, counts) for part in self.parts], dim=1)
+        return self.readout.total(scores, self.y).cpu()
+
+    @property
+    def chance(self) -> float:
+        """The score that needs no network: the share of the most frequent class, or 0, that of the mean of the targets."""
+        return self.readout.chance(self.y)
+
+    @property
+    def metric(self) -> str:
+        """What the score is."""
+        return "R²" if self.is_regression else "accuracy"
+
+    def _joined(self, presence: Tensor, of: Callable[[Part, Tensor], Tensor]) -> Tensor:
+        return torch.cat([of(part, own) for part, own in self._split(presence)], dim=1)
 
     def _split(self, presence: Tensor) -> Iterator[tuple[Part, Tensor]]:
-        sizes = [part.n_examples for part in self.parts]
         if presence.shape[-1] != self.n_units or presence.shape[1:-1] not in ((), (self.n_examples,)):
             raise ValueError(
                 f"presence must be (members, {self.n_units}) or (members, {self.n_examples}, {self.n_units}), got "
                 f"{tuple(presence.shape)}"
             )
-        pieces = presence.split(sizes, dim=1) if presence.dim() == 3 else [presence] * len(sizes)
+        presence = presence.to(self.device)
+        sizes = [part.n_examples for part in self.parts]
+        pieces: Sequence[Tensor] = presence.split(sizes, dim=1) if presence.dim() == 3 else [presence] * len(sizes)
         yield from zip(self.parts, pieces, strict=True)
 
-    def _check_y(self, y: Tensor | None, intact: Tensor) -> Tensor:
-        """Classes, or targets with an axis for the outputs."""
-        if self.is_regression:
-            return check_targets(y, intact)
-        checked = check_output(intact, self.n_examples, self._readout.outputs)  # type: ignore[arg-type]
-        return checked.argmax(1) if y is None else check_labels(y, checked)
+    def __repr__(self) -> str:
+        return f"LayerUnits({self.layer.name}: {self.n_units} units, {self.n_examples} examples, clamp {self.clamp})"
+
+
+def _outputs_for(outputs: Outputs, y: Any) -> Outputs:
+    """Real targets say that what looks like logits are the values of a regression."""
+    if not isinstance(y, Tensor) or not y.is_floating_point() or outputs.is_regression:
+        return outputs
+    if bool(((y == 0) | (y == 1)).all()):
+        raise ValueError(
+            f"y has dtype {y.dtype} and only zeros and ones; classes are int64: y.long(), or y.argmax(1) of one-hot rows; of a "
+            'regression on such targets say outputs="values"'
+        )
+    if outputs.kind != "logits":
+        raise ValueError(
+            f'y has dtype {y.dtype}, the targets of a regression, but outputs="{outputs.kind}"; give classes as int64, '
+            'or say outputs="values"'
+        )
+    return dataclasses.replace(outputs, kind="values")
 
 
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
@@ -182,135 +395,6 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
         raise ValueError(f"{name} must be one of {list(choices)}, got {value!r}")
 
 
-def check_network(network: nn.Module) -> None:
-    if not isinstance(network, nn.Module):
-        raise ValueError(f"network must be a torch.nn.Module, got {type(network).__name__}")
-    for name, module in network.named_modules():
-        if isinstance(module, _BatchNorm) and module.running_mean is None:
-            raise ValueError(
-                f"network has batch normalization without running statistics, {name!r}, with which the output for an "
-                "example depends on the others; give it track_running_stats=True"
-            )
-    for name, parameter in network.named_parameters():
-        _check_finite(f"network's parameter {name!r}", parameter.detach())
-
-
-def _check_finite(name: str, values: Tensor) -> None:
-    if not bool(values.isfinite().all()):
-        bad = int((~values.isfinite()).sum())
-        raise ValueError(f"{name} must be finite, got {bad} NaN or infinite of {values.numel()} values")
-
-
-def check_x(x: Tensor) -> None:
-    if not isinstance(x, Tensor) or x.dim() == 0 or len(x) == 0:
-        got = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
-        raise ValueError(f"x must be a tensor with at least one example, its first axis, got {got}")
-    _check_finite("x", x)
-
-
-def _check_temperature(temperature: float, is_regression: bool) -> float:
-    if not 0 < temperature < math.inf:
-        raise ValueError(f"temperature must be positive and finite, got {temperature}")
-    if is_regression and temperature != 1:
-        raise ValueError(f"temperature divides logits, and a regression has none, got {temperature}; leave it at 1")
-    return float(temperature)
-
-
-def find_layer(network: nn.Module, layer: str, x: Tensor) -> tuple[nn.Module, Tensor]:
-    """The layer of this name, if one forward pass calls it once and it returns a tensor; and the network's output."""
-    calls: Counter[str] = Counter()
-    returned: dict[str, Any] = {}
-    activations: list[Tensor] = []
-
-    def note(name: str) -> Any:
-        def hook(module: nn.Module, args: Any, output: Any) -> None:
-            calls[name] += 1
-            returned[name] = type(output)
-            if name == layer and isinstance(output, Tensor):
-                activations.append(output)
-
-        return hook
-
-    interception = Interception(network, lambda call: call.unmasked, functional=True)
-    with frozen(network), ExitStack() as stack:
-        stack.enter_context(interception.active())
-        for name, module in network.named_modules():
-            stack.callback(module.register_forward_hook(note(name)).remove)
-        output = network(x)
-    calls.pop("", None)
-    if calls[layer] != 1:
-        known = [name for name in calls if calls[name] == 1 and issubclass(returned[name], Tensor)]
-        modules = dict(network.named_modules())
-        why = (
-            f"which a forward pass calls {calls[layer]} times"
-            if calls[layer]
-            else "which no forward pass calls"
-            if layer in modules
-            else "which the network does not have"
-        )
-        raise ValueError(
-            f"layer must name a module that a forward pass calls once, got {layer!r}, {why}; there are {known}"
-        )
-    if not issubclass(returned[layer], Tensor):
-        raise ValueError(
-            f"layer must return one tensor with an axis of units, but {layer!r} returns {returned[layer].__name__}; name a "
-            "module that takes its output, or wrap it in one that returns the tensor alone"
-        )
-    _check_activations(activations[0], layer, len(x))
-    return network.get_submodule(layer), output
-
-
-def _check_activations(activations: Tensor, layer: str, examples: int) -> None:
-    shape = tuple(activations.shape)
-    if not activations.is_floating_point():
-        raise ValueError(f"layer must return floating-point numbers, but {layer!r} returns {activations.dtype}")
-    if len(shape) < 2 or shape[0] != examples:
-        raise ValueError(
-            f"layer must return (examples, units) or (examples, channels, ...), but for {examples} examples {layer!r} "
-            f"returns shape {shape}"
-        )
-
-
-def check_unit_axis(activations: Tensor, layer: str, unit_axis: int) -> int:
-    """The axis, counted from 0."""
-    axes = activations.dim()
-    if not -axes < unit_axis < axes or unit_axis % axes == 0:
-        shape = ", ".join(map(str, activations.shape[1:]))
-        raise ValueError(
-            f"unit_axis must be an axis of the output of {layer!r} other than the first, the examples, got {unit_axis} for "
-            f"shape (examples, {shape}); dense and convolutional layers have their units on axis 1, transformers on axis -1"
-        )
-    return unit_axis % axes
-
-
-def check_labels(y: Tensor, checked: Tensor) -> Tensor:
-    examples, classes = checked.shape
-    if not isinstance(y, Tensor) or y.dtype == torch.bool or y.is_floating_point() or y.is_complex():
-        got = str(y.dtype) if isinstance(y, Tensor) else type(y).__name__
-        raise ValueError(f"y must be a tensor of classes, int64, got {got}")
-    if tuple(y.shape) != (examples,):
-        raise ValueError(f"y must hold one class for each of the {examples} examples of x, got shape {tuple(y.shape)}")
-    if bool(((y < 0) | (y >= classes)).any()):
-        raise ValueError(
-            f"y must hold classes from 0 to {classes - 1}, as many as the network has outputs, got {int(y.min())} to "
-            f"{int(y.max())}"
-        )
-    return y.to(checked.device, torch.int64)
-
-
-def check_targets(y: Tensor | None, intact: Tensor) -> Tensor:
-    if not isinstance(intact, Tensor) or not intact.is_floating_point() or intact.dim() not in (1, 2):
-        got = f"shape {tuple(intact.shape)}" if isinstance(intact, Tensor) else type(intact).__name__
-        raise ValueError(f"network must return values of shape (examples,) or (examples, outputs), got {got}")
-    _check_finite("network's output", intact)
-    if y is None:
-        y = intact.detach()
-    if not isinstance(y, Tensor) or not y.is_floating_point():
-        got = str(y.dtype) if isinstance(y, Tensor) else type(y).__name__
-        raise ValueError(
-            f'outputs="values" says that the network is a regression, so y must be a floating-point tensor, got {got}'
-        )
-    if y.shape != intact.shape and (*y.shape, *intact.shape[1:]) != (len(intact), 1):
-        raise ValueError(f"y must have the shape of the network's output, {tuple(intact.shape)}, got {tuple(y.shape)}")
-    _check_finite("y", y)
-    return y.detach().to(intact.device, torch.float64).reshape(len(intact), -1)
+def check_count(name: str, value: int | None, *, at_least: int) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < at_least):
+        raise ValueError(f"{name} must be a whole number of at least {at_least}, got {value!r}")

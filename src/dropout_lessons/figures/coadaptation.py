@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dropout_lessons.coadaptation import Compensation, Curve, Report, Study
-from dropout_lessons.coadaptation.report import Perturbation
+from dropout_lessons.coadaptation.removal import Perturbation
 from dropout_lessons.figures.style import COLORS, styled
 
 _GROUND = "#e4e1da"
@@ -85,9 +85,9 @@ def damage_against_sum(compensations: Mapping[str, Compensation | Sequence[Compe
     Example:
         >>> import torch
         >>> from dropout_lessons import MLP
-        >>> from dropout_lessons.coadaptation import compensation
-        >>> x = torch.randn(20, 4)
-        >>> figure = damage_against_sum({"plain": compensation(MLP([4, 8, 3]), "hidden1", x)})
+        >>> from dropout_lessons.coadaptation import LayerUnits, compensation
+        >>> units = LayerUnits(MLP([4, 8, 3]), "hidden1", torch.randn(20, 4))
+        >>> figure = damage_against_sum({"plain": compensation(units)})
     """
     figure, axis = plt.subplots(figsize=(5.6, 3.9))
     ends: list[float] = []
@@ -184,8 +184,8 @@ def study_intervals(
         >>> from torch import nn
         >>> from dropout_lessons import datasets
         >>> from dropout_lessons.coadaptation import study
-        >>> def size(network, layer, split, generator, temperature):
-        ...     return network[0].weight.norm().item()
+        >>> def size(units, generator):
+        ...     return units.network[0].weight.norm().item()
         >>> networks = {arm: [nn.Sequential(nn.Linear(64, 10)) for _ in range(5)] for arm in ("plain", "dropout")}
         >>> figure = study_intervals(study(networks, datasets.load("digits"), ["0"], seeds=range(5), measures={"size": size}))
     """
@@ -266,7 +266,7 @@ def coadaptation_report(report: Report) -> Figure:
     """Draw a report on one layer: its pairwise interactions, and what it stands.
 
     Top left: the mean size of the interaction of each pair, the units that interact most first. Top right: the damage of sets of
-    units against the sum of single damages. Bottom: accuracy under the five perturbations; dashed where the network met the
+    units against the sum of single damages. Bottom: accuracy under the perturbations; dashed where the network met the
     perturbation in training.
 
     Args:
@@ -282,7 +282,8 @@ def coadaptation_report(report: Report) -> Figure:
     _draw_pairs(axes[0, 0], None if report.interaction is None else report.interaction.strength)
     _draw_compensation(axes[0, 1], report.compensation)
     for axis, names in zip(axes[1], (_CLAMPS, _NOISES), strict=True):
-        for name, color, marker in zip(names, ("#222222", "#6a6a6a", "#8a8a8a"), "os^", strict=False):
+        drawn = [name for name in names if name in report.curves]
+        for name, color, marker in zip(drawn, ("#222222", "#6a6a6a", "#8a8a8a"), "os^", strict=False):
             curve = report.curves[name]
             vertical = 100.0 if curve.metric == "accuracy" else 1.0
             level = 100 * curve.level / curve.level[-1]
@@ -297,6 +298,9 @@ def coadaptation_report(report: Report) -> Figure:
                 linewidth=1.6,
                 label=f"{name}{' (met in training)' if met else ''}",
             )
+        if not drawn:
+            axis.axis("off")
+            continue
         axis.axhline(vertical * curve.chance, color=COLORS["reference"], linewidth=1, linestyle=":")
         if curve.metric == "accuracy":
             axis.set_ylim(0, 100)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from dropout_lessons import datasets, figures
 from dropout_lessons.calibration import fit_temperature
 from dropout_lessons.claims import Evidence
-from dropout_lessons.coadaptation import interaction_share, keep_prob_for_damage, mean_damage
+from dropout_lessons.coadaptation import LayerUnits, interaction_share, keep_prob_for_damage, mean_damage
 from dropout_lessons.experiments.arms import Arm, Row, Unit
 from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
@@ -60,13 +60,14 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
 
 def _measured(network: MLP, layer: str, examples: datasets.Split, temperature: float, damage: float) -> Row:
     """The interaction share where masks cost the same for every network, and what masks of one half cost."""
+    units = LayerUnits(network, layer, *examples, temperature=temperature)
 
-    def settings() -> dict[str, Any]:  # the same masks for all measures and networks
-        return {"temperature": temperature, "generator": torch.Generator(examples.x.device).manual_seed(0)}
+    def draws() -> torch.Generator:  # the same masks for all measures and networks
+        return torch.Generator(examples.x.device).manual_seed(0)
 
-    keep_prob = keep_prob_for_damage(network, layer, *examples, damage=damage, samples=64, **settings())
-    share = interaction_share(network, layer, *examples, keep_prob=keep_prob, progress=False, **settings())
-    half = mean_damage(network, layer, *examples, keep_prob=0.5, samples=64, **settings())
+    keep_prob = keep_prob_for_damage(units, damage, samples=64, generator=draws())
+    share = interaction_share(units, keep_prob, generator=draws(), progress=False)
+    half = mean_damage(units, samples=64, generator=draws())
     return {"keep_prob": keep_prob, "share": share.value, "damage_of_half": half.value}
 
 

@@ -8,47 +8,7 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
-
-from dropout_lessons.coadaptation.passes import Passes
-from dropout_lessons.coadaptation.units import check_network, check_unit_axis, check_x, find_layer
-
-
-def activations(
-    network: nn.Module, layer: str, x: Float[Tensor, "examples ..."], *, unit_axis: int = 1
-) -> Float[Tensor, "rows units"]:
-    """Outputs of a layer's units in evaluation mode: a row for each example and, where there are several, each position.
-
-    Args:
-        network: Any module; its modes are as before after the call.
-        layer: Name of one of its modules, as in ``network.named_modules()``, which returns a tensor.
-        x: The network's input, examples first.
-        unit_axis: Axis of the layer's output that holds the units: 1 for dense layers and for the channels of
-            convolutions, -1 for transformers.
-
-    Raises:
-        ValueError: If the layer is not called exactly once in a forward pass, or does not return one floating-point tensor
-            with an axis for examples and one for units.
-
-    Example:
-        >>> from dropout_lessons import MLP
-        >>> activations(MLP([4, 8, 3], keep_prob=0.5), "hidden1", torch.randn(5, 4)).shape
-        torch.Size([5, 8])
-        >>> network = nn.Sequential(nn.Conv2d(1, 6, 3), nn.ReLU())
-        >>> activations(network, "1", torch.randn(5, 1, 4, 4)).shape  # 5 examples, 2 x 2 positions, 6 channels
-        torch.Size([20, 6])
-    """
-    values, axis = read_layer(network, layer, x, unit_axis)
-    return values.movedim(axis, -1).flatten(0, -2)
-
-
-def read_layer(network: nn.Module, layer: str, x: Tensor, unit_axis: int) -> tuple[Tensor, int]:
-    """What a layer returns in evaluation mode, with all dropout switched off, and the axis of its units."""
-    check_network(network)
-    check_x(x)
-    module, _ = find_layer(network, layer, x)
-    values = Passes(network, module, x).activations
-    return values, check_unit_axis(values, layer, unit_axis)
+from torch import Tensor
 
 
 def unit_correlation(a: Float[Tensor, "rows units"]) -> float:
@@ -58,7 +18,7 @@ def unit_correlation(a: Float[Tensor, "rows units"]) -> float:
     of a unit. Few rows make it large by chance: independent units have about :math:`\sqrt{2 / (\pi \cdot \text{rows})}`.
 
     Args:
-        a: Outputs of the units, as :func:`activations` returns them.
+        a: Outputs of the units, as ``LayerUnits.activations`` has them.
 
     Raises:
         ValueError: If ``a`` is not a finite matrix with two or more rows.
@@ -88,7 +48,7 @@ def effective_rank(a: Float[Tensor, "rows units"]) -> float:
     unit. With fewer rows than units it is at most the number of rows minus one.
 
     Args:
-        a: Outputs of the units, as :func:`activations` returns them.
+        a: Outputs of the units, as ``LayerUnits.activations`` has them.
 
     Raises:
         ValueError: If ``a`` is not a finite matrix with two or more rows.
@@ -116,7 +76,7 @@ def activation_sparsity(a: Float[Tensor, "rows units"]) -> float:
     Units that are never positive are dead, not sparse, and are left out; a layer of dead units only has sparsity 1.
 
     Args:
-        a: Outputs of the units, as :func:`activations` returns them.
+        a: Outputs of the units, as ``LayerUnits.activations`` has them.
 
     Raises:
         ValueError: If ``a`` is not a finite matrix with two or more rows.
@@ -142,7 +102,7 @@ def linear_cka(a: Float[Tensor, "rows units"], b: Float[Tensor, "rows other_unit
     unrelated layers are similar: use several rows for each unit.
 
     Args:
-        a: Outputs of the units of one layer, as :func:`activations` returns them.
+        a: Outputs of the units of one layer, as ``LayerUnits.activations`` has them.
         b: The same of another layer, perhaps of another network, for the same examples.
 
     Raises:
@@ -173,7 +133,7 @@ def _checked(name: str, a: Tensor) -> Tensor:
     if a.dim() != 2 or len(a) < 2 or not a.is_floating_point():
         raise ValueError(
             f"{name} must be a floating-point matrix (rows, units) with two or more rows, got {a.dtype} of shape "
-            f"{tuple(a.shape)}; activations(network, layer, x) makes one"
+            f"{tuple(a.shape)}; LayerUnits(network, layer, x).activations is one"
         )
     if not bool(a.isfinite().all()):
         row, unit = (~a.isfinite()).nonzero()[0].tolist()

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from dropout_lessons.coadaptation.ablation import check_count
 from dropout_lessons.coadaptation.estimate import Estimate
-from dropout_lessons.coadaptation.interaction import difference, toggled_in_contexts, without
-from dropout_lessons.coadaptation.units import Clamp, Clamped, Outputs
+from dropout_lessons.coadaptation.pairs import difference, toggled_in_contexts, without
+from dropout_lessons.coadaptation.units import LayerUnits, check_count
 from dropout_lessons.masks import check_keep_prob, enumerate_masks, mask_log_prob, own_generator, sample_mask
 from dropout_lessons.runtime import progress_bar
 
@@ -23,19 +22,11 @@ _GROUPS = 16  # of masks, each left out once for the standard error
 
 
 def interaction_share(
-    network: nn.Module,
-    layer: str,
-    x: Float[Tensor, "examples ..."],
-    y: Tensor | None = None,
-    *,
+    units: LayerUnits,
     keep_prob: float = 0.5,
+    *,
     samples: int | None = None,
-    clamp: Clamp = "zero",
-    outputs: Outputs = "logits",
-    temperature: float = 1.0,
-    unit_axis: int = 1,
     generator: torch.Generator | None = None,
-    memory: int = 2**28,
     progress: bool = True,
 ) -> Estimate:
     r"""Share of the variance under random masks that no sum of the units' own effects explains.
@@ -50,44 +41,25 @@ def interaction_share(
     masks takes off what bias is left, and gives the error.
 
     Args:
-        network: Any module that returns ``(examples, outputs)``. Dropout is inactive; its modes are as before after the call.
-        layer: Name of a module that is called once in a forward pass, as in ``network.named_modules()``.
-        x: The network's input, examples first.
-        y: Class of each example, or the targets of a regression; the network's own predictions when None.
+        units: The units, on their examples.
         keep_prob: Probability :math:`p` that a unit is present.
         samples: Number of masks drawn, which the examples share: more than units. When None, all :math:`2^n` for up to
             15 units, else 4 for each unit and at least 1024.
-        clamp: What an absent unit sends on: ``"zero"``, or its ``"mean"`` over ``x`` (and positions).
-        outputs: What the network returns: ``"logits"``, ``"log_probs"``, ``"probs"``, or ``"values"`` of a regression.
-        temperature: Divides the logits.
-        unit_axis: Axis of the layer's output that counts units: 1 for dense units and channels, -1 for transformers.
         generator: Source of the masks. When None, a copy of PyTorch's global generator, which stays as it is.
-        memory: Work space in bytes, approximately.
         progress: Whether to show a progress bar.
 
     Raises:
-        ValueError: If an argument is not what it should be; the message says what would be.
+        ValueError: If an argument is out of range.
 
     Example:
         >>> from dropout_lessons.networks import MLP
-        >>> network, x = MLP([4, 8, 3]), torch.randn(20, 4)
-        >>> 0 <= interaction_share(network, "hidden1", x).value < 1
+        >>> units = LayerUnits(MLP([4, 8, 3]), "hidden1", torch.randn(20, 4))
+        >>> 0 <= interaction_share(units).value < 1
         True
 
     Source: Sobol 1993 for the indices; to ask them of hidden units under dropout's masks is this course's proposal.
     """
     check_keep_prob(keep_prob)
-    units = Clamped(
-        network,
-        layer,
-        x,
-        y,
-        clamp=clamp,
-        outputs=outputs,
-        temperature=temperature,
-        unit_axis=unit_axis,
-        memory=memory,
-    )
     n = units.n_units
     fewest = math.ceil((n + 2) * _GROUPS / (_GROUPS - 1))
     check_count("samples", samples, at_least=max(fewest, _GROUPS))
@@ -99,7 +71,7 @@ def interaction_share(
         has_variance = degrees[1:].sum() > units.n_examples * units.rounding**2
         return Estimate(1 - (degrees[1] / degrees[1:].sum()).item() if has_variance else 0.0)
     samples = samples or max(4 * n, 1024)
-    masks = sample_mask((samples, n), keep_prob, generator=own_generator(generator)).to(units.activations.device)
+    masks = sample_mask((samples, n), keep_prob, generator=own_generator(generator)).to(units.device)
     groups: list[_Moments] = []
     for group in progress_bar(masks.tensor_split(_GROUPS), "masks", unit="group", show=progress):
         values = units.values(group)
@@ -164,7 +136,7 @@ class _Moments:
         return residual.item(), total.item()
 
 
-def _unexplained(groups: list[_Moments], units: Clamped, samples: int) -> Estimate:
+def _unexplained(groups: list[_Moments], units: LayerUnits, samples: int) -> Estimate:
     everything = groups[0]
     for group in groups[1:]:
         everything = everything + group
@@ -204,19 +176,11 @@ class Reliance:
 
 
 def reliance(
-    network: nn.Module,
-    layer: str,
-    x: Float[Tensor, "examples ..."],
-    y: Tensor | None = None,
-    *,
+    units: LayerUnits,
     keep_prob: float = 0.5,
+    *,
     contexts: int | None = None,
-    clamp: Clamp = "zero",
-    outputs: Outputs = "logits",
-    temperature: float = 1.0,
-    unit_axis: int = 1,
     generator: torch.Generator | None = None,
-    memory: int = 2**28,
     progress: bool = True,
 ) -> Reliance:
     r"""Share of what a unit does that depends on which other units are present.
@@ -229,26 +193,18 @@ def reliance(
     Numerator and denominator are unbiased for any number of contexts; the error is a jackknife over contexts.
 
     Args:
-        network: Any module that returns ``(examples, outputs)``. Dropout is inactive; its modes are as before after the call.
-        layer: Name of a module that is called once in a forward pass, as in ``network.named_modules()``.
-        x: The network's input, examples first.
-        y: Class of each example, or the targets of a regression; the network's own predictions when None.
+        units: The units, on their examples.
         keep_prob: Probability that a unit is in the context; with 1 there is one context, and nothing to depend on.
         contexts: Number of contexts drawn for each example, at least 3. When None, all of them for up to 15 units, else 32.
-        clamp: What an absent unit sends on: ``"zero"``, or its ``"mean"`` over ``x`` (and positions).
-        outputs: What the network returns: ``"logits"``, ``"log_probs"``, ``"probs"``, or ``"values"`` of a regression.
-        temperature: Divides the logits.
-        unit_axis: Axis of the layer's output that counts units: 1 for dense units and channels, -1 for transformers.
         generator: Source of the contexts. When None, a copy of PyTorch's global generator, which stays as it is.
-        memory: Work space in bytes, approximately.
         progress: Whether to show a progress bar.
 
     Raises:
-        ValueError: If an argument is not what it should be; the message says what would be.
+        ValueError: If an argument is out of range.
 
     Example:
         >>> from dropout_lessons.networks import MLP
-        >>> found = reliance(MLP([4, 8, 3]), "hidden1", torch.randn(20, 4))
+        >>> found = reliance(LayerUnits(MLP([4, 8, 3]), "hidden1", torch.randn(20, 4)))
         >>> found.units.shape, 0 < found.overall.value < 1
         (torch.Size([8]), True)
 
@@ -257,24 +213,13 @@ def reliance(
     """
     check_keep_prob(keep_prob)
     check_count("contexts", contexts, at_least=3)
-    units = Clamped(
-        network,
-        layer,
-        x,
-        y,
-        clamp=clamp,
-        outputs=outputs,
-        temperature=temperature,
-        unit_axis=unit_axis,
-        memory=memory,
-    )
     if keep_prob == 1:
-        return Reliance(units.activations.new_zeros(units.n_units, dtype=torch.float64), Estimate(0.0))
+        return Reliance(torch.zeros(units.n_units, dtype=torch.float64, device=units.device), Estimate(0.0))
     if contexts is None and units.n_units <= _ENUMERABLE:
         variance, square = _enumerated(units, keep_prob)
         return _ratios(variance.unsqueeze(0), square.unsqueeze(0), units, None)
     contexts = contexts or _CONTEXTS
-    variance, square = units.activations.new_zeros(2, contexts + 1, units.n_units, dtype=torch.float64)
+    variance, square = torch.zeros(2, contexts + 1, units.n_units, dtype=torch.float64, device=units.device)
     effects: list[Tensor] = []
     generator = own_generator(generator)
     for _, toggled in toggled_in_contexts(units, keep_prob, contexts, generator, pairs=False, progress=progress):
@@ -287,9 +232,9 @@ def reliance(
     return _ratios(variance, square, units, contexts)
 
 
-def _enumerated(units: Clamped, keep_prob: float) -> Float[Tensor, "2 units"]:
+def _enumerated(units: LayerUnits, keep_prob: float) -> Float[Tensor, "2 units"]:
     """Variance over all contexts, and mean square, of each unit's effect, summed over the examples."""
-    weight = mask_log_prob(enumerate_masks(units.n_units), keep_prob).exp().to(units.activations.device)
+    weight = mask_log_prob(enumerate_masks(units.n_units), keep_prob).exp().to(units.device)
     sums = weight.new_zeros(2, units.n_units)
     for part in units.parts:
         table = part.table()
@@ -318,7 +263,7 @@ def _left_out(effects: Float[Tensor, "contexts examples units"]) -> Float[Tensor
     return torch.stack([torch.stack(variances), torch.stack(squares)])
 
 
-def _ratios(variance: Tensor, square: Tensor, units: Clamped, draws: int | None) -> Reliance:
+def _ratios(variance: Tensor, square: Tensor, units: LayerUnits, draws: int | None) -> Reliance:
     """The first row is of all contexts; each further one leaves a context out."""
     smallest = units.n_examples * units.rounding**2
     has_effect = square[0] > smallest

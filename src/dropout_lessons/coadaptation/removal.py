@@ -6,17 +6,19 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from dropout_lessons.coadaptation.draws import random_ranks, standard_error
 from dropout_lessons.coadaptation.estimate import Estimate
-from dropout_lessons.coadaptation.scores import chance, score
-from dropout_lessons.coadaptation.units import Clamp, Clamped, Outputs
+from dropout_lessons.coadaptation.units import LayerUnits, check_count
 from dropout_lessons.masks import enumerate_masks
 from dropout_lessons.runtime import progress_bar
+
+Perturbation = Literal["zero clamp", "mean clamp", "activation noise", "weight noise", "input corruption"]
 
 # Sets of so many units are all enumerated.
 ENUMERABLE = 12
@@ -27,8 +29,7 @@ class Curve:
     r"""How well a network does while it is perturbed more and more.
 
     Attributes:
-        perturbation: ``"zero clamp"``, ``"mean clamp"``, ``"activation noise"``, ``"weight noise"`` or
-            ``"input corruption"``.
+        perturbation: What is done to the network.
         level: How much: the share of the units removed, the noise's standard deviation in units of what it is added to,
             or the share of the features replaced. The first is 0, the intact network.
         score: Accuracy, a fraction; for regression :math:`R^2`. One row for each draw, or one row of exact means.
@@ -42,7 +43,7 @@ class Curve:
         0.500 (exact)
     """
 
-    perturbation: str
+    perturbation: Perturbation
     level: Float[Tensor, " levels"]
     score: Float[Tensor, "draws levels"]
     chance: float
@@ -73,18 +74,11 @@ class Curve:
 
 
 def ablation_curve(
-    network: nn.Module,
-    layer: str,
-    x: Float[Tensor, "examples ..."],
-    y: Tensor | None = None,
+    units: LayerUnits,
     *,
-    clamp: Clamp = "zero",
     orders: int | None = None,
     points: int | None = None,
-    outputs: Outputs = "logits",
-    unit_axis: int = 1,
     generator: torch.Generator | None = None,
-    memory: int = 2**28,
     progress: bool = True,
 ) -> Curve:
     r"""Remove a layer's units in a random order, and score the network on the way.
@@ -95,26 +89,19 @@ def ablation_curve(
     dropped: that it stands it better is what it was trained for, and says little about anything else.
 
     Args:
-        network: Any module; its modes are as before after the call.
-        layer: Name of the layer whose units are removed.
-        x: The network's input, examples first.
-        y: Labels; or real targets, for regression; or None, to compare with what the intact network predicts.
-        clamp: What a removed unit sends on: ``"zero"``, or its ``"mean"`` over ``x``.
+        units: The units, on their examples, with what a removed one sends on.
         orders: Number of random orders. When None, 20, and for up to 12 units all sets of each size: the exact mean.
         points: How many numbers of removed units, evenly spaced from none to all; when None, every number.
-        outputs: What the network returns: ``"logits"``, ``"log_probs"``, ``"probs"``, or ``"values"`` for regression.
-        unit_axis: Axis of the layer's output that holds the units.
         generator: Source of the orders. When None, a copy of PyTorch's global generator, which stays as it is.
-        memory: Work space in bytes, approximately.
         progress: Whether to show a progress bar.
 
     Raises:
-        ValueError: If an argument is out of range, or the network, layer, examples and targets do not fit each other.
+        ValueError: If an argument is out of range.
 
     Example:
         >>> from dropout_lessons import MLP
-        >>> network, x = MLP([4, 8, 3]), torch.randn(20, 4)
-        >>> curve = ablation_curve(network, "hidden1", x, torch.arange(20) % 3)
+        >>> units = LayerUnits(MLP([4, 8, 3]), "hidden1", torch.randn(20, 4), torch.arange(20) % 3)
+        >>> curve = ablation_curve(units)
         >>> curve.level.tolist()
         [0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0]
         >>> curve.area.exact
@@ -124,31 +111,19 @@ def ablation_curve(
     """
     check_count("orders", orders, at_least=1)
     check_count("points", points, at_least=2)
-    units = Clamped(network, layer, x, y, clamp=clamp, outputs=outputs, unit_axis=unit_axis, memory=memory)
     n = units.n_units
     exact = orders is None and n <= ENUMERABLE
     removed = torch.linspace(0, n, n + 1 if points is None else min(points, n + 1), dtype=torch.float64).round().long()
     if exact:
         present = enumerate_masks(n)
-        scores = score(units.scores(present.to(x.device)), units.y, units.is_regression).cpu()
-        missing = n - present.sum(dim=1)
+        scores, missing = units.score(present), n - present.sum(dim=1)
         rows = torch.stack([scores[missing == k].mean() for k in removed.tolist()]).unsqueeze(0)
     else:
         ranks = random_ranks(orders or 20, n, generator).unbind()
-        rows = torch.stack(
-            [
-                score(units.scores((rank >= removed[:, None]).to(x.device)), units.y, units.is_regression).cpu()
-                for rank in progress_bar(ranks, "ablation", unit="order", show=progress)
-            ]
-        )
-    return Curve(
-        f"{clamp} clamp",
-        removed.double() / n,
-        rows,
-        chance(units.y, units.is_regression),
-        "R²" if units.is_regression else "accuracy",
-        exact,
-    )
+        bar = progress_bar(ranks, "ablation", unit="order", show=progress)
+        rows = torch.stack([units.score_without(rank, removed) for rank in bar])
+    perturbation: Perturbation = "zero clamp" if units.clamp == "zero" else "mean clamp"
+    return Curve(perturbation, removed.double() / n, rows, units.chance, units.metric, exact)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,19 +150,11 @@ class Compensation:
 
 
 def compensation(
-    network: nn.Module,
-    layer: str,
-    x: Float[Tensor, "examples ..."],
-    y: Tensor | None = None,
-    *,
+    units: LayerUnits,
     sizes: Sequence[int] | None = None,
+    *,
     sets: int = 50,
-    clamp: Clamp = "zero",
-    outputs: Outputs = "logits",
-    temperature: float = 1.0,
-    unit_axis: int = 1,
     generator: torch.Generator | None = None,
-    memory: int = 2**28,
     progress: bool = True,
 ) -> Compensation:
     r"""Compare the damage of removing a set of units with the sum of the damages of removing them one at a time.
@@ -199,52 +166,43 @@ def compensation(
     with :math:`v` the label's log-probability. The ratio is 1 if the units' effects add up, and large if the units cover for each
     other, or if the network is so sure that little less evidence costs nothing: compare networks at one scale of the logits.
 
-    Use examples that the network gets right, such as its training examples, or its own predictions (``y=None``). On new
+    Use examples that the network gets right, such as its training examples, or ``units.judged_by_predictions()``. On new
     examples many units do harm when the network is too sure, and where it is calibrated single damages cancel, since a
     slightly smaller scale of the logits then costs nothing: the ratio means nothing, as a ``summed_damage`` near or below 0
     shows. Sets are drawn from all units, those without any effect too: more of these make a set of one size do less.
 
     Args:
-        network: Any module; its modes are as before after the call.
-        layer: Name of the layer whose units are removed.
-        x: The network's input, examples first.
-        y: Labels; or real targets, for regression; or None, to compare with what the intact network predicts.
+        units: The units, on their examples, with what a removed one sends on.
         sizes: Numbers of units to remove; when None, 1, 2, 4, ... and all.
         sets: Sets drawn for each size, the smaller inside the larger; where there are no more than that, all are taken.
-        clamp: What a removed unit sends on: ``"zero"``, or its ``"mean"`` over ``x``.
-        outputs: What the network returns: ``"logits"``, ``"log_probs"``, ``"probs"``, or ``"values"`` for regression.
-        temperature: Divides the logits.
-        unit_axis: Axis of the layer's output that holds the units.
         generator: Source of the sets. When None, a copy of PyTorch's global generator, which stays as it is.
-        memory: Work space in bytes, approximately.
         progress: Whether to show a progress bar.
 
     Raises:
-        ValueError: If an argument is out of range, or the network, layer, examples and targets do not fit each other.
+        ValueError: If an argument is out of range.
 
     Example:
         >>> from dropout_lessons import MLP
-        >>> result = compensation(MLP([4, 8, 3]), "hidden1", torch.randn(20, 4), torch.arange(20) % 3)
+        >>> units = LayerUnits(MLP([4, 8, 3]), "hidden1", torch.randn(20, 4), torch.arange(20) % 3)
+        >>> result = compensation(units)
         >>> result.sizes.tolist(), result.ratio[0].item()
         ([1, 2, 4, 8], 1.0)
 
     Source: McGrath et al. 2023, "The Hydra effect", ask it of attention layers; for units it is this course's.
     """
     check_count("sets", sets, at_least=2)
-    units = Clamped(
-        network, layer, x, y, clamp=clamp, outputs=outputs, temperature=temperature, unit_axis=unit_axis, memory=memory
-    )
     n = units.n_units
     if sizes is None:
         sizes = sorted({*(2**i for i in range(n.bit_length())), n})
     if not sizes or any(not isinstance(size, int) or not 1 <= size <= n for size in sizes):
-        raise ValueError(f"sizes must be whole numbers from 1 to {n}, the units of {layer!r}, got {list(sizes)}")
+        raise ValueError(
+            f"sizes must be whole numbers from 1 to {n}, the units of {units.layer.name!r}, got {list(sizes)}"
+        )
 
     def damage(present: Tensor) -> Tensor:
-        return (intact - units.values(present.to(x.device)).mean(dim=1)).cpu()
+        return (intact - units.values(present).mean(dim=1)).cpu()
 
-    everything = torch.ones(1, n, dtype=torch.bool, device=x.device)
-    intact = units.values(everything).mean(dim=1)
+    intact = units.intact_values().mean(dim=1)
     single = damage(~torch.eye(n, dtype=torch.bool))
     ranks = random_ranks(sets, n, generator)
     columns: list[tuple[float, float, float, float]] = []
@@ -272,8 +230,3 @@ def _ratio(
     ratio = above / below
     stderr = 0.0 if exact else standard_error(together - ratio * summed) / abs(below)
     return ratio, stderr, above, below
-
-
-def check_count(name: str, value: int | None, *, at_least: int) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < at_least):
-        raise ValueError(f"{name} must be a whole number of at least {at_least}, got {value!r}")

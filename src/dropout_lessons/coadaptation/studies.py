@@ -12,18 +12,21 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from dropout_lessons.averaging.members import plain_output
 from dropout_lessons.calibration import fit_temperature
 from dropout_lessons.claims import Evidence, paired
-from dropout_lessons.coadaptation.measures import MEASURES, Measure
-from dropout_lessons.coadaptation.robustness import switched_off
-from dropout_lessons.coadaptation.units import check_choice, find_layer
+from dropout_lessons.coadaptation.measures import MEASURES
+from dropout_lessons.coadaptation.units import LayerUnits, check_choice
 from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.ensembles import Arm, fit_ensemble
 from dropout_lessons.ensembles.arms import checked_seeds
+from dropout_lessons.running import MaskedNetwork
 from dropout_lessons.running.examples import device_of
 from dropout_lessons.runtime import progress_bar
 from dropout_lessons.training import Recipe, evaluate
+
+#: What a study asks of units: with a source of random numbers that is the same for all arms, for a number or several by name.
+#: One with the attribute ``of_network`` is asked once for the network, of the units of its first layer.
+Question = Callable[[LayerUnits, torch.Generator], float | Mapping[str, float]]
 
 # The layer of what is measured of a whole network.
 NETWORK = "network"
@@ -45,8 +48,8 @@ class Study:
     Example:
         >>> from dropout_lessons import datasets
         >>> nets = {arm: [nn.Sequential(nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 10)) for _ in range(5)] for arm in "ab"}
-        >>> def norm(network, layer, split, generator, temperature):
-        ...     return network[2].weight.norm().item()
+        >>> def norm(units, generator):
+        ...     return units.network[2].weight.norm().item()
         >>> result = study(nets, datasets.load("digits"), ["1"], seeds=range(5), measures={"norm": norm})
         >>> evidence = result.paired("norm", "b", control="a")
         >>> evidence.n, len(result.values("norm", "a"))
@@ -163,7 +166,7 @@ def study(
     layers: Sequence[str],
     *,
     seeds: Sequence[int],
-    measures: Mapping[str, Measure] | None = None,
+    measures: Mapping[str, Question] | None = None,
     on: Literal["test", "train"] = "test",
     target: Literal["labels", "predictions"] = "labels",
     examples: int = 100,
@@ -183,8 +186,8 @@ def study(
         data: One data set, or what makes one from a seed.
         layers: Names of the layers to measure at, which all networks have.
         seeds: What is paired; five or more for intervals.
-        measures: What to measure: for each name a function of the network, the layer, the examples, a generator, and the
-            temperature, that returns a number or several by name. When None, those of ``MEASURES``.
+        measures: What to measure: for each name a function of the :class:`LayerUnits` and a generator, that returns a number or
+            several by name. When None, those of ``MEASURES``.
         on: Which part of the data to measure on. With ``"train"`` an arm is judged by the labels that it was trained on.
         target: What counts as right: the labels (targets of a regression), or the network's own predictions.
         examples: How many examples to measure on.
@@ -219,7 +222,7 @@ def study(
         if not 2 <= examples <= len(part.y):
             raise ValueError(f"examples must be from 2 to {len(part.y)}, those of the {on} set, got {examples}")
         for layer in layers if run.seed == chosen[0] else ():
-            find_layer(run.network, layer, part.x[:2].to(device_of(run.network)))
+            LayerUnits(MaskedNetwork(run.network, outputs=_kind(run.data)), layer, part.x[:2])
     to_train = [run for run in runs if run.recipe is not None]
     if to_train:
         fit_ensemble(
@@ -277,19 +280,19 @@ def _kind(data: Dataset) -> Literal["logits", "values"]:
 def _measured(
     run: _Run,
     layers: Sequence[str],
-    measures: Mapping[str, Measure],
+    measures: Mapping[str, Question],
     on: str,
     target: str,
     examples: int,
     calibrate: bool,
 ) -> list[tuple[str, str, float]]:
     """Rows of layer, measure and value for one network."""
-    network, device = run.network, device_of(run.network)
+    network = run.network
     temperature = 1.0
     is_regression = _kind(run.data) == "values"
     if calibrate and not run.shuffled and not is_regression:
         x, y = run.data.validation
-        temperature = fit_temperature(plain_output(network, x.to(device), "logits"), y)
+        temperature = fit_temperature(MaskedNetwork(network).predict(x), y.to(device_of(network)))
     train, test = (evaluate(network, part, outputs=_kind(run.data)) for part in (run.data.train, run.data.test))
     outcomes = {"train loss": train.loss, "train error": train.error, "test loss": test.loss, "test error": test.error}
     rows = [(NETWORK, measure, value) for measure, value in {**outcomes, "temperature": temperature}.items()]
@@ -297,17 +300,18 @@ def _measured(
     generator = torch.Generator().manual_seed(run.seed + _STREAM)
     part: Split = getattr(run.data, on)
     drawn = torch.randperm(len(part.y), generator=generator)[:examples].to(part.y.device)
-    x, y = part.x[drawn].to(device), part.y[drawn].to(device)
-    if target == "predictions":
-        with switched_off(network):
-            output = network(x)
-        y = output if is_regression else output.argmax(dim=1)
     state = generator.get_state()
-    for name, measure in measures.items():
-        of_network = getattr(measure, "of_network", False)
-        for layer in ("",) if of_network else layers:
+    masked = MaskedNetwork(network, outputs=_kind(run.data))
+    for layer in layers:
+        units = LayerUnits(masked, layer, part.x[drawn], part.y[drawn], temperature=temperature)
+        if target == "predictions":
+            units = units.judged_by_predictions()
+        for name, measure in measures.items():
+            of_network = getattr(measure, "of_network", False)
+            if of_network and layer != layers[0]:
+                continue
             generator.set_state(state)
-            value = measure(network, layer, Split(x, y), generator, temperature)
+            value = measure(units, generator)
             values = value if isinstance(value, Mapping) else {name: value}
             rows += [(NETWORK if of_network else layer, key, float(own)) for key, own in values.items()]
     return rows
