@@ -21,6 +21,7 @@ from dropout_lessons.calibration import brier, ece, error, nll
 from dropout_lessons.layers import Dropout
 from dropout_lessons.masks import enumerate_masks, mask_log_prob
 from dropout_lessons.networks import MLP
+from dropout_lessons.running import MaskedNetwork
 
 SIZES = {"input": 4, "hidden1": 5, "hidden2": 3}
 KEEP = {"input": 0.8, "hidden1": 0.5, "hidden2": 0.7}
@@ -85,12 +86,12 @@ def test_an_exact_average_is_that_of_a_loop_over_all_subnetworks(dropped, every_
 def test_the_subnetworks_come_in_the_order_of_their_masks(dropped):
     network, x = mlp(**{name: KEEP[name] for name in dropped}), inputs()
     weights, log_probs = naive(network, x, dropped)
-    chunks = list(subnetworks(network, x, memory=2**13))
+    chunks = list(subnetworks(MaskedNetwork(network, memory=2**13), x))
     assert len(chunks) > 1
     torch.testing.assert_close(torch.cat([chunk.log_weights for chunk in chunks]).exp(), weights)
     torch.testing.assert_close(torch.cat([chunk.log_probs for chunk in chunks]), log_probs)
     masks = {name: torch.cat([chunk.masks[name] for chunk in chunks]) for name in chunks[0].masks}
-    assert list(masks) == [f"{name}_dropout" for name in dropped]
+    assert list(masks) == dropped
     assert torch.equal(torch.cat(list(masks.values()), dim=1), enumerate_masks(sum(SIZES[name] for name in dropped)))
 
 
@@ -244,17 +245,19 @@ def test_what_the_network_returns_is_said_and_not_guessed(rule):
     by_logits = exact_average(network, x, rule=rule, progress=False)
     for outputs, last in (("log_probs", nn.LogSoftmax(dim=1)), ("probs", nn.Softmax(dim=1))):
         returning = nn.Sequential(network, last)
-        average = exact_average(returning, x, rule=rule, outputs=outputs, progress=False)
+        average = exact_average(MaskedNetwork(returning, outputs=outputs), x, rule=rule, progress=False)
         torch.testing.assert_close(average.log_probs, by_logits.log_probs)
-        assert weight_scaling(returning, x, outputs=outputs).probs.sum().item() == pytest.approx(len(x))
+        assert weight_scaling(MaskedNetwork(returning, outputs=outputs), x).probs.sum().item() == pytest.approx(len(x))
     with pytest.raises(ValueError, match='say outputs="probs"'):
         exact_average(nn.Sequential(network, nn.Softmax(dim=1)), x, progress=False)
     with pytest.raises(ValueError, match="do not sum to 1"):
-        weight_scaling(network, x, outputs="probs")
+        weight_scaling(MaskedNetwork(network, outputs="probs"), x)
     with pytest.raises(ValueError, match="exponentials do not sum to 1"):
-        ensemble_average([network], x, outputs="log_probs")
-    with pytest.raises(ValueError, match=r"outputs must be one of \['logits', 'log_probs', 'probs'\], got 'softmax'"):
-        weight_scaling(network, x, outputs="softmax")
+        ensemble_average([MaskedNetwork(network, outputs="log_probs")], x)
+    with pytest.raises(
+        ValueError, match=r"outputs must be one of \['logits', .*'values', 'mean_and_variance'\], .* got 'softmax'"
+    ):
+        weight_scaling(MaskedNetwork(network, outputs="softmax"), x)
 
 
 def test_improbable_classes_keep_their_digits():
@@ -278,10 +281,10 @@ def test_a_geometric_mean_with_no_class_left_is_refused():
         def forward(self, x):
             return torch.nn.functional.one_hot(torch.full((len(x),), self.label), 2).double()
 
-    members = [Certain(0), Certain(1)]
-    assert ensemble_average(members, inputs(1), outputs="probs").probs.tolist() == [[0.5, 0.5]]
+    members = [MaskedNetwork(Certain(index), outputs="probs") for index in (0, 1)]
+    assert ensemble_average(members, inputs(1)).probs.tolist() == [[0.5, 0.5]]
     with pytest.raises(ValueError, match='rule="geometric" has no value'):
-        ensemble_average(members, inputs(1), rule="geometric", outputs="probs")
+        ensemble_average(members, inputs(1), rule="geometric")
 
 
 # --- chunks and draws ---------------------------------------------------------------------------------------------
@@ -292,11 +295,13 @@ def test_the_memory_bound_changes_no_result(memory):
     network, x = mlp(input=0.8, hidden1=0.5, hidden2=0.7), inputs(300)  # more examples than one block of draws
     for every_member in (False, True):
         if memory > 1:
-            small = exact_average(network, x[:9], memory=memory, every_member=every_member, progress=False)
+            small = exact_average(
+                MaskedNetwork(network, memory=memory), x[:9], every_member=every_member, progress=False
+            )
             large = exact_average(network, x[:9], every_member=every_member, progress=False)
             torch.testing.assert_close(small.log_probs, large.log_probs)
     small, large = (
-        monte_carlo_average(network, x, samples=(2, 7), generator=seeded(), memory=m, progress=False)
+        monte_carlo_average(MaskedNetwork(network, memory=m), x, samples=(2, 7), generator=seeded(), progress=False)
         for m in (memory, 2**28)
     )
     for k in (2, 7):
@@ -393,7 +398,8 @@ def test_the_table_holds_what_the_rules_and_the_measures_give():
 def test_costs_of_an_ensemble_are_in_forward_passes_of_the_network_that_it_is_compared_with():
     network, x, y = MLP([4, 16, 3], keep_prob=0.5), torch.randn(5, 4), torch.arange(5) % 3
     halves = {"two halves": [MLP([4, 8, 3]) for _ in range(2)]}
-    table = compare_averaging(network, x, y, samples=(), exact=False, ensembles=halves, progress=False)
+    none = MaskedNetwork(network, max_subnetworks=0)
+    table = compare_averaging(none, x, y, samples=(), ensembles=halves, progress=False)
     assert table["forward_passes"].tolist() == [1, 1]
     with pytest.raises(ValueError, match=r"samples must be a sequence of positive integers, got 10; write \(10,\)"):
         compare_averaging(network, x, y, samples=10, progress=False)
@@ -402,12 +408,15 @@ def test_costs_of_an_ensemble_are_in_forward_passes_of_the_network_that_it_is_co
 def test_exact_rows_are_left_out_where_they_cost_too_much_unless_asked_for():
     network, x, y = MLP([4, 18, 3], keep_prob=0.5, generator=seeded()), torch.randn(5, 4), torch.arange(5) % 3
 
-    def rules(**arguments):
-        return set(compare_averaging(network, x, y, samples=(1,), progress=False, **arguments)["rule"])
+    def rules(most):
+        masked = MaskedNetwork(network, max_subnetworks=most)
+        return set(compare_averaging(masked, x, y, samples=(1,), progress=False)["rule"])
 
-    assert rules() == rules(exact=False) == {"weight scaling", "Monte Carlo"}
-    assert "geometric mean, exact" in rules(exact=True)
+    assert rules(None) == rules(2**17) == {"weight scaling", "Monte Carlo"}
+    assert "geometric mean, exact" in rules(2**18)
     with pytest.raises(ValueError, match="2\\^18 = 262,144 subnetworks, more than max_subnetworks=1,000"):
-        rules(exact=True, max_subnetworks=1000)
-    with pytest.raises(ValueError, match="labels must be in"):
+        exact_average(MaskedNetwork(network, max_subnetworks=1000), x)
+    with pytest.raises(
+        ValueError, match="y must hold classes from 0 to 2, as many as the network has outputs, got 1 to 3"
+    ):
         compare_averaging(network, x, y + 1, progress=False)

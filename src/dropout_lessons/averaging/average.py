@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from dropout_lessons.running import Outputs
 
 Rule = Literal["arithmetic", "geometric"]
 
@@ -17,12 +20,14 @@ Rule = Literal["arithmetic", "geometric"]
 _SMALL = 1e-290
 
 
-def check_rule(rule: Rule) -> Rule:
+def check_rule(rule: Rule, outputs: Outputs) -> Rule:
     if rule not in get_args(Rule):
         raise ValueError(
             'rule must be "arithmetic" (mean of probabilities) or "geometric" (normalized mean of log-probabilities), '
             f"got {rule!r}"
         )
+    if rule == "geometric" and outputs.is_regression:
+        raise ValueError(f'rule="geometric" averages log-probabilities, and {outputs.kind} have none; use "arithmetic"')
     return rule
 
 
@@ -31,7 +36,8 @@ class Average:
     r"""What an average of networks predicts, and how its members differ.
 
     Attributes:
-        log_probs: Log-probabilities of the average, in nats and double precision; their exponentials sum to 1.
+        log_probs: Log-probabilities of the average, in nats and double precision; their exponentials sum to 1. Between the
+            examples and the classes stand positions, where a network predicts a class for each pixel or token.
         members: Number of networks that were averaged.
         forward_passes: Multiply-adds spent on each example, in units of one full forward pass of the network.
         member_log_probs: The members' mean log-probability of each class, :math:`\sum_m \pi_m \log p_m`, not normalized; at
@@ -49,27 +55,27 @@ class Average:
         (256, torch.Size([2, 3]))
     """
 
-    log_probs: Float[Tensor, "examples classes"]
+    log_probs: Float[Tensor, "examples *positions classes"]
     members: int
     forward_passes: float
-    member_log_probs: Float[Tensor, "examples classes"] | None = None
-    member_entropy: Float[Tensor, " examples"] | None = None
-    votes: Float[Tensor, "examples classes"] | None = None
+    member_log_probs: Float[Tensor, "examples *positions classes"] | None = None
+    member_entropy: Float[Tensor, "examples ..."] | None = None
+    votes: Float[Tensor, "examples *positions classes"] | None = None
     exhaustive: bool = False
 
     @property
-    def probs(self) -> Float[Tensor, "examples classes"]:
+    def probs(self) -> Float[Tensor, "examples *positions classes"]:
         """Probabilities of the average."""
         return self.log_probs.exp()
 
     @property
-    def entropy(self) -> Float[Tensor, " examples"]:
+    def entropy(self) -> Float[Tensor, "examples ..."]:
         r"""Entropy of the average, :math:`-\sum_k p_k \log p_k`, in nats."""
-        entropy: Tensor = torch.special.entr(self.probs).sum(dim=1)
+        entropy: Tensor = torch.special.entr(self.probs).sum(dim=-1)
         return entropy
 
     @property
-    def mutual_information(self) -> Float[Tensor, " examples"] | None:
+    def mutual_information(self) -> Float[Tensor, "examples ..."] | None:
         """Entropy of the average minus the members' mean entropy, in nats.
 
         For the arithmetic rule it is the information that the prediction and the choice of a member carry about each
@@ -88,9 +94,51 @@ class Average:
         """
         if self.votes is None or (self.members == 1 and not self.exhaustive):
             return None
-        chance = 1 - self.votes.square().sum(dim=1).mean().item()
+        chance = 1 - self.votes.square().sum(dim=-1).mean().item()
         chance = chance if self.exhaustive else chance * self.members / (self.members - 1)
         return max(0.0, chance)
+
+
+@dataclass(frozen=True, eq=False)
+class ValueAverage:
+    r"""What an average of regression networks predicts, and where its variance comes from.
+
+    With :math:`\mu_m` and :math:`\sigma_m^2` what member :math:`m` predicts,
+
+    .. math:: \operatorname{Var} y = \underbrace{\mathbb E_m \sigma_m^2}_{\text{within}}
+              + \underbrace{\operatorname{Var}_m \mu_m}_{\text{between}}.
+
+    Attributes:
+        mean: Mean of the members' predictions, in double precision.
+        between: Variance of the members' predictions, in squared units: unbiased where members were drawn, NaN for one that was.
+        members: Number of networks that were averaged.
+        forward_passes: Multiply-adds spent on each example, in units of one full forward pass of the network.
+        within: Mean of the variances that the members predict; None where they predict none.
+        exhaustive: Whether the members are all there are, rather than a sample of them.
+
+    Example:
+        >>> from dropout_lessons.averaging import exact_average
+        >>> from dropout_lessons.networks import MLP
+        >>> from dropout_lessons.running import MaskedNetwork
+        >>> network = MLP([4, 8, 1], keep_prob=0.5, generator=torch.Generator().manual_seed(0))
+        >>> average = exact_average(MaskedNetwork(network, outputs="values"), torch.ones(2, 4), progress=False)
+        >>> average.members, average.variance.shape, bool((average.between > 0).all())
+        (256, torch.Size([2, 1]), True)
+
+    Source: the law of total variance; Lakshminarayanan et al. 2017 for networks that predict a mean and a variance.
+    """
+
+    mean: Float[Tensor, "examples ..."]
+    between: Float[Tensor, "examples ..."]
+    members: int
+    forward_passes: float
+    within: Float[Tensor, "examples ..."] | None = None
+    exhaustive: bool = False
+
+    @property
+    def variance(self) -> Float[Tensor, "examples ..."]:
+        """Within members plus between them."""
+        return self.between if self.within is None else self.within + self.between
 
 
 class Sums:
@@ -106,10 +154,9 @@ class Sums:
         self._entropy: Tensor | None = None
         self._votes: Tensor | None = None
 
-    def add(
-        self, log_probs: Float[Tensor, "members examples classes"], log_weights: Float[Tensor, " members"] | None = None
-    ) -> None:
-        """Take in some members' log-probabilities; without weights each weighs 1."""
+    def add(self, predictions: Tensor, outputs: Outputs, log_weights: Float[Tensor, " members"] | None = None) -> None:
+        """Take in what some members predict, members first; without weights each weighs 1."""
+        log_probs = outputs.log_probs(predictions)
         if log_weights is None:
             log_weights = log_probs.new_zeros(len(log_probs))
         log_weight = log_weights.logsumexp(0)
@@ -119,21 +166,24 @@ class Sums:
         if bool((mean > _SMALL).all()):
             log_sum = mean.log() + log_weight
         else:  # the probabilities lose digits or vanish, and their logarithms do not
-            log_sum = (log_weights[:, None, None] + log_probs).logsumexp(0)
+            log_sum = (log_weights.view(-1, *[1] * mean.dim()) + log_probs).logsumexp(0)
         # Where the probability underflows to 0, so does its product with the logarithm, once this is finite.
-        entropy = -torch.tensordot(share, probs.mul_(log_probs.clamp_min(-1e4)), dims=1).sum(dim=1)
-        votes = torch.zeros_like(mean).scatter_add_(1, log_probs.argmax(dim=2).T, share.expand(len(mean), -1))
+        entropy = -torch.tensordot(share, probs.mul_(log_probs.clamp_min(-1e4)), dims=1).sum(dim=-1)
+        chosen = log_probs.argmax(dim=-1).flatten(1).T
+        votes = (
+            torch.zeros_like(mean).flatten(0, -2).scatter_add_(1, chosen, share.expand(len(chosen), -1)).view_as(mean)
+        )
         mean_log = torch.tensordot(share, log_probs, dims=1)
         self.add_sums(log_sum, mean_log, log_weight.item(), entropy=entropy, votes=votes)
 
     def add_sums(
         self,
-        log_sum: Float[Tensor, "examples classes"],
-        mean_log: Float[Tensor, "examples classes"],
+        log_sum: Float[Tensor, "examples *positions classes"],
+        mean_log: Float[Tensor, "examples *positions classes"],
         log_weight: float,
         *,
-        entropy: Float[Tensor, " examples"] | None = None,
-        votes: Float[Tensor, "examples classes"] | None = None,
+        entropy: Float[Tensor, "examples ..."] | None = None,
+        votes: Float[Tensor, "examples *positions classes"] | None = None,
     ) -> None:
         """Take in sums over members: log of the weighted sum of probabilities, weighted means, log of the weight."""
         if self._log_sum is None:
@@ -157,33 +207,82 @@ class Sums:
         assert self._log_sum is not None
         assert self._mean_log is not None
         if rule == "arithmetic":
-            log_probs = self._log_sum.log_softmax(dim=1)
+            log_probs = self._log_sum.log_softmax(dim=-1)
         else:
-            if bool((self._mean_log == -math.inf).all(dim=1).any()):
+            if bool((self._mean_log == -math.inf).all(dim=-1).any()):
                 raise ValueError(
                     'rule="geometric" has no value where each class is given probability 0 by some member; '
                     'use rule="arithmetic"'
                 )
-            log_probs = self._mean_log.log_softmax(dim=1)
+            log_probs = self._mean_log.log_softmax(dim=-1)
         return Average(
             log_probs, members, forward_passes, self._mean_log, self._entropy, self._votes, exhaustive=exhaustive
         )
 
 
-def joined(parts: Sequence[Average]) -> Average:
+class ValueSums:
+    """Weighted sums over members of what they predict, taken chunk by chunk around a running mean."""
+
+    def __init__(self) -> None:
+        self._weight = 0.0
+        self._mean: Tensor | None = None
+        self._squares: Tensor | None = None  # weighted, around the mean
+        self._within: Tensor | None = None  # weighted
+
+    def add(self, predictions: Tensor, outputs: Outputs, log_weights: Float[Tensor, " members"] | None = None) -> None:
+        """Take in what some members predict, members first; without weights each weighs 1."""
+        predictions = predictions.detach().double()
+        if not bool(predictions.isfinite().all()):
+            raise ValueError(
+                f"network returned {outputs.kind} that are NaN or infinite, for some mask if not for all units"
+            )
+        weights = predictions.new_ones(len(predictions)) if log_weights is None else log_weights.exp()
+        weight = weights.sum().item()
+        if outputs.kind == "mean_and_variance":
+            within = torch.tensordot(weights, predictions[..., 1], dims=1)
+            self._within = within if self._within is None else self._within + within
+            predictions = predictions[..., 0]
+        mean = torch.tensordot(weights, predictions, dims=1) / weight
+        squares = torch.tensordot(weights, (predictions - mean).square(), dims=1)
+        if self._mean is None or self._squares is None:
+            self._mean, self._squares, self._weight = mean, squares, weight
+            return
+        total = self._weight + weight
+        step = mean - self._mean
+        self._squares = self._squares + squares + step.square() * (self._weight * weight / total)
+        self._mean = self._mean + step * (weight / total)
+        self._weight = total
+
+    def average(self, rule: Rule, members: int, forward_passes: float, *, exhaustive: bool = False) -> ValueAverage:
+        """The average of the members so far."""
+        assert self._mean is not None
+        assert self._squares is not None
+        left = (
+            self._weight if exhaustive else self._weight - 1
+        )  # drawn members lose one degree of freedom to their mean
+        between = self._squares / left if left > 0 else torch.full_like(self._squares, math.nan)
+        within = None if self._within is None else self._within / self._weight
+        return ValueAverage(self._mean, between, members, forward_passes, within, exhaustive=exhaustive)
+
+
+def sums_of(outputs: Outputs) -> Sums | ValueSums:
+    """Empty sums, of probabilities or of values."""
+    return ValueSums() if outputs.is_regression else Sums()
+
+
+def joined(parts: Sequence[Any]) -> Any:
     """One average of all examples from those of blocks of them."""
-
-    def cat(tensors: Sequence[Tensor | None]) -> Tensor | None:
-        present = [tensor for tensor in tensors if tensor is not None]
-        return torch.cat(present) if len(present) == len(tensors) else None
-
-    examples = sum(len(part.log_probs) for part in parts)
-    return Average(
-        torch.cat([part.log_probs for part in parts]),
-        parts[0].members,
-        sum(part.forward_passes * len(part.log_probs) for part in parts) / examples,
-        cat([part.member_log_probs for part in parts]),
-        cat([part.member_entropy for part in parts]),
-        cat([part.votes for part in parts]),
-        exhaustive=parts[0].exhaustive,
-    )
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    examples = [len(part.mean if isinstance(part, ValueAverage) else part.log_probs) for part in parts]
+    passes = sum(part.forward_passes * n for part, n in zip(parts, examples, strict=True)) / sum(examples)
+    whole: dict[str, Any] = {"forward_passes": passes}
+    for field in dataclasses.fields(first):
+        values = [getattr(part, field.name) for part in parts]
+        if any(
+            isinstance(value, Tensor) for value in values
+        ):  # what one part lacks, as a factorized sum does, all lack
+            there = [value for value in values if value is not None]
+            whole[field.name] = torch.cat(there) if len(there) == len(values) else None
+    return dataclasses.replace(first, **whole)

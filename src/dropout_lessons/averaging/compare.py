@@ -3,69 +3,64 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Num
 from torch import Tensor, nn
 
-from dropout_lessons.averaging.average import Average
+from dropout_lessons.averaging.average import Average, ValueAverage
 from dropout_lessons.averaging.exact import count_subnetworks, exact_average
-from dropout_lessons.averaging.members import Members, forward_flops
 from dropout_lessons.averaging.monte_carlo import monte_carlo_average
-from dropout_lessons.averaging.outputs import Outputs
 from dropout_lessons.averaging.rules import ensemble_average, weight_scaling
 from dropout_lessons.calibration import brier, ece, error, nll
+from dropout_lessons.running import MaskedNetwork
+from dropout_lessons.running.discovery import discover
+from dropout_lessons.running.examples import Examples, gathered
+from dropout_lessons.running.masked import as_masked
+from dropout_lessons.running.targets import check_labels, check_values
 
 # Exact averages of more subnetworks are computed only when asked for.
 _AFFORDABLE = 2**16
 
 
 def compare_averaging(
-    network: nn.Module,
-    x: Float[Tensor, "examples ..."],
-    y: Integer[Tensor, " examples"],
+    network: nn.Module | MaskedNetwork,
+    x: Examples,
+    y: Num[Tensor, "examples ..."] | None = None,
     *,
     samples: Sequence[int] = (1, 10, 100),
-    exact: bool | None = None,
-    ensembles: Mapping[str, Sequence[nn.Module]] | None = None,
+    ensembles: Mapping[str, Sequence[nn.Module | MaskedNetwork]] | None = None,
     generator: torch.Generator | None = None,
-    layers: Sequence[str] | None = None,
-    functional: Sequence[str] = (),
-    outputs: Outputs = "logits",
-    memory: int = 2**28,
-    max_subnetworks: int = 2**24,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Score every rule of averaging on labeled examples: one row for each rule and number of members.
 
-    The rows are weight scaling; the geometric and the arithmetic mean of all subnetworks; Monte Carlo averages of
-    probabilities, from one sequence of draws; and the ensembles, whose members' probabilities are averaged. The columns:
+    The rows are weight scaling; the geometric and the arithmetic mean of all subnetworks, where there are at most 65,536 (or the
+    network's ``max_subnetworks``); Monte Carlo averages of probabilities, from one sequence of draws; and the ensembles, whose
+    members' probabilities are averaged. The columns:
 
     - ``rule``, ``members``: what was averaged;
-    - ``error``, ``nll`` (nats), ``brier``, ``ece``: as in ``calibration``;
-    - ``disagreement``: chance that two members predict different classes; missing for a single network;
+    - ``error``, ``nll`` (nats), ``brier``, ``ece``: as in ``calibration``, over all positions where a network predicts several;
+      for a regression ``rmse``, the ``variance`` of the average, and ``nll`` where that is not 0, of a normal distribution;
+    - ``disagreement``: chance that two members predict different classes; missing for a single network and for a regression;
     - ``forward_passes``: multiply-adds for an example, in units of one forward pass of the network;
     - ``training_cost``: networks that had to be trained;
     - ``seconds``: time for all examples. The Monte Carlo rows come from one call; its time is divided in proportion to
       their forward passes.
 
     Args:
-        network: Any module with dropout that returns ``(examples, classes)``.
-        x: The network's input, examples first.
-        y: Class of each example, from 0.
+        network: Any module with dropout, or a ``MaskedNetwork`` that says which of it is masked and what the network returns.
+        x: What the network is given, as in :func:`weight_scaling`.
+        y: Class of each example, from 0, or of each of its positions (-100 where there is none); targets of a regression; those
+            of the ``DataLoader`` when None.
         samples: Numbers of subnetworks for the Monte Carlo rows.
-        exact: Whether to average all subnetworks; when None, where there are at most 65,536.
         ensembles: Separately trained networks to compare with, by the name of their row.
         generator: Source of the Monte Carlo masks. When None, a copy of PyTorch's global generator.
-        layers: Names of the dropout layers that are masked, all of them when None; the others stay in evaluation mode.
-        functional: Names for the network's calls of functional dropout, in the order of its forward pass.
-        outputs: What the networks return: ``"logits"``, ``"log_probs"`` or ``"probs"``.
-        memory: Work space in bytes, approximately.
-        max_subnetworks: As in ``exact_average``.
         progress: Whether to show progress bars.
 
     Raises:
@@ -81,50 +76,82 @@ def compare_averaging(
 
     Source: Srivastava et al. 2014, Section 7.5 and Figure 11, with proper scores and costs beside the error.
     """
-    settings: dict[str, Any] = {"layers": layers, "functional": functional, "outputs": outputs}
-    work: dict[str, Any] = {**settings, "memory": memory, "progress": progress}
-    members = Members(network, x, **settings)
-    rows: list[dict[str, Any]] = []
-
-    def add(rule: str, average: Average, seconds: float, training_cost: int = 1) -> None:
-        scores = {
-            "error": error(average.probs, y),
-            "nll": nll(average.log_probs, y),
-            "brier": brier(average.probs, y),
-            "ece": ece(average.probs, y),
-        }
-        costs = {"forward_passes": average.forward_passes, "training_cost": training_cost, "seconds": seconds}
-        disagreement = float("nan") if average.disagreement is None else average.disagreement
-        rows.append({"rule": rule, "members": average.members, **scores, "disagreement": disagreement, **costs})
-
-    add("weight scaling", *_timed(lambda: weight_scaling(network, x, outputs=outputs)))
-    if exact is None:
-        exact = members.is_enumerable and count_subnetworks(members) <= _AFFORDABLE
-    if exact:
-        few = members.is_enumerable and count_subnetworks(members) <= _AFFORDABLE
-        for rule in ("geometric", "arithmetic"):
-            run = _timed(
-                lambda rule=rule: exact_average(  # type: ignore[misc]
-                    network, x, rule=rule, every_member=few, max_subnetworks=max_subnetworks, **work
-                )
-            )
-            add(f"{rule} mean, exact", *run)
     if isinstance(samples, int):
         raise ValueError(f"samples must be a sequence of positive integers, got {samples}; write ({samples},)")
-    if samples:
+    masked = as_masked(network)
+    outputs = masked.says
+    x, y = gathered(x, y, outputs.batch_axis)
+    output = masked.predict(x)
+    table = _Table(output[..., 0] if outputs.kind == "mean_and_variance" else output, y, outputs.is_regression)
+    table.add("weight scaling", lambda: weight_scaling(masked, x))
+    members = masked.members(masked.given(x))
+    most = _AFFORDABLE if masked.max_subnetworks is None else masked.max_subnetworks
+    if members.is_enumerable and count_subnetworks(members) <= most:
+        few = count_subnetworks(members) <= _AFFORDABLE
+        for rule in ("geometric", "arithmetic") if not outputs.is_regression else ("arithmetic",):
+            table.add(
+                f"{rule} mean, exact",
+                lambda rule=rule: exact_average(masked, x, rule=rule, every_member=few, progress=progress),  # type: ignore[misc]
+            )
+    if len(samples):
         averages, seconds = _timed(
-            lambda: monte_carlo_average(network, x, samples=list(samples), generator=generator, **work)
+            lambda: monte_carlo_average(masked, x, samples=samples, generator=generator, progress=progress)
         )
-        most = max(average.forward_passes for average in averages.values())
+        passes = max(average.forward_passes for average in averages.values())
         for average in averages.values():
-            add("Monte Carlo", average, seconds * average.forward_passes / most)
+            table.add("Monte Carlo", lambda average=average: average, seconds * average.forward_passes / passes)  # type: ignore[misc]
     for name, networks in (ensembles or {}).items():
-        average, seconds = _timed(lambda networks=networks: ensemble_average(networks, x, outputs=outputs))  # type: ignore[misc]
+        average, seconds = _timed(lambda networks=networks: ensemble_average(networks, x))  # type: ignore[misc]
         if members.flops:  # the ensemble's networks may be of another size
-            passes = sum(forward_flops(other, x) for other in networks) / members.flops
-            average = dataclasses.replace(average, forward_passes=passes)
-        add(name, average, seconds, len(networks))
-    return pd.DataFrame(rows)
+            flops = sum(_flops(as_masked(other), x) for other in networks)
+            average = dataclasses.replace(average, forward_passes=flops / members.flops)
+        table.add(name, lambda average=average: average, seconds, len(networks))  # type: ignore[misc]
+    return pd.DataFrame(table.rows)
+
+
+def _flops(masked: MaskedNetwork, x: Examples) -> float:
+    """Floating-point operations of one forward pass of one example."""
+    return discover(masked.network, masked.given(x), masked.says).flops[-1]
+
+
+class _Table:
+    """Rows of scores against the same labels or targets."""
+
+    def __init__(self, output: Tensor, y: Any, is_regression: bool) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.y = check_values(y, output) if is_regression else check_labels(y, output)
+
+    def add(self, rule: str, run: Callable[[], Any], seconds: float | None = None, training_cost: int = 1) -> None:
+        average, own = _timed(run)
+        scores = self._values(average) if isinstance(average, ValueAverage) else self._classes(average)
+        costs = {"forward_passes": average.forward_passes, "training_cost": training_cost}
+        row = {"rule": rule, "members": average.members, **scores, **costs}
+        self.rows.append({**row, "seconds": own if seconds is None else seconds})
+
+    def _classes(self, average: Average) -> dict[str, float]:
+        labels = self.y.flatten()
+        there = labels != -100  # as in PyTorch's losses
+        log_probs = average.log_probs.flatten(0, -2)[there]
+        labels, probs = labels[there], log_probs.exp()
+        disagreement = math.nan if average.disagreement is None else average.disagreement
+        return {
+            "error": error(probs, labels),
+            "nll": nll(log_probs, labels),
+            "brier": brier(probs, labels),
+            "ece": ece(probs, labels),
+            "disagreement": disagreement,
+        }
+
+    def _values(self, average: ValueAverage) -> dict[str, float]:
+        squares, variance = (self.y - average.mean).square(), average.variance
+        positive = bool((variance > 0).all())
+        likely = (squares / variance + (2 * math.pi * variance).log()).mean().item() / 2 if positive else math.nan
+        return {
+            "rmse": squares.mean().sqrt().item(),
+            "nll": likely,
+            "variance": variance.mean().item(),
+            "disagreement": math.nan,
+        }
 
 
 def _timed(run: Callable[[], Any]) -> tuple[Any, float]:

@@ -5,18 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from dropout_lessons.averaging.average import Average, Rule, Sums, check_rule, joined
+from dropout_lessons.averaging.average import Average, Rule, check_rule, joined, sums_of
 from dropout_lessons.averaging.factorized import HeadSum
-from dropout_lessons.averaging.members import Block, Members
-from dropout_lessons.averaging.outputs import Outputs
-from dropout_lessons.averaging.sites import Site, check_enumerable
 from dropout_lessons.masks import enumerate_masks, mask_log_prob
+from dropout_lessons.running import MaskedNetwork
+from dropout_lessons.running.examples import Examples, batches, count_examples, gathered, split_examples
+from dropout_lessons.running.masked import as_masked
+from dropout_lessons.running.members import Block, Members
+from dropout_lessons.running.sites import Site, check_enumerable
 from dropout_lessons.runtime import progress_bar
+
+# More subnetworks are averaged only when asked for.
+_MOST = 2**24
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,29 +30,24 @@ class Subnetworks:
     r"""Some of the subnetworks of a network, in the order of ``enumerate_masks``.
 
     Attributes:
-        masks: For each dropout layer, by name, the masks of these members: ``(members, *units)``.
+        masks: For each place that is masked, by name, the masks of these members: ``(members, *units)``.
         log_weights: Log-probability of each member's masks, :math:`\log \pi_m`, in nats.
-        log_probs: What each member predicts, in nats and double precision.
+        log_probs: What each member predicts, in nats and double precision; of a regression its values.
     """
 
     masks: dict[str, Bool[Tensor, "members ..."]]
     log_weights: Float[Tensor, " members"]
-    log_probs: Float[Tensor, "members examples classes"]
+    log_probs: Float[Tensor, "members examples *positions classes"]
 
 
 def exact_average(
-    network: nn.Module,
-    x: Float[Tensor, "examples ..."],
+    network: nn.Module | MaskedNetwork,
+    x: Examples,
     *,
     rule: Rule = "arithmetic",
-    layers: Sequence[str] | None = None,
-    functional: Sequence[str] = (),
-    outputs: Outputs = "logits",
     every_member: bool = False,
-    memory: int = 2**28,
-    max_subnetworks: int = 2**24,
     progress: bool = True,
-) -> Average:
+) -> Average | Any:
     r"""Average all :math:`2^n` subnetworks of a network, each weighed by the probability of its mask.
 
     .. math:: p(k \mid x) = \sum_m \pi_m \, p(k \mid x, m)
@@ -58,21 +59,19 @@ def exact_average(
     for each half's mask, so that two tables of :math:`2^{n/2}` rows and two matrix products give the sum.
 
     Args:
-        network: Any module with dropout that returns ``(examples, classes)``.
-        x: The network's input, examples first.
+        network: Any module with dropout, or a ``MaskedNetwork`` that says which of it varies and what the network returns.
+        x: What the network is given, as in :func:`weight_scaling`.
         rule: ``"arithmetic"`` averages probabilities, ``"geometric"`` log-probabilities, then normalizes.
-        layers: Names of the dropout layers whose masks vary, all of them when None; the others stay in evaluation mode.
-        functional: Names for the network's calls of functional dropout, in the order of its forward pass.
-        outputs: What the network returns: ``"logits"``, ``"log_probs"`` or ``"probs"``.
         every_member: Whether to run every member where the factorized sum would do without, for ``votes`` and
             ``member_entropy``.
-        memory: Work space in bytes, approximately.
-        max_subnetworks: Refuse to average more.
         progress: Whether to show a progress bar.
 
+    Returns:
+        An :class:`Average`, or of a regression a :class:`ValueAverage`.
+
     Raises:
-        ValueError: If no dropout is found, a name is unknown, masks are not independent bits, there are more than
-            ``max_subnetworks``, or the network's output is not what ``outputs`` says.
+        ValueError: If no dropout is found, a name is unknown, masks are not independent bits, there are more than 16,777,216
+            (or the network's ``max_subnetworks``), or the network's output is not what is said of it.
 
     Example:
         >>> from dropout_lessons.networks import MLP
@@ -82,73 +81,82 @@ def exact_average(
 
     Source: Srivastava et al. 2014, Section 1; Warde-Farley et al. 2013 sum :math:`2^{20}` subnetworks one by one.
     """
-    check_rule(rule)
-    members = Members(network, x, layers=layers, functional=functional, outputs=outputs)
-    n = _count_units(members, max_subnetworks)
+    masked = as_masked(network)
+    check_rule(rule, masked.says)
+    return joined(
+        [
+            part
+            for batch, _ in batches(x, masked.says.batch_axis)
+            for part in _averages(masked, masked.given(batch), rule, every_member, progress)
+        ]
+    )
+
+
+def _averages(masked: MaskedNetwork, x: Examples, rule: Rule, every_member: bool, progress: bool) -> list[Any]:
+    """The average for each block of some examples."""
+    members = masked.members(x)
+    n = _count_units(masked, members, _MOST)
     if members.head is not None and not every_member:
-        head = HeadSum(members.head, members.sites[-1])
-        parts = _factorized(members, head, x, rule, memory, progress)
+        parts = _factorized(masked, members, HeadSum(members.head, members.sites[-1]), x, rule, progress)
         if parts is not None:
-            return joined(parts)
+            return parts
     passes = members.below + 2**n * (1 - members.below)
-    size = members.examples_at_once(len(x), memory) if members.sliceable else 1
-    step = members.members_at_once(size, memory)
+    size = members.examples_at_once(_count(masked, x), masked.memory) if members.sliceable else 1
+    step = members.members_at_once(size, masked.memory)
     averages = []
-    for block, chunk, is_last in _work(x, size, 2**n, step, progress):
+    for block, chunk, is_last in _work(masked, x, size, 2**n, step, progress):
         if chunk.start == 0:
-            sums = Sums()
+            sums = sums_of(masked.says)
             examples = Block(members, block)
-        masks, log_weights = _enumerated(members.sites, chunk, x.device)
-        sums.add(examples.log_probs(_factors(members.sites, masks)), log_weights)
+        masks, log_weights = _enumerated(members.sites, chunk, members.device)
+        predictions = examples.predictions(_factors(members.sites, masks), count=len(chunk))
+        if chunk.start == 0:
+            masked.says.checked(predictions[0], _count(masked, block))
+        sums.add(predictions, masked.says, log_weights)
         if is_last:
             averages.append(sums.average(rule, 2**n, passes, exhaustive=True))
-    return joined(averages)
+    return averages
 
 
-def subnetworks(
-    network: nn.Module,
-    x: Float[Tensor, "examples ..."],
-    *,
-    layers: Sequence[str] | None = None,
-    functional: Sequence[str] = (),
-    outputs: Outputs = "logits",
-    memory: int = 2**28,
-) -> Iterator[Subnetworks]:
-    r"""Run all :math:`2^n` subnetworks of a network, chunk by chunk.
+def subnetworks(network: nn.Module | MaskedNetwork, x: Examples) -> Iterator[Subnetworks]:
+    r"""Run all :math:`2^n` subnetworks of a network, chunk by chunk, each of about the ``memory`` of a ``MaskedNetwork``.
 
     The first unit of the first layer is the last binary digit of a member's index, as in ``enumerate_masks``. Between
     two chunks the network is as it was.
 
     Args:
-        network: Any module with dropout that returns ``(examples, classes)``.
-        x: The network's input, examples first.
-        layers: Names of the dropout layers whose masks vary, all of them when None; the others stay in evaluation mode.
-        functional: Names for the network's calls of functional dropout, in the order of its forward pass.
-        outputs: What the network returns: ``"logits"``, ``"log_probs"`` or ``"probs"``.
-        memory: Bytes that a chunk and the work on it may take, approximately.
+        network: As in :func:`exact_average`.
+        x: As in :func:`exact_average`.
 
     Raises:
-        ValueError: As in ``exact_average``, when the first chunk is asked for.
+        ValueError: As in :func:`exact_average`, when the first chunk is asked for.
 
     Example:
         >>> from dropout_lessons.networks import MLP
         >>> network = MLP([4, 3, 2], keep_prob=0.5)
         >>> chunk = next(subnetworks(network, torch.ones(5, 4)))
-        >>> chunk.masks["hidden1_dropout"].shape, chunk.log_probs.shape
+        >>> chunk.masks["hidden1"].shape, chunk.log_probs.shape
         (torch.Size([8, 3]), torch.Size([8, 5, 2]))
 
     Source: Srivastava et al. 2014, Section 1: a net with :math:`n` units is a collection of :math:`2^n` thinned networks.
     """
-    members = Members(network, x, layers=layers, functional=functional, outputs=outputs)
-    n = _count_units(members, 2**62)
-    size = members.examples_at_once(len(x), memory) if members.sliceable else 1
-    step = min(members.members_at_once(size, memory), max(1, memory // (16 * members.classes * len(x))))
+    masked = as_masked(network)
+    outputs, memory = masked.says, masked.memory
+    x = masked.given(gathered(x, batch_axis=outputs.batch_axis)[0])
+    members, examples = masked.members(x), _count(masked, x)
+    n = _count_units(masked, members, 2**62)
+    size = members.examples_at_once(examples, memory) if members.sliceable else 1
+    step = min(members.members_at_once(size, memory), max(1, memory // (16 * members.n_outputs * examples)))
     for start in range(0, 2**n, step):
-        masks, log_weights = _enumerated(members.sites, range(start, min(start + step, 2**n)), x.device)
+        chunk = range(start, min(start + step, 2**n))
+        masks, log_weights = _enumerated(members.sites, chunk, members.device)
         factors = _factors(members.sites, masks)
-        log_probs = torch.cat([Block(members, block).log_probs(factors) for block in x.split(size)], dim=1)
+        blocks = split_examples(x, size, outputs.batch_axis)
+        predictions = torch.cat(
+            [Block(members, block).predictions(factors, count=len(chunk)) for block in blocks], dim=1
+        )
         named = {site.name: own for site, own in zip(members.sites, masks, strict=True)}
-        yield Subnetworks(named, log_weights, log_probs)
+        yield Subnetworks(named, log_weights, predictions if outputs.is_regression else outputs.log_probs(predictions))
 
 
 def count_subnetworks(members: Members) -> int:
@@ -156,23 +164,30 @@ def count_subnetworks(members: Members) -> int:
     return 1 << sum(site.n_units for site in members.sites)
 
 
-def _count_units(members: Members, max_subnetworks: int) -> int:
-    check_enumerable(members.sites)
+def _count(masked: MaskedNetwork, x: Examples) -> int:
+    return count_examples(x, masked.says.batch_axis)
+
+
+def _count_units(masked: MaskedNetwork, members: Members, most: int) -> int:
+    check_enumerable(masked.network, [*members.sites, *members.drawn])
+    most = most if masked.max_subnetworks is None else masked.max_subnetworks
     n = sum(site.n_units for site in members.sites)
-    if n > 62 or 2**n > max_subnetworks:
+    if n > 62 or 2**n > most:
         counts = {site.name: site.n_units for site in members.sites}
         number = f"2^{n}" + (f" = {2**n:,}" if n <= 80 else f", about 10^{math.floor(n * math.log10(2))},")
         raise ValueError(
             f"network has n = {n} units with dropout, {counts}, hence {number} subnetworks, more than "
-            f"max_subnetworks={max_subnetworks:,}; use monte_carlo_average, choose fewer layers with layers=[...], or "
-            "raise max_subnetworks (at most 2^62)"
+            f"max_subnetworks={most:,}; use monte_carlo_average, or choose fewer layers or a larger number (at most 2^62) "
+            "with MaskedNetwork(network, layers=[...], max_subnetworks=...)"
         )
     return n
 
 
-def _work(x: Tensor, size: int, total: int, step: int, progress: bool) -> Iterator[tuple[Tensor, range, bool]]:
+def _work(
+    masked: MaskedNetwork, x: Examples, size: int, total: int, step: int, progress: bool
+) -> Iterator[tuple[Examples, range, bool]]:
     chunks = -(-total // step)
-    blocks = x.split(size)
+    blocks = split_examples(x, size, masked.says.batch_axis)
     for i in progress_bar(range(len(blocks) * chunks), "subnetworks", unit="chunk", show=progress):
         start = (i % chunks) * step
         yield blocks[i // chunks], range(start, min(start + step, total)), start + step >= total
@@ -184,10 +199,8 @@ def _enumerated(sites: Sequence[Site], chunk: range, device: torch.device) -> tu
         return [], torch.zeros(1, dtype=torch.float64, device=device)
     sizes = [site.n_units for site in sites]
     bits = enumerate_masks(sum(sizes), start=chunk.start, stop=chunk.stop, device=device).split(sizes, dim=1)
-    log_weights = torch.stack(
-        [mask_log_prob(own, site.call.keep_prob) for site, own in zip(sites, bits, strict=True)]
-    ).sum(dim=0)
-    return [own.reshape(-1, *_unit_shape(site)) for site, own in zip(sites, bits, strict=True)], log_weights
+    log_weights = torch.stack([mask_log_prob(own, site.keep_prob) for site, own in zip(sites, bits, strict=True)])
+    return [own.reshape(-1, *_unit_shape(site)) for site, own in zip(sites, bits, strict=True)], log_weights.sum(dim=0)
 
 
 def _unit_shape(site: Site) -> tuple[int, ...]:
@@ -200,40 +213,41 @@ def _unit_shape(site: Site) -> tuple[int, ...]:
 def _factors(sites: Sequence[Site], masks: Sequence[Tensor]) -> list[Tensor]:
     """Masks as the network's floats, scaled, and with an axis of length 1 for the examples."""
     return [
-        own.reshape(-1, *site.mask_shape(1)).to(site.call.x.dtype).mul_(site.call.scale)
+        own.reshape(-1, *site.mask_shape(1)).to(site.dtype).mul_(site.scale)
         for site, own in zip(sites, masks, strict=True)
     ]
 
 
 def _factorized(
-    members: Members, head: HeadSum, x: Tensor, rule: Rule, memory: int, progress: bool
+    masked: MaskedNetwork, members: Members, head: HeadSum, x: Examples, rule: Rule, progress: bool
 ) -> list[Average] | None:
     """Averages by the factorized sum, for blocks of examples; None where it would lose digits."""
-    lower = members.sites[:-1]
+    lower, memory = members.sites[:-1], masked.memory
     total = count_subnetworks(members)
     n_lower = sum(site.n_units for site in lower)
     own_flops = 2**n_lower * head.flops
-    plain = max(members.flops, 1.0)
-    passes = members.below + 2**n_lower * (members.below_head - members.below) + own_flops / plain
-    size = min(members.examples_at_once(len(x), memory), max(1, memory // head.bytes_per_row))
+    # Each lower mask runs what lies between it and the head once; what lies below all masks runs once in all.
+    passes = members.below + 2**n_lower * (members.below_head - members.below) + own_flops / max(members.flops, 1.0)
+    size = min(members.examples_at_once(_count(masked, x), memory), max(1, memory // head.bytes_per_row))
     step = max(1, min(members.members_at_once(size, memory), memory // (size * head.bytes_per_row)))
     averages = []
-    for block, chunk, is_last in _work(x, size, 2**n_lower, step, progress):
+    for block, chunk, is_last in _work(masked, x, size, 2**n_lower, step, progress):
         if chunk.start == 0:
-            sums = Sums()
-            records = members.record(block) if lower else []  # with one site, what lies below it runs once anyway
-        masks, log_weights = _enumerated(lower, chunk, x.device)
-        h = members.run(block, _factors(lower, masks), records, until=members.sites[-1])
+            sums = sums_of(masked.says)
+            # With one site, what lies below it runs once anyway.
+            examples = Block(members, block, once=not lower)
+        masks, log_weights = _enumerated(lower, chunk, members.device)
+        h = examples.inputs_of(members.sites[-1], _factors(lower, masks))
         result = head.sum(h.flatten(0, 1))
         if result is None:
             return None
-        log_mean, mean_log = (part.view(len(h), len(block), -1) for part in result)
+        log_mean, mean_log = (part.view(*h.shape[:2], -1) for part in result)
         weight = log_weights.logsumexp(0)
-        sums.add_sums(
+        sums.add_sums(  # type: ignore[union-attr]
             (log_weights[:, None, None] + log_mean).logsumexp(0),
             torch.tensordot((log_weights - weight).exp(), mean_log, dims=1),
             weight.item(),
         )
         if is_last:
             averages.append(sums.average(rule, total, passes, exhaustive=True))
-    return averages
+    return averages  # type: ignore[return-value]

@@ -6,10 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dropout_lessons.averaging.members import Head
-from dropout_lessons.averaging.sites import Site
+from dropout_lessons.masks import enumerate_masks, mask_log_prob
 from dropout_lessons.masks import enumerate_masks, mask_log_prob
 from dropout_lessons.running.arrays import elementwise_
+from dropout_lessons.running.members import Head
+from dropout_lessons.running.sites import Site
 
 # Entries of the table of normalizers that are worked on at once: up to a megabyte, for the processor's cache.
 _ENTRIES = 2**17
@@ -26,9 +27,9 @@ class HeadSum:
     """
 
     def __init__(self, head: Head, site: Site) -> None:
-        self.weight = head.weight.double() * site.call.scale
+        self.weight = head.weight.double() * site.scale
         self.bias = self.weight.new_zeros(len(self.weight)) if head.bias is None else head.bias.double()
-        self.keep_prob = site.call.keep_prob
+        self.keep_prob = site.keep_prob
         n, device = site.n_units, self.weight.device
         self.half = n // 2
         self.masks = [enumerate_masks(size, device=device) for size in (self.half, n - self.half)]

@@ -2,91 +2,81 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
-from typing import overload
+from typing import Any, overload
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
-from dropout_lessons.averaging.average import Average, Rule, Sums, check_rule, joined
-from dropout_lessons.averaging.members import BLOCK, Block, Members
-from dropout_lessons.averaging.outputs import Outputs
+from dropout_lessons.averaging.average import Average, Rule, check_rule, joined, sums_of
 from dropout_lessons.masks import own_generator
+from dropout_lessons.running import MaskedNetwork
+from dropout_lessons.running.checks import check_generator
+from dropout_lessons.running.examples import Examples, batches, count_examples, device_of, split_examples
+from dropout_lessons.running.masked import as_masked
+from dropout_lessons.running.members import BLOCK, Block, Members
 from dropout_lessons.runtime import progress_bar
 
 
 @overload
 def monte_carlo_average(
-    network: nn.Module,
-    x: Float[Tensor, "examples ..."],
+    network: nn.Module | MaskedNetwork,
+    x: Examples,
     *,
     samples: int,
     rule: Rule = ...,
     generator: torch.Generator | None = ...,
-    layers: Sequence[str] | None = ...,
-    functional: Sequence[str] = ...,
-    outputs: Outputs = ...,
-    memory: int = ...,
     progress: bool = ...,
 ) -> Average: ...
 
 
 @overload
 def monte_carlo_average(
-    network: nn.Module,
-    x: Float[Tensor, "examples ..."],
+    network: nn.Module | MaskedNetwork,
+    x: Examples,
     *,
     samples: Sequence[int],
     rule: Rule = ...,
     generator: torch.Generator | None = ...,
-    layers: Sequence[str] | None = ...,
-    functional: Sequence[str] = ...,
-    outputs: Outputs = ...,
-    memory: int = ...,
     progress: bool = ...,
 ) -> dict[int, Average]: ...
 
 
 def monte_carlo_average(
-    network: nn.Module,
-    x: Float[Tensor, "examples ..."],
+    network: nn.Module | MaskedNetwork,
+    x: Examples,
     *,
     samples: int | Sequence[int],
     rule: Rule = "arithmetic",
     generator: torch.Generator | None = None,
-    layers: Sequence[str] | None = None,
-    functional: Sequence[str] = (),
-    outputs: Outputs = "logits",
-    memory: int = 2**28,
     progress: bool = True,
-) -> Average | dict[int, Average]:
+) -> Average | dict[int, Average] | Any:
     r"""Average :math:`k` subnetworks drawn at random, each example with masks of its own.
 
     .. math:: p(c \mid x) = \frac{1}{k} \sum_{i=1}^k p(c \mid x, m_i), \qquad m_i \sim \mathrm{Bernoulli}(p)
 
     The masks are those that :math:`k` calls of the network in training mode would draw, while everything else is in
-    evaluation mode, batch normalization above all. What lies below the first mask is computed once. The result does not
-    depend on ``memory``, up to rounding.
+    evaluation mode, batch normalization above all. Modules that draw by themselves, such as recurrent layers, attention and
+    stochastic depth, do so in training mode, one member after the other. What lies below the first mask is computed once. The
+    result does not depend on the ``memory`` of a ``MaskedNetwork``, up to rounding.
 
     Args:
-        network: Any module with dropout that returns ``(examples, classes)``.
-        x: The network's input, examples first.
+        network: Any module with dropout, or a ``MaskedNetwork`` that says which of it is drawn and what the network returns.
+        x: What the network is given, as in :func:`weight_scaling`.
         samples: Number of subnetworks :math:`k`, or several: averages over the first so many of one sequence of draws.
         rule: ``"arithmetic"`` averages probabilities, ``"geometric"`` log-probabilities, then normalizes.
         generator: Source of the masks. When None, a copy of PyTorch's global generator, which stays as it is.
-        layers: Names of the dropout layers to draw masks for, all of them when None; the others stay in evaluation mode.
-        functional: Names for the network's calls of functional dropout, in the order of its forward pass.
-        outputs: What the network returns: ``"logits"``, ``"log_probs"`` or ``"probs"``.
-        memory: Work space in bytes, approximately.
         progress: Whether to show a progress bar.
 
     Returns:
-        The average; for several ``samples``, a dictionary of them by :math:`k`.
+        An :class:`Average`, or of a regression a :class:`ValueAverage`; for several ``samples``, a dictionary of them by
+        :math:`k`.
 
     Raises:
-        ValueError: If no dropout is found, a name is unknown, or the network's output is not what ``outputs`` says.
+        ValueError: If no dropout is found, a name is unknown, or the network's output is not what is said of it.
 
     Example:
         >>> from dropout_lessons.networks import MLP
@@ -97,54 +87,58 @@ def monte_carlo_average(
 
     Source: Srivastava et al. 2014, Section 7.5 and Figure 11; Gal and Ghahramani 2016.
     """
-    check_rule(rule)
-    counts = _check_samples(samples)
-    members = Members(network, x, layers=layers, functional=functional, outputs=outputs)
-    blocks = _blocks(members, x, generator)
-    passes = {k: members.below + k * (1 - members.below) for k in counts}
-    parts: dict[int, list[Average]] = {k: [] for k in counts}
-    steps = list(_steps(members, counts, min(len(x), BLOCK), memory))
-    work = [(block, step) for block in range(len(blocks)) for step in steps]
-    for block, (start, stop) in progress_bar(work, "Monte Carlo", unit="chunk", show=progress):
-        examples, source = blocks[block]
-        if start == 0:
-            sums = Sums()
-            pieces = [Block(members, piece) for piece in examples.split(_piece(members, len(examples), memory))]
-        sums.add(_drawn(members, pieces, len(examples), stop - start, source))
-        if stop in parts:
-            parts[stop].append(sums.average(rule, stop, passes[stop]))
+    masked = as_masked(network)
+    check_rule(rule, masked.says)
+    counts, is_one = _check_samples(samples)
+    generator = own_generator(check_generator(generator), device_of(masked.network))
+    parts: dict[int, list[Any]] = {k: [] for k in counts}
+    for members, examples, source in _blocks(masked, x, generator):
+        passes = {k: members.below + k * (1 - members.below) for k in counts}
+        draws = _Draws(masked, members, examples, max(counts), source)
+        sums = sums_of(masked.says)
+        steps = list(_steps(members, counts, draws.examples, masked.memory))
+        for start, stop in progress_bar(steps, "Monte Carlo", unit="chunk", show=progress):
+            predictions = draws.predictions(stop - start)
+            if start == 0:
+                masked.says.checked(predictions[0], draws.examples)
+            sums.add(predictions, masked.says)
+            if stop in parts:
+                parts[stop].append(sums.average(rule, stop, passes[stop]))
     averages = {k: joined(parts[k]) for k in counts}
-    return averages if isinstance(samples, Sequence) else averages[counts[0]]
+    return averages[counts[0]] if is_one else averages
 
 
-def _check_samples(samples: int | Sequence[int]) -> list[int]:
-    counts = list(samples) if isinstance(samples, Sequence) else [samples]
-    # Also numpy's integers, such as those of np.geomspace(1, 1000, 10).astype(int).
-    if not counts or not all(isinstance(k, (int, np.integer)) and not isinstance(k, bool) and k >= 1 for k in counts):
+def _check_samples(samples: Any) -> tuple[list[int], bool]:
+    """The numbers, and whether it is one that was given rather than several."""
+    values = samples.tolist() if hasattr(samples, "tolist") else samples  # of arrays, and of numpy's numbers
+    is_one = not isinstance(values, (Sequence, range))
+    counts = [values] if is_one else list(values)
+    # Also integers of other kinds, such as numpy's in a list.
+    if not counts or not all(
+        hasattr(k, "__index__") and not isinstance(k, bool) and operator.index(k) >= 1 for k in counts
+    ):
         raise ValueError(f"samples must be a positive integer or a sequence of them, got {samples!r}")
-    return [int(k) for k in counts]
+    return [operator.index(k) for k in counts], is_one
 
 
-def _blocks(members: Members, x: Tensor, generator: torch.Generator | None) -> list[tuple[Tensor, torch.Generator]]:
+def _blocks(
+    masked: MaskedNetwork, x: Examples | DataLoader[Any], generator: torch.Generator
+) -> Iterator[tuple[Members, Examples, torch.Generator]]:
     """Cut the examples into blocks, each with draws of its own, so that these do not depend on the other blocks."""
-    generator = own_generator(generator, x.device)
-    # A mask that the examples share, as DropConnect's, is shared by all of them.
-    shared = any(site.batch_axis is None for site in members.sites)
-    blocks = x.split(len(x) if shared else BLOCK)
-    seeds = torch.randint(2**32, (len(blocks),), generator=generator, device=generator.device).tolist()
-    return [
-        (block, torch.Generator(generator.device).manual_seed(seed)) for block, seed in zip(blocks, seeds, strict=True)
-    ]
-
-
-def _piece(members: Members, examples: int, memory: int) -> int:
-    """How many examples run at once. All, where their rows in a mask cannot be told apart."""
-    return members.examples_at_once(examples, memory) if members.sliceable else examples
+    axis = masked.says.batch_axis
+    for batch, _ in batches(x, axis):
+        given = masked.given(batch)
+        members = masked.members(given)
+        # A mask that the examples share, as DropConnect's, is shared by all of them.
+        shared = any(site.batch_axis is None for site in members.sites)
+        for block in split_examples(given, count_examples(given, axis) if shared else BLOCK, axis):
+            seed = int(torch.randint(2**32, (), generator=generator, device=generator.device))
+            yield members, block, torch.Generator(generator.device).manual_seed(seed)
 
 
 def _steps(members: Members, counts: Sequence[int], examples: int, memory: int) -> Iterator[tuple[int, int]]:
     """Chunks of members, cut where an average is asked for."""
-    step = members.members_at_once(examples, memory)
+    step = members.members_at_once(min(examples, BLOCK), memory)
     start = 0
     for k in sorted(set(counts)):
         while start < k:
@@ -153,19 +147,45 @@ def _steps(members: Members, counts: Sequence[int], examples: int, memory: int) 
             start = stop
 
 
-def _drawn(
-    members: Members, pieces: Sequence[Block], examples: int, count: int, generator: torch.Generator
-) -> Float[Tensor, "members examples classes"]:
-    if not members.sites:  # all members are the same
-        return torch.cat([piece.log_probs(()) for piece in pieces], dim=1).expand(count, -1, -1)
-    # One draw for each member and site, however many members are drawn here: the masks do not depend on the chunks.
-    drawn = [[site.draw(examples, generator) for site in members.sites] for _ in range(count)]
-    factors = [torch.stack(own).to(pieces[0].x.device) for own in zip(*drawn, strict=True)]
-    if len(pieces) == 1:
-        return pieces[0].log_probs(factors)
-    cuts = [len(piece.x) for piece in pieces]
-    cut_factors = [
-        factor.split(cuts, dim=1 + site.batch_axis) if site.batch_axis is not None else [factor] * len(cuts)
-        for site, factor in zip(members.sites, factors, strict=True)
-    ]
-    return torch.cat([piece.log_probs(own) for piece, *own in zip(pieces, *cut_factors, strict=True)], dim=1)
+class _Draws:
+    """Members that are drawn one after the other for some examples, in pieces that fit the work space."""
+
+    def __init__(
+        self, masked: MaskedNetwork, members: Members, x: Examples, most: int, generator: torch.Generator
+    ) -> None:
+        axis = masked.says.batch_axis
+        self.members = members
+        self.examples = count_examples(x, axis)
+        self.generator = generator
+        # All at once where their rows in a mask cannot be told apart, or a module draws for them.
+        size = members.examples_at_once(self.examples, masked.memory) if members.sliceable else self.examples
+        self.pieces = [Block(members, piece, once=most == 1) for piece in split_examples(x, size, axis)]
+        self.cuts = [count_examples(piece.x, axis) for piece in self.pieces]
+        # A stream of their own, so that nobody's draws depend on how many members run together.
+        self.source = None
+        if members.drawn:
+            seed = int(torch.randint(2**32, (), generator=generator, device=generator.device))
+            self.source = torch.Generator(members.device).manual_seed(seed)
+
+    def predictions(self, count: int) -> Float[Tensor, "members examples *positions outputs"]:
+        """What the next members predict."""
+        members = self.members
+        if not members.sites and not members.drawn:  # all members are the same
+            same = torch.cat([piece.predictions(()) for piece in self.pieces], dim=1)
+            return same.expand(count, *same.shape[1:])
+        # One draw for each member and site, however many members are drawn here: the masks do not depend on the chunks.
+        drawn = [
+            [site.draw(members.network, self.examples, self.generator) for site in members.sites] for _ in range(count)
+        ]
+        factors = [torch.stack(own).to(members.device) for own in zip(*drawn, strict=True)]
+        if len(self.pieces) == 1:
+            return self.pieces[0].predictions(factors, count=count, source=self.source)
+        cut = [
+            factor.split(self.cuts, dim=1 + site.batch_axis)
+            if site.batch_axis is not None
+            else [factor] * len(self.cuts)
+            for site, factor in zip(members.sites, factors, strict=True)
+        ]
+        return torch.cat(
+            [piece.predictions(own, count=count) for piece, *own in zip(self.pieces, *cut, strict=True)], dim=1
+        )
