@@ -111,8 +111,8 @@ print(f"{{members:,}} subnetworks: {{seconds:.2f}} s, peak {{peak / 2**10:.0f}} 
         print(f"\nall masks of the hidden layers of {sizes}, {examples} examples\n  {done.stdout.strip()}")
 
 
-def monte_carlo(samples: int = 1000, examples: int = 100) -> None:
-    """k = 1000 against k calls of the network in training mode."""
+def monte_carlo(samples: int, examples: int = 100) -> None:
+    """k samples against k calls of the network in training mode."""
     x = torch.randn(examples, 784)
     for drops in ((0.5, 0.5), (0.0, 0.5)):
         network = nn.Sequential(
@@ -137,7 +137,8 @@ def monte_carlo(samples: int = 1000, examples: int = 100) -> None:
         def ours(network: nn.Module = network) -> torch.Tensor:
             return monte_carlo_average(network, x, samples=samples, progress=False).probs
 
-        seconds = median_seconds({"calls of the network": calls, "monte_carlo_average": ours}, repeats=3)
+        runs = {"calls of the network": calls, "monte_carlo_average": ours}
+        seconds = median_seconds(runs, repeats=max(3, 200 // samples))
         where = "each hidden layer" if drops[0] else "the last hidden layer"
         print(f"\nMonte Carlo, k = {samples}, 784-512-512-10, {examples} examples, masks on {where}")
         report(seconds, "monte_carlo_average")
@@ -154,7 +155,8 @@ def main() -> None:
     torch.set_num_threads(1)
     softmax_layer()
     large()
-    monte_carlo()
+    for samples in (1, 2, 10, 1000):
+        monte_carlo(samples)
 
 
 if __name__ == "__main__":

@@ -162,18 +162,22 @@ class Sums:
         log_weight = log_weights.logsumexp(0)
         share = (log_weights - log_weight).exp()
         probs = log_probs.exp()
-        mean = torch.tensordot(share, probs, dims=1)
+
+        def mean_of(values: Tensor) -> Tensor:
+            return values[0] if len(values) == 1 else torch.tensordot(share, values, dims=1)
+
+        mean = mean_of(probs)
         if bool((mean > _SMALL).all()):
             log_sum = mean.log() + log_weight
         else:  # the probabilities lose digits or vanish, and their logarithms do not
             log_sum = (log_weights.view(-1, *[1] * mean.dim()) + log_probs).logsumexp(0)
         # Where the probability underflows to 0, so does its product with the logarithm, once this is finite.
-        entropy = -torch.tensordot(share, probs.mul_(log_probs.clamp_min(-1e4)), dims=1).sum(dim=-1)
+        entropy = -mean_of(probs * log_probs.clamp_min(-1e4)).sum(dim=-1)
         chosen = log_probs.argmax(dim=-1).flatten(1).T
         votes = (
             torch.zeros_like(mean).flatten(0, -2).scatter_add_(1, chosen, share.expand(len(chosen), -1)).view_as(mean)
         )
-        mean_log = torch.tensordot(share, log_probs, dims=1)
+        mean_log = mean_of(log_probs)
         self.add_sums(log_sum, mean_log, log_weight.item(), entropy=entropy, votes=votes)
 
     def add_sums(

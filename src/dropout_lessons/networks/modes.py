@@ -22,7 +22,8 @@ def evaluating(network: nn.Module) -> Iterator[nn.Module]:
     """
     with modes_restored(network):
         for module in network.modules():  # not network.eval(), which a network may have overridden
-            module.training = False
+            if module.training:
+                module.training = False
         yield network
 
 
@@ -42,4 +43,5 @@ def modes_restored(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         for module, training in modes:
-            module.training = training
+            if module.training != training:
+                module.training = training

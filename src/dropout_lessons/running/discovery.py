@@ -78,9 +78,9 @@ def _version(network: nn.Module) -> Any:
 
 
 def _settings(module: nn.Module) -> Any:
-    own = plain_attributes(module)
+    own: dict[str, Any] = plain_attributes(module)
     for name, value in vars(module).items():
-        if isinstance(value, (tuple, list)) or (hasattr(value, "__dict__") and "config" in name):
+        if type(value) in (tuple, list) or name == "config":
             own[name] = repr(value)
     return own
 

@@ -46,7 +46,6 @@ class Members:
         drawn: The sites whose modules draw by themselves.
         device: Where the network computes.
         n_outputs: How many numbers are predicted for each example.
-        head: The output layer, if the last site feeds nothing else.
         below: Share of a forward pass's multiply-adds that comes before the first site.
         below_head: Share that comes before the last site.
         flops: Floating-point operations of one forward pass of one example.

@@ -15,7 +15,8 @@ from dropout_lessons.networks import evaluating
 from dropout_lessons.running.calls import Interception, switched_off
 
 # What a module may keep beside its tensors, and count in training mode.
-_PLAIN = (int, float, bool, str, type(None))
+_PLAIN = frozenset((int, float, bool, str, type(None)))
+_OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 
 
 @contextmanager
@@ -77,7 +78,9 @@ def unchanged(modules: Collection[nn.Module]) -> Iterator[None]:
 
 def plain_attributes(module: nn.Module) -> dict[str, Any]:
     """A module's numbers, flags and words, other than its mode."""
-    return {name: value for name, value in vars(module).items() if name != "training" and isinstance(value, _PLAIN)}
+    return {
+        name: value for name, value in vars(module).items() if type(value) in _PLAIN and name not in _OF_EVERY_MODULE
+    }
 
 
 @contextmanager
