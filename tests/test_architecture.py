@@ -1,6 +1,7 @@
 import ast
 import importlib
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,36 @@ def test_imports_go_down_the_floors(path):
             imported = {parts[0]} if parts else {alias.name for alias in node.names}
             for other in imported - {module}:
                 assert FLOOR_OF[other] < FLOOR_OF[module], f"{module} imports {other}, which is not below it"
+
+
+def test_the_readme_lists_the_floors_in_their_order():
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    layout = readme.split("the package, ground floor first:\n")[1].split("\ninstructor/")[0]
+    rows = [re.split(r" {2,}", line.strip())[0] for line in layout.splitlines() if line.startswith("  ")]
+    listed = [re.findall(r"[a-z]+", row)[: len(floor)] for row, floor in zip(rows, FLOORS, strict=True)]
+    assert [set(row) for row in listed] == FLOORS
+
+
+@pytest.mark.parametrize(
+    "package", sorted({path.parent for path in SOURCE.rglob("*/__init__.py")}), ids=lambda p: p.name
+)
+def test_no_submodule_is_shadowed_by_a_function(package):
+    """``package.name`` is one thing: a module of its own, or what the package offers under that name."""
+    name = f"dropout_lessons.{package.relative_to(SOURCE)}".replace("/", ".")
+    imported = importlib.import_module(name)
+    modules = {path.stem for path in package.glob("*.py")}
+    assert not {own for own in getattr(imported, "__all__", ()) if own in modules}
+
+
+# The functions of the fields have few arguments; a value object carries the rest. A progress bar is asked for by all.
+@pytest.mark.parametrize("module", ["running", "averaging", "coadaptation"])
+def test_public_functions_take_at_most_six_arguments(module):
+    imported = importlib.import_module(f"dropout_lessons.{module}")
+    for name in imported.__all__:
+        member = getattr(imported, name)
+        if inspect.isfunction(member):
+            arguments = set(inspect.signature(member).parameters) - {"progress"}
+            assert len(arguments) <= 6, f"{module}.{name} takes {sorted(arguments)}"
 
 
 @pytest.mark.parametrize("module", sorted(FLOOR_OF))

@@ -1,5 +1,6 @@
 """The rules of averaging against naive loops, closed forms and each other."""
 
+import itertools
 import math
 
 import numpy as np
@@ -355,6 +356,27 @@ def test_forward_passes_count_the_work_above_the_first_mask():
     listed = exact_average(small, x, every_member=True, progress=False)
     assert listed.forward_passes == pytest.approx((20 * 10 + 2**10 * 10 * 3) / (20 * 10 + 10 * 3))
     assert exact_average(small, x, progress=False).forward_passes < listed.forward_passes
+
+
+@pytest.mark.parametrize("sizes", [[4, 8, 3], [4, 3, 8, 3]])
+def test_forward_passes_of_a_factorized_sum_are_its_multiplications(sizes):
+    n, classes, below = sizes[-2], sizes[-1], sum(a * b for a, b in itertools.pairwise(sizes[1:-1]))
+    lower = 2 ** sum(sizes[1:-2])
+    full = 2 * sum(a * b for a, b in itertools.pairwise(sizes))
+    tables = 2 * classes * 2 * 2 ** (n // 2) * (n // 2)  # both halves
+    # Two products of the tables, and a reciprocal and a logarithm of each normalizer.
+    own = tables + (4 * classes + 2) * 2**n
+    expected = (2 * sizes[0] * sizes[1] + lower * 2 * below + lower * own) / full
+    average = exact_average(MLP(sizes, keep_prob=0.5), torch.randn(5, 4), progress=False)
+    assert average.forward_passes == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("memory", [2**18, 2**20, 2**22])
+def test_a_chunk_of_subnetworks_keeps_to_its_memory_however_many_examples(memory):
+    masked = MaskedNetwork(MLP([4, 12, 3], keep_prob=0.5), memory=memory)
+    chunk = next(subnetworks(masked, torch.randn(2000, 4)))
+    # The predictions and a copy of them in the making; and not much less than there is room for.
+    assert memory / 2 < 2 * chunk.log_probs.nbytes <= memory
 
 
 # --- the table ----------------------------------------------------------------------------------------------------
