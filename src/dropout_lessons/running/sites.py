@@ -99,9 +99,10 @@ def multiply(site: Site, x: Tensor, factor: Tensor | None) -> Tensor:
         return torch.zeros_like(x)
     if factor.dtype != torch.uint8 or site.scale == 1.0:
         return x * factor
-    if torch._C._functorch.is_batchedtensor(x):
-        return (x * factor).mul_(site.scale)
-    return (x * site.scale) * factor  # the members share x: scale it once
+    batched = torch._C._functorch.is_batchedtensor
+    if batched(factor) and not batched(x):
+        return (x * site.scale) * factor  # the members share x: scale it once
+    return (x * factor).mul_(site.scale)
 
 
 def place(path: str) -> str:
