@@ -611,3 +611,29 @@ def test_a_network_is_found_once_while_nothing_of_it_changes(monkeypatch):
     network[1] = nn.Dropout(0.1)
     assert keep_probs(x) == [0.9]
     assert len(searched) == 3
+
+
+def test_examples_go_to_the_device_of_the_network():
+    moves = []
+
+    class Elsewhere(torch.Tensor):
+        """Says that it lives elsewhere, and notes where it is sent."""
+
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            if func is torch.Tensor.to:
+                moves.append(args[1])
+            plain = [arg.as_subclass(torch.Tensor) if isinstance(arg, Elsewhere) else arg for arg in args]
+            return func(*plain, **(kwargs or {}))
+
+    network, x = MLP([4, 5, 3], keep_prob=0.5), torch.randn(5, 4)
+    for call in (
+        lambda x: weight_scaling(network, x),
+        lambda x: ensemble_average([network], x),
+        lambda x: exact_average(network, x, progress=False),
+        lambda x: monte_carlo_average(network, x, samples=2, progress=False),
+        lambda x: list(subnetworks(network, x)),
+    ):
+        moves.clear()
+        call(x.as_subclass(Elsewhere))
+        assert moves[0] == torch.device("cpu")
