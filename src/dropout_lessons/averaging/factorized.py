@@ -7,7 +7,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dropout_lessons.masks import enumerate_masks, mask_log_prob
-from dropout_lessons.masks import enumerate_masks, mask_log_prob
 from dropout_lessons.running.arrays import elementwise_
 from dropout_lessons.running.members import Head
 from dropout_lessons.running.sites import Site
