@@ -246,7 +246,7 @@ def test_a_planted_difference_in_reliance_is_found_and_its_absence_too():
 
 
 def test_default_measures_are_all_there_and_finite():
-    arms = standard_arms([64, 12, 8, 10], weight_decay=1e-3, l1=1e-4, max_norm=1.0, recipe=SHORT)
+    arms = standard_arms([64, 12, 8, 10], dataclasses.replace(SHORT, weight_decay=1e-3, l1=1e-4, max_norm=1.0))
     result = study(arms, digits, ["hidden1", "hidden2"], seeds=[0, 1], examples=20, **QUIET)
     assert np.isfinite(result.frame.value).all()
     by_layer = result.frame.groupby(["arm", "seed", "layer"]).size().unstack()
@@ -262,7 +262,9 @@ def test_default_measures_are_all_there_and_finite():
 
 
 def test_standard_arms_are_those_of_the_paper():
-    arms = standard_arms([64, 12, 10], weight_decay=0.1, l1=0.2, max_norm=0.3, keep_prob=0.6, input_keep_prob=0.9)
+    arms = standard_arms(
+        [64, 12, 10], Recipe(weight_decay=0.1, l1=0.2, max_norm=0.3), keep_prob=0.6, input_keep_prob=0.9
+    )
     networks = {name: own.make(seeded()) for name, own in arms.items()}
     assert arms["L2"].recipe == Recipe(weight_decay=0.1)
     assert arms["L1"].recipe == Recipe(l1=0.2)
@@ -281,8 +283,13 @@ def test_standard_arms_are_those_of_the_paper():
 def test_arms_have_the_penalties_whose_strength_is_given():
     rest = ["dropout", "Gaussian dropout", "shuffled labels"]
     assert list(standard_arms([64, 12, 10])) == ["plain", *rest]
-    assert list(standard_arms([64, 12, 10], l1=0.0)) == ["plain", "L1", *rest]
-    assert list(standard_arms([64, 12, 10], max_norm=1.0, weight_decay=0.1)) == ["plain", "L2", "max-norm", *rest]
+    assert list(standard_arms([64, 12, 10], Recipe(l1=0.1))) == ["plain", "L1", *rest]
+    assert list(standard_arms([64, 12, 10], Recipe(max_norm=1.0, weight_decay=0.1))) == [
+        "plain",
+        "L2",
+        "max-norm",
+        *rest,
+    ]
 
 
 def test_a_measure_of_the_whole_network_is_taken_once():
