@@ -537,19 +537,21 @@ def test_compiled_dropout_draws_fresh_masks_with_the_right_rate_and_gradient(bac
 @pytest.mark.parametrize("make", [Dropout, GaussianDropout])
 def test_compiled_layers_with_a_generator_draw_what_they_draw_uncompiled(make):
     torch.compiler.reset()
-    # Two layers alike, whose draws a compiler might take for one; and a generator that is exchanged afterwards.
-    network = nn.Sequential(make(0.7, generator=seeded(1)), make(0.7))
-    network[1].generator = network[0].generator
+    # Two layers alike, whose draws a compiler might take for one where it prepares a backward pass; and a generator
+    # that is exchanged afterwards.
+    network = nn.Sequential(make(0.7), make(0.7))
     compiled = torch.compile(network, backend="aot_eager", fullgraph=True)
     state = torch.get_rng_state()
     for seed in (1, 2):
         for shape in ((100,), (4, 30), (5, 30)):
-            x = torch.ones(shape)
-            network[0].generator = network[1].generator = seeded(seed)
-            expected = network(x), network(x)
-            network[0].generator = network[1].generator = seeded(seed)
-            for draw in expected:
-                torch.testing.assert_close(compiled(x), draw)
+            x = torch.ones(shape, requires_grad=True)
+            outs = []
+            for run in (network, compiled):
+                network[0].generator = network[1].generator = seeded(seed)
+                for _ in range(2):
+                    out = run(x)
+                    outs.append(torch.stack([out, *torch.autograd.grad(out.sum(), x)]))
+            torch.testing.assert_close(outs[2:], outs[:2])
     assert torch.equal(state, torch.get_rng_state())
     torch.compiler.reset()
 
