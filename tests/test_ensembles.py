@@ -453,7 +453,7 @@ def test_a_network_that_diverges_in_its_last_step_is_named(method):
         ({"data": DIGITS.train.x}, TypeError, "data must be a Dataset or a Split, or a sequence .*, got Tensor"),
         ({"data": [DIGITS, None, DIGITS]}, TypeError, r"data\[1\] must be a Dataset or a Split, got NoneType"),
         ({"recipes": [1, 2, 3]}, TypeError, r"recipes\[0\] must be a Recipe, got int"),
-        ({"method": "stack"}, ValueError, 'method must be "auto", "stacked" or "loop", got \'stack\''),
+        ({"method": "stack"}, ValueError, 'method must be "auto", "stacked", "loop" or "vmap", got \'stack\''),
         ({"evaluate_every": 0}, ValueError, "evaluate_every must be a whole number of at least 1, or None, got 0"),
         (
             {"data": [DIGITS, DIGITS, Split(DIGITS.train.x[:, :5], DIGITS.train.y)]},

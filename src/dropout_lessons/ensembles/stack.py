@@ -65,7 +65,7 @@ class _Parameter:
         self.steps = 0
         is_weight = parameters[0].dim() > 1
         self.rate = self._of(recipes, lambda recipe: recipe.learning_rate)
-        self.momentum = self._of(recipes, lambda recipe: recipe.momentum)
+        self.momentum = self._of(recipes, lambda recipe: float(recipe.momentum) if self.is_sgd else 0.0)
         self.weight_decay = self._of(recipes, lambda recipe: recipe.weight_decay * is_weight)
         self.l1 = self._of(recipes, lambda recipe: recipe.l1 * is_weight)
         self.max_norm = self._of(recipes, lambda recipe: (recipe.max_norm if is_weight else None) or math.inf)
@@ -73,9 +73,16 @@ class _Parameter:
     def _of(self, recipes: Sequence[Recipe], number: Callable[[Recipe], float]) -> float | Tensor:
         return _shared([number(recipe) for recipe in recipes], self.values)
 
-    def to_accumulate_in(self) -> Tensor:
-        """What the gradient is to be added to."""
-        return self.gradient.mul_(self.momentum) if self.is_sgd else self.gradient.zero_()
+    def add_gradient_of_weights(self, delta: Tensor, inputs: Tensor) -> None:
+        """Set the gradient to the product of what comes back and what went in, plus, for SGD, the velocity's rest."""
+        if isinstance(self.momentum, Tensor):
+            self.gradient.mul_(self.momentum)
+        beta = self.momentum if isinstance(self.momentum, float) else 1.0
+        self.gradient.baddbmm_(delta.mT, inputs, beta=beta)
+
+    def add_gradient_of_biases(self, delta: Tensor) -> None:
+        """The same where what went in is 1."""
+        self.gradient.mul_(self.momentum).add_(delta.sum(1, keepdim=True))
 
     def step(self, factor: float) -> None:
         """Take a step with the learning rates times a factor."""
@@ -206,9 +213,9 @@ class Stack:
         for i in reversed(range(len(self.layers))):
             weight, bias = self.layers[i]
             below = torch.bmm(delta, weight.values) if i else None
-            weight.to_accumulate_in().baddbmm_(delta.mT, inputs[i])
+            weight.add_gradient_of_weights(delta, inputs[i])
             weight.step(factor)
-            bias.to_accumulate_in().add_(delta.sum(1, keepdim=True))
+            bias.add_gradient_of_biases(delta)
             bias.step(factor)
             if below is not None:
                 # What a layer sends on is positive where its unit is active and kept.

@@ -21,7 +21,7 @@ from dropout_lessons.running.outputs import as_outputs
 from dropout_lessons.runtime import progress_bar
 from dropout_lessons.training.objective import Loss, Objective, Said, check_network
 from dropout_lessons.training.recipe import History, Recipe, Score
-from dropout_lessons.training.run import Run, diverged, fingerprint
+from dropout_lessons.training.run import Run, add_scores, fingerprint, seeded
 
 
 def evaluate(
@@ -160,11 +160,7 @@ def fit(
 
     run = Run(network, objective, recipe, steps_in_epoch=math.ceil(len(parts["train"].y) / recipe.batch_size))
     with modes_restored(network), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        # Not torch.manual_seed, which seeds every device, also those that are not forked.
-        torch.default_generator.manual_seed(recipe.seed)
-        if device.type == "cuda":
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(recipe.seed)
+        seeded(recipe.seed, device)
         if checkpoint is not None:
             run.fingerprint = fingerprint(network, objective, parts)
             if Path(checkpoint).exists():
@@ -175,13 +171,8 @@ def fit(
                 network.train()
                 run.train_one_epoch(parts["train"])
                 if epoch % every == 0 or epoch == recipe.epochs:
-                    run.history.epoch.append(epoch)
-                    for name, split in parts.items():
-                        score = objective.score(network, split)
-                        if not math.isfinite(score.loss):
-                            raise diverged(f"the {name} loss", score.loss, epoch=epoch, recipe=recipe)
-                        getattr(run.history, f"{name}_loss").append(score.loss)
-                        getattr(run.history, f"{name}_error").append(score.error)
+                    scores = {name: objective.score(network, split) for name, split in parts.items()}
+                    add_scores(run.history, epoch, scores, recipe)
                 run.history.seconds = time.perf_counter() - started
                 if checkpoint is not None:
                     run.save(Path(checkpoint))

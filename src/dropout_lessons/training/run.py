@@ -5,19 +5,19 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dropout_lessons.datasets import Split
 from dropout_lessons.penalties import l1_penalty, max_norm_, weights
 from dropout_lessons.running.examples import device_of, tensors_of
 from dropout_lessons.training.objective import Objective
-from dropout_lessons.training.recipe import History, Recipe
+from dropout_lessons.training.recipe import History, Recipe, Score
 
 
 def own_generators(network: nn.Module) -> list[torch.Generator]:
@@ -40,6 +40,39 @@ def diverged(what: str, value: float, *, epoch: int, recipe: Recipe) -> Floating
     )
 
 
+def check_training_loss(loss: float, epoch: int, recipe: Recipe, prefix: str = "") -> None:
+    """Say so if a sum of losses is no longer finite."""
+    if not math.isfinite(loss):
+        raise diverged(f"{prefix}the training loss", loss, epoch=epoch, recipe=recipe)
+
+
+def add_scores(history: History, epoch: int, scores: Mapping[str, Score], recipe: Recipe, prefix: str = "") -> None:
+    """Add an entry to a history, or say which loss is no longer finite."""
+    history.epoch.append(epoch)
+    for name, score in scores.items():
+        if not math.isfinite(score.loss):
+            raise diverged(f"{prefix}the {name} loss", score.loss, epoch=epoch, recipe=recipe)
+        getattr(history, f"{name}_loss").append(score.loss)
+        getattr(history, f"{name}_error").append(score.error)
+
+
+def optimizer_of(recipe: Recipe, decayed: Sequence[Tensor], others: Sequence[Tensor]) -> torch.optim.Optimizer:
+    """What takes the steps, with the penalty on some of the parameters only."""
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum)
+    adam = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
+    return adam(groups, lr=recipe.learning_rate)
+
+
+def seeded(seed: int, device: torch.device) -> None:
+    """Seed PyTorch's generators of the CPU and of a device, which are to be forked around this."""
+    torch.default_generator.manual_seed(seed)  # not torch.manual_seed, which seeds devices that are not forked
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+
+
 class Run:
     """The state of a fit: what a checkpoint holds."""
 
@@ -55,13 +88,7 @@ class Run:
         decayed = list(weights(network))
         known = {id(weight) for weight in decayed}
         others = [parameter for parameter in network.parameters() if id(parameter) not in known]
-        groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer: torch.optim.Optimizer
-        if recipe.optimizer == "sgd":
-            self.optimizer = torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum)
-        else:
-            adam = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
-            self.optimizer = adam(groups, lr=recipe.learning_rate)
+        self.optimizer = optimizer_of(recipe, decayed, others)
 
     def train_one_epoch(self, train: Split) -> None:
         """Take one step for each batch of a random order of the examples."""
@@ -81,8 +108,7 @@ class Run:
             if recipe.max_norm is not None:
                 max_norm_(self.network, recipe.max_norm)
         self.epoch += 1
-        if not math.isfinite(total.item()):
-            raise diverged("the training loss", total.item(), epoch=self.epoch, recipe=recipe)
+        check_training_loss(total.item(), self.epoch, recipe)
 
     def save(self, path: Path) -> None:
         """Write the state beside the file, then rename, so that the file is whole at every moment."""
