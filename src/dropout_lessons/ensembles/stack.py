@@ -73,12 +73,12 @@ class _Parameter:
     def _of(self, recipes: Sequence[Recipe], number: Callable[[Recipe], float]) -> float | Tensor:
         return _shared([number(recipe) for recipe in recipes], self.values)
 
-    def add_gradient_of_weights(self, delta: Tensor, inputs: Tensor) -> None:
-        """Set the gradient to the product of what comes back and what went in, plus, for SGD, the velocity's rest."""
+    def add_gradient_of_weights(self, delta: Tensor, inputs: Tensor, factor: float) -> None:
+        """Set the gradient to a multiple of what comes back times what went in, plus, for SGD, the velocity's rest."""
         if isinstance(self.momentum, Tensor):
             self.gradient.mul_(self.momentum)
         beta = self.momentum if isinstance(self.momentum, float) else 1.0
-        self.gradient.baddbmm_(delta.mT, inputs, beta=beta)
+        self.gradient.baddbmm_(delta.mT, inputs, beta=beta, alpha=factor)
 
     def add_gradient_of_biases(self, delta: Tensor) -> None:
         """The same where what went in is 1."""
@@ -117,13 +117,15 @@ class _Dropout:
         self.keep_probs = [layer.keep_prob for layer in layers]
         scales = [training_scale(layer.keep_prob, layer.scaling, like.dtype) for layer in layers]
         self.training_scale = _shared(scales, like)
+        # Of the products with what is dropped from; 1 where networks differ, and it is scaled itself.
+        self.factor = 1.0 if isinstance(self.training_scale, Tensor) else self.training_scale
         self.test_scale = _shared([layer.keep_prob if layer.scaling == "standard" else 1.0 for layer in layers], like)
 
     def train_(self, h: Tensor) -> Tensor:
         if min(self.keep_probs) < 1.0:
             masks = sample_masks(h.shape[1:], self.keep_probs, generators=self.generators, device=h.device)
             h.mul_(masks.view(torch.uint8))  # as in Dropout, faster than by bools
-        return self.scale_(h)
+        return h if self.factor != 1.0 else self.scale_(h)
 
     def scale_(self, h: Tensor) -> Tensor:
         return h.mul_(self.training_scale) if _differs(self.training_scale, 1.0) else h
@@ -197,13 +199,15 @@ class Stack:
         self.epoch += 1
         self._check_finite("the training loss", total)
 
+    def _forward(self, layer: int, h: Tensor) -> Tensor:
+        weight, bias = self.layers[layer]
+        return torch.baddbmm(bias.values, h, weight.values.mT, alpha=self.dropouts[layer].factor)
+
     def _step(self, x: Tensor, y: Tensor, factor: float) -> Tensor:
         inputs = [self.dropouts[0].train_(x)]
-        for (weight, bias), dropout in zip(self.layers[:-1], self.dropouts[1:], strict=True):
-            h = torch.baddbmm(bias.values, inputs[-1], weight.values.mT).relu_()
-            inputs.append(dropout.train_(h))
-        weight, bias = self.layers[-1]
-        log_probs = torch.baddbmm(bias.values, inputs[-1], weight.values.mT).log_softmax(2)
+        for dropout in self.dropouts[1:]:
+            inputs.append(dropout.train_(self._forward(len(inputs) - 1, inputs[-1]).relu_()))
+        log_probs = self._forward(len(inputs) - 1, inputs[-1]).log_softmax(2)
         targets = y.unsqueeze(2)
         loss = -log_probs.gather(2, targets).mean((1, 2))
         # The gradient of the loss with respect to what comes out of a layer, from the last to the first. A layer's
@@ -213,7 +217,7 @@ class Stack:
         for i in reversed(range(len(self.layers))):
             weight, bias = self.layers[i]
             below = torch.bmm(delta, weight.values) if i else None
-            weight.add_gradient_of_weights(delta, inputs[i])
+            weight.add_gradient_of_weights(delta, inputs[i], self.dropouts[i].factor)
             weight.step(factor)
             bias.add_gradient_of_biases(delta)
             bias.step(factor)
