@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
+import pkgutil
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropout_lessons import experiments
+from dropout_lessons import claims, experiments
 from dropout_lessons.claims import ClaimError, check, exact, sampled
 from dropout_lessons.experiments import Finding, Result, Unit
 from dropout_lessons.experiments.tables import difference
@@ -136,3 +138,11 @@ def test_the_rows_of_a_table_say_where_they_come_from():
     assert unit.columns == {"arm": "dropout", "seed": 1}
     assert unit["recipe"] == {"epochs": 2}
     assert np.isfinite(unit.work)
+
+
+def test_no_module_is_hidden_behind_a_name_of_its_package_and_each_says_what_is_public():
+    for package in (experiments, claims):
+        for found in pkgutil.iter_modules(package.__path__):
+            module = importlib.import_module(f"{package.__name__}.{found.name}")
+            assert getattr(package, found.name) is module
+            assert hasattr(module, "__all__") or found.ispkg

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ sys.path.append(str(Path(__file__).parent / "toys"))
 import toy
 
 from dropout_lessons import cli, datasets
-from dropout_lessons.experiments import Result, Row, Unit, UnitsFailed, get, ledger_page, run
+from dropout_lessons.experiments import Result, Row, Unit, UnitsFailed, get, page, run
 from dropout_lessons.experiments.store import UNITS, reached
 
 TABLES = ("table2_mnist", "table9_regularizers")
@@ -96,40 +97,43 @@ def part_of_table_2(seeds: int) -> Result:
     return Result(experiment, "paper", pd.DataFrame(rows).astype({"test_error": float}), source)
 
 
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> Callable[[Result], str]:
+    """The page's part on the paper's scale, as if a result of Table 2 had been reached."""
+
+    def show(part: Result) -> str:
+        monkeypatch.setattr(page, "reached", lambda experiment, scale: part)
+        return page._at_the_papers_scale([get("table2_mnist")])
+
+    return show
+
+
 @pytest.mark.parametrize(("seeds", "verdict"), [(0, "Not run"), (2, "Not run"), (5, "Not reproduced")])
-def test_the_first_table_of_the_page_is_the_papers_scale_with_our_errors_as_far_as_it_is_reached(
-    seeds, verdict, monkeypatch
-):
-    module = sys.modules["dropout_lessons.experiments.ledger_page"]
-    part = part_of_table_2(seeds)
-    monkeypatch.setattr(
-        module, "reached", lambda experiment, scale: part if experiment.name == "table2_mnist" else None
-    )
-    text = ledger_page()
-    first = text[text.index("## The paper's own scale") : text.index("## Verdicts")]
-    assert text.index("| statement |") > text.index("## The paper's own scale") or seeds == 0
-    assert (
-        f"**{verdict}** on MNIST: {9 + 3 * seeds} of {9 + 3 * seeds + 7} units are done, in 2.0 hours of one core"
-        in first
-    )
-    assert "--scale paper --record" in first
-    assert ("1.62% to 1.32%" in first) == (seeds == 5)
-    assert ("2 of the seeds that it takes" in first) == (seeds == 2)
-    assert "learning rate 0.1" in first  # what was tried
+def test_the_page_shows_our_errors_at_the_papers_scale_as_far_as_it_is_reached(seeds, verdict, shown):
+    text = shown(part_of_table_2(seeds))
+    units = 9 + 3 * seeds
+    assert f"**{verdict}** on MNIST: {units} of {units + 7} units are done, in 2.0 hours of one core" in text
+    assert "--scale paper --record" in text
+    assert ("1.62% to 1.32%" in text) == (seeds == 5)
+    assert ("2 of the seeds that it takes" in text) == (seeds == 2)
+    assert "learning rate 0.1" in text  # what was tried
+
+
+def test_the_papers_scale_comes_first_on_the_page(monkeypatch):
+    part = part_of_table_2(5)
+    monkeypatch.setattr(page, "reached", lambda experiment, scale: part if experiment.name == "table2_mnist" else None)
+    text = page.ledger_page()
+    assert text.index("## The paper's own scale") < text.index("| statement |") < text.index("## Verdicts")
 
 
 @pytest.mark.parametrize("row", ["no dropout", "dropout, max-norm"])
-def test_one_arm_alone_can_be_shown(row, monkeypatch):
+def test_one_arm_alone_can_be_shown(row, shown):
     part = part_of_table_2(5)
     rows = part.rows[part.rows.row == row].dropna(axis=1, how="all")
     part = replace(part, rows=rows, provenance={**part.provenance, "units": rows.index.tolist()})
     assert part.verdict == "not run"
     assert set(part.table.edge) == {""}
-    module = sys.modules["dropout_lessons.experiments.ledger_page"]
-    monkeypatch.setattr(
-        module, "reached", lambda experiment, scale: part if experiment.name == "table2_mnist" else None
-    )
-    assert module._at_the_papers_scale([get("table2_mnist")]).count(f"| {row} |") == 3
+    assert shown(part).count(f"| {row} |") == 3
 
 
 def test_recording_at_the_papers_scale_keeps_each_unit_with_the_package(tmp_path, monkeypatch, capsys):

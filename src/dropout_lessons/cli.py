@@ -15,9 +15,9 @@ import joblib
 from matplotlib.backend_bases import FigureCanvasBase
 
 from dropout_lessons import exercises, experiments, grading
+from dropout_lessons.experiments.entries import cost, ledger
 from dropout_lessons.experiments.experiment import SCALES, Experiment, Result
-from dropout_lessons.experiments.ledger import cost, ledger
-from dropout_lessons.experiments.ledger_page import ledger_page
+from dropout_lessons.experiments.page import ledger_page
 from dropout_lessons.experiments.store import UNITS, is_recorded, kept, reached, write
 from dropout_lessons.grading.feedback import gradescope_json
 from dropout_lessons.grading.sandbox import Limits

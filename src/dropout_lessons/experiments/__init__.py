@@ -1,10 +1,10 @@
 """The paper, re-run: each figure and table that a fully connected network can show, as a program, at three scales."""
 
 from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments.entries import cost, ledger
 from dropout_lessons.experiments.experiment import Experiment, Result
 from dropout_lessons.experiments.findings import Finding, Reported
-from dropout_lessons.experiments.ledger import cost, ledger
-from dropout_lessons.experiments.ledger_page import ledger_page
+from dropout_lessons.experiments.page import ledger_page
 from dropout_lessons.experiments.registry import get, names
 from dropout_lessons.experiments.runner import UnitsFailed, run
 from dropout_lessons.experiments.store import record, recorded

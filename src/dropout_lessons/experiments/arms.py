@@ -10,6 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+__all__ = ["Arm", "Candidate", "Row", "Unit", "planned"]
+
 #: One trained network, or whatever else is observed once: its coordinates and what was measured, by column.
 Row = dict[str, Any]
 #: What tells a candidate from the others: keep probabilities, and fields of ``Recipe``, by name.

@@ -16,6 +16,8 @@ from dropout_lessons.layers import Dropout
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import Recipe, fit
 
+__all__ = ["autoencoder_arms", "trained_autoencoder"]
+
 
 def autoencoder_arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     """A plain network, one with dropout and, when that is done, a plain one stopped at the same error."""

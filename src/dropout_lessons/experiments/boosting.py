@@ -13,6 +13,8 @@ from dropout_lessons.layers import Dropout
 from dropout_lessons.masks import sample_mask
 from dropout_lessons.networks import MLP
 
+__all__ = ["DropoutBoosting"]
+
 
 class DropoutBoosting(nn.Module):
     r"""A network whose masks choose which weights an example trains, and do not change what it predicts.

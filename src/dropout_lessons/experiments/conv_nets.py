@@ -23,6 +23,18 @@ from dropout_lessons.layers import DropBlock, Dropout, SpatialDropout
 from dropout_lessons.networks import ConvNet
 from dropout_lessons.training import fit
 
+__all__ = [
+    "MASKS",
+    "PAPER_NET",
+    "build",
+    "draw_placements",
+    "multiplications",
+    "placement_arms",
+    "placement_errors",
+    "shrunk",
+    "train_conv_nets",
+]
+
 #: What is dropped of a feature map, by name.
 MASKS: dict[str, Callable[[float], nn.Module]] = {
     "entries": Dropout,

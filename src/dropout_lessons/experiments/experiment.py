@@ -16,6 +16,8 @@ from dropout_lessons.experiments.arms import Arm, Row, Unit, planned
 from dropout_lessons.experiments.findings import Finding, Origin, Reported
 from dropout_lessons.experiments.tables import UNFINISHED
 
+__all__ = ["SCALES", "Experiment", "Result", "Scale", "Verdict"]
+
 Scale = Literal["lecture", "workstation", "paper"]
 SCALES: tuple[Scale, ...] = ("lecture", "workstation", "paper")
 Verdict = Literal["reproduced", "not reproduced", "undecided", "not run"]

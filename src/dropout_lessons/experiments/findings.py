@@ -8,6 +8,8 @@ from typing import Literal
 
 from dropout_lessons.claims import Evidence, Judgement, judge
 
+__all__ = ["Finding", "Origin", "Reported"]
+
 #: Whose statement it is: Srivastava et al. 2014, another paper's, or this course's own.
 Origin = Literal["paper", "other", "course"]
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from dropout_lessons.experiments.findings import Reported
 
+__all__ = ["NOT_RUN", "NotRun"]
+
 
 @dataclass(frozen=True)
 class NotRun:

@@ -8,6 +8,8 @@ import pkgutil
 from dropout_lessons.experiments import catalog
 from dropout_lessons.experiments.experiment import Experiment
 
+__all__ = ["get", "names"]
+
 
 def names() -> list[str]:
     """The names of all experiments.

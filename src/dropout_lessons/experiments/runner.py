@@ -30,6 +30,8 @@ from dropout_lessons.experiments.registry import get
 from dropout_lessons.experiments.store import Done, Store, provenance, tidy, versions
 from dropout_lessons.runtime import work_bar
 
+__all__ = ["PATIENCE", "Compute", "Outcome", "Outcomes", "Pool", "UnitsFailed", "run"]
+
 Compute = Callable[[Unit, torch.device], list[Row]]
 Outcomes = Generator["Outcome", None, None]
 Pool = Callable[[Compute, Iterator[tuple[str, Unit]]], Outcomes]

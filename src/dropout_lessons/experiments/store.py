@@ -34,6 +34,25 @@ from dropout_lessons.experiments.experiment import Experiment, Result
 from dropout_lessons.experiments.registry import get
 from dropout_lessons.experiments.tables import UNFINISHED
 
+__all__ = [
+    "RECORDS",
+    "UNITS",
+    "Done",
+    "Store",
+    "commit",
+    "from_csv",
+    "is_recorded",
+    "kept",
+    "provenance",
+    "reached",
+    "record",
+    "recorded",
+    "tidy",
+    "to_csv",
+    "versions",
+    "write",
+]
+
 RECORDS = Path(__file__).parent / "results"
 #: Finished units of the paper's scale, which come one by one: the folder of a run that goes on wherever the package is.
 UNITS = RECORDS / "units"

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from dropout_lessons.claims import FEWEST_SEEDS, Evidence, paired
 
+__all__ = ["UNFINISHED", "difference", "values"]
+
 #: What a table's attributes say of a run of which some units are still to be computed.
 UNFINISHED = "unfinished"
 

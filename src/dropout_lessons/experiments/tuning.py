@@ -17,6 +17,8 @@ from dropout_lessons.experiments.arms import Arm, Candidate, Row, Unit
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import History, Recipe, evaluate
 
+__all__ = ["OF_NETWORK", "candidates_of", "fit_candidates", "recipe_of", "rows_of", "train", "tuned"]
+
 #: What of a candidate belongs to the network; the rest is the recipe's.
 OF_NETWORK = ("keep_prob", "input_keep_prob", "conv_keep_prob")
 _OF_RECIPE = frozenset(item.name for item in fields(Recipe)) - {"seed"}

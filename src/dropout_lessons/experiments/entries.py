@@ -16,6 +16,8 @@ from dropout_lessons.experiments.not_run import NOT_RUN
 from dropout_lessons.experiments.registry import get, names
 from dropout_lessons.experiments.store import is_recorded, recorded
 
+__all__ = ["Cost", "Entry", "cost", "costs", "data_of", "entries", "in_order", "ledger", "place"]
+
 _HOLDS = {True: "agrees", False: "differs", None: "undecided"}
 _DATA = {
     "mnist": "MNIST",

@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from typing import get_args
 
 from dropout_lessons.claims.judging import typeset
+from dropout_lessons.experiments.entries import Entry, costs, data_of, entries, in_order, place
 from dropout_lessons.experiments.experiment import Experiment, Result, Verdict
 from dropout_lessons.experiments.findings import Origin, Reported
-from dropout_lessons.experiments.ledger import Entry, costs, data_of, entries, in_order, place
 from dropout_lessons.experiments.not_run import NOT_RUN
 from dropout_lessons.experiments.registry import get, names
 from dropout_lessons.experiments.store import is_recorded, reached, recorded
 from dropout_lessons.experiments.tables import UNFINISHED
+
+__all__ = ["ledger_page"]
 
 _ORIGINS: dict[Origin, str] = {
     "paper": "What the paper says",
