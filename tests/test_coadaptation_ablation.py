@@ -532,7 +532,10 @@ BAD = [
     (lambda n, x, y: robustness_curve(n, x, y, perturbation="input corruption", levels=[0, 2]), "0, .*, at most 1"),
     (lambda n, x, y: robustness_curve(n, x, y, perturbation="weight noise", draws=0), "draws must be a whole number"),
     (lambda n, x, y: robustness_curve(n, x[:1], y[:1], perturbation="input corruption"), "two or more examples"),
-    (lambda n, x, y: robustness_curve(n, x, y[:5], perturbation="weight noise"), "one class for each of the 40"),
+    (
+        lambda n, x, y: robustness_curve(n, x, y[:5], perturbation="weight noise"),
+        "one class for each prediction, shape",
+    ),
     (lambda n, x, y: robustness_curve(n, x * math.nan, y, perturbation="weight noise"), "x must be finite"),
     (
         lambda n, x, y: robustness_curve(nn.Sequential(nn.Flatten()), x, perturbation="weight noise"),

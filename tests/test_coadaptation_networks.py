@@ -214,8 +214,9 @@ def test_one_logit_is_a_classifier_of_two():
     torch.testing.assert_close(
         interaction(units, **QUIET).strength, interaction(LayerUnits(two, "hidden1", x, y), **QUIET).strength
     )
-    with pytest.raises(ValueError, match="only zeros and ones; classes are int64"):
-        LayerUnits(network, "hidden1", x, y.double())
+    assert torch.equal(LayerUnits(network, "hidden1", x, y.double()).intact_values(), units.intact_values())
+    with pytest.raises(ValueError, match=r"one class for each prediction, shape \(12,\), got shape \(12, 2\)"):
+        LayerUnits(two, "hidden1", x, nn.functional.one_hot(y).double())
 
 
 def test_an_image_of_classes_is_worth_the_mean_over_its_positions():
@@ -228,8 +229,22 @@ def test_an_image_of_classes_is_worth_the_mean_over_its_positions():
     assert units.is_additive
     right = (network(x).argmax(1) == y).double().mean()
     assert units.score(torch.ones(1, 5)).item() == pytest.approx(right.item())
-    with pytest.raises(ValueError, match=r"one class for each of the 7 x 4 x 4 positions, got shape \(7,\)"):
+    with pytest.raises(ValueError, match=r"one class for each prediction, shape \(7, 4, 4\), got shape \(7,\)"):
         LayerUnits(masked, layer, x, y[:, 0, 0])
+
+
+def test_positions_without_a_label_do_not_count():
+    masked, text = transformer()
+    y = text.roll(-1, 1)
+    y[:, 5:] = -100
+    units = LayerUnits(masked, HEADS, text, y)
+    log_probs = masked.network(text).log_softmax(-1).gather(-1, text.roll(-1, 1)[..., None])[..., 0].detach()
+    torch.testing.assert_close(units.intact_values()[0], log_probs[:, :5].mean(1))
+    right = (masked.network(text).argmax(-1) == y)[:, :5].double().mean().item()
+    assert units.score(torch.ones(1, 4)).item() == pytest.approx(right)
+    y[2] = -100
+    with pytest.raises(ValueError, match="y must have a label for each example, got none for 1 of 6"):
+        LayerUnits(masked, HEADS, text, y)
 
 
 def test_a_mean_and_its_variance_are_judged_by_the_mean():

@@ -116,8 +116,8 @@ class LayerUnits:
             it returns (``outputs``), and the work space (``memory``).
         layer: Name of a module that a forward pass calls once, or a :class:`Layer`.
         x: What the network is given: a tensor, a tuple or mapping of tensors, or a DataLoader.
-        y: Class of each example (and position), or real targets, which make it a regression; the network's own predictions when
-            None.
+        y: Class of each example (and position), or real targets, other than zeros and ones, which make it a regression; the
+            network's own predictions when None.
         clamp: ``"zero"`` for :math:`c_j = 0`, ``"mean"`` for the unit's mean over ``x`` and positions.
         temperature: Divides the logits. Compare networks at their best temperatures: a surer one has more to lose.
 
@@ -378,10 +378,7 @@ def _outputs_for(outputs: Outputs, y: Any) -> Outputs:
     if not isinstance(y, Tensor) or not y.is_floating_point() or outputs.is_regression:
         return outputs
     if bool(((y == 0) | (y == 1)).all()):
-        raise ValueError(
-            f"y has dtype {y.dtype} and only zeros and ones; classes are int64: y.long(), or y.argmax(1) of one-hot rows; of a "
-            'regression on such targets say outputs="values"'
-        )
+        return outputs  # labels of two classes, or one-hot ones, which are refused as labels are
     if outputs.kind != "logits":
         raise ValueError(
             f'y has dtype {y.dtype}, the targets of a regression, but outputs="{outputs.kind}"; give classes as int64, '
