@@ -304,9 +304,9 @@ def test_additive_for_the_first_examples_is_not_taken_for_additive():
     network = nn.Sequential(nn.Identity(), nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3)).double()
     for parameter in network[1].parameters():
         parameter.data.abs_()
-    x = torch.randn(20, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    x[:10].abs_()
-    assert units_of(network, "0", x[:10]).is_additive
+    x = torch.randn(280, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x[:140].abs_()  # more than run together
+    assert units_of(network, "0", x[:140]).is_additive
     units = units_of(network, "0", x)
     assert not units.is_additive
     masks = masks_for(units)

@@ -204,7 +204,8 @@ class LayerUnits:
     @cached_property
     def _above(self) -> Above:
         """What lies above the layer; after it, blocks are small enough for it."""
-        above = look_above(Part(self._blocks[0], self.axis, self.n_units, self.readout), self.memory)
+        self._looked_at = self._blocks[0]
+        above = look_above(Part(self._looked_at, self.axis, self.n_units, self.readout), self.memory)
         if above.examples_at_once < max(len(block.activations) for block in self._blocks):
             self._blocks = self._passes(above.examples_at_once)
         return above
@@ -217,8 +218,8 @@ class LayerUnits:
         clamps = self._means if self.clamp == "mean" else None
         for part, y in zip(parts, self.y.split([part.n_examples for part in parts]), strict=True):
             part.clamps, part.y, part.above = clamps, y, dataclasses.replace(above)
-        # What was found of some examples must be so of all, and with these clamps.
-        if not all(agrees(part, above) for part in parts):
+        # What was found of the first block, clamped to zero, must be so of all examples, and with these clamps.
+        if not all(agrees(part, above) for part in parts if part.passes is not self._looked_at or clamps is not None):
             for part in parts:
                 part.above = dataclasses.replace(above, cut=None, additive=False)
         return parts
