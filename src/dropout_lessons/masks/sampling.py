@@ -19,6 +19,8 @@ from dropout_lessons.masks.arguments import check_generator, check_keep_prob
 __all__ = ["as_factor", "is_captured", "is_traced", "sample_factor", "sample_mask", "sample_masks", "sample_noise"]
 
 _NUMPY_KINDS: dict[torch.dtype, Any] = {torch.float32: np.float32, torch.float64: np.float64}
+# Written out, since torch cannot read annotations of a function that a checker of shapes has wrapped.
+_SCHEMA = "(SymInt[] shape, float? keep_prob, SymInt ticket, Device device, ScalarType dtype) -> Tensor"
 _MAX_STACKED_MASK = 2**13  # entries; above, one call for each mask costs less than what stacking adds
 
 
@@ -262,7 +264,7 @@ def _compiled_draw(
     )
 
 
-@torch.library.custom_op("dropout_lessons::draw", mutates_args=())
+@torch.library.custom_op("dropout_lessons::draw", mutates_args=(), schema=_SCHEMA)
 def _draw_by_ticket(
     shape: Sequence[int], keep_prob: float | None, ticket: int, device: torch.device, dtype: torch.dtype
 ) -> Tensor:
