@@ -317,6 +317,15 @@ def test_a_prediction_drops_nothing_and_leaves_no_trace():
     torch.testing.assert_close(prediction, network.eval()(X).detach())
 
 
+def test_dropout_that_is_always_on_is_off_in_a_prediction():
+    class Always(nn.Linear):
+        def forward(self, x):
+            return super().forward(F.dropout(x, 0.5))
+
+    network = initialized(Always(4, 3))
+    torch.testing.assert_close(predict(network, X), F.linear(X, network.weight, network.bias).detach())
+
+
 def test_predictions_of_a_loader_are_those_of_its_examples():
     network = initialized(TwoInputs())
     pairs = [{"left": left, "right": right, "labels": 0} for left, right in zip(X, RIGHT, strict=True)]
@@ -358,13 +367,19 @@ def test_predictions_of_a_loader_are_those_of_its_examples():
             {"loss": nn.CrossEntropyLoss(reduction="none")},
             r"loss must return one number, the mean over a batch, got shape \(1,\); take its mean\(\)",
         ),
-        (lambda: nn.LazyLinear(3), X, labels(N), {}, r"weight has no shape yet; call it once, network\(x\[:1\]\)"),
+        (
+            lambda: nn.LazyLinear(3),
+            X,
+            labels(N),
+            {},
+            r"a lazy parameter without a shape, 'weight'; call network\(x\) once",
+        ),
         (
             lambda: nn.Linear(4, 3, device="meta"),
             X,
             labels(N),
             {},
-            "weight is on the meta device, without values; network.to_",
+            "no numbers in 'weight', which is on the meta device; load its weights, or move it with network.to_",
         ),
         (lambda: F.relu, X, labels(N), {}, "network must be a torch.nn.Module, got"),
         (lambda: nn.Linear(4, 3), [[1.0]], labels(N), {}, "data.train.x must be a tensor, a tuple of tensors"),

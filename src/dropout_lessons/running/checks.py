@@ -8,8 +8,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import is_lazy
 
 
-def check_network(network: nn.Module) -> nn.Module:
-    """Return the network, or say why its predictions would mean nothing."""
+def check_has_numbers(network: nn.Module) -> nn.Module:
+    """Return the network, or say which of its tensors have no shape or no values yet."""
     if not isinstance(network, nn.Module):
         raise ValueError(f"network must be a torch.nn.Module, got {type(network).__name__}")
     for name, parameter in (*network.named_parameters(), *network.named_buffers()):
@@ -20,6 +20,12 @@ def check_network(network: nn.Module) -> nn.Module:
                 f"network has no numbers in {name!r}, which is on the meta device; load its weights, or move it with "
                 "network.to_empty(device='cpu')"
             )
+    return network
+
+
+def check_network(network: nn.Module) -> nn.Module:
+    """Return the network, or say why its predictions would mean nothing."""
+    check_has_numbers(network)
     for name, module in network.named_modules():
         if isinstance(module, _BatchNorm) and module.running_mean is None:
             raise ValueError(

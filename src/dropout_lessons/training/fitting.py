@@ -15,11 +15,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 
 from dropout_lessons.datasets import Dataset, Split
-from dropout_lessons.networks import evaluating, modes_restored
+from dropout_lessons.networks import modes_restored
+from dropout_lessons.running.checks import check_has_numbers
 from dropout_lessons.running.examples import Examples, batches, count_examples, device_of, moved, split_examples
+from dropout_lessons.running.modes import without_dropout
 from dropout_lessons.running.outputs import as_outputs
 from dropout_lessons.runtime import progress_bar
-from dropout_lessons.training.objective import Loss, Objective, Said, check_network
+from dropout_lessons.training.objective import Loss, Objective, Said
 from dropout_lessons.training.recipe import History, Recipe, Score
 from dropout_lessons.training.run import Run, add_scores, fingerprint, seeded
 
@@ -61,18 +63,17 @@ def evaluate(
         True
     """
     objective = Objective.of(outputs, loss)
-    check_network(network)
+    check_has_numbers(network)
     return objective.score(network, objective.checked(network, split, "split"), batch_size)
 
 
-@torch.no_grad()
 def predict(
     network: nn.Module, x: Examples | DataLoader[Any], *, outputs: Said = "logits", batch_size: int = 10_000
 ) -> Float[Tensor, "examples *positions classes"]:
-    """What a network predicts in evaluation mode, without gradients; its modes are as before after the call.
+    """What a network predicts in evaluation mode, with functional dropout off too and without gradients.
 
     Args:
-        network: Any module.
+        network: Any module; its modes are as before after the call.
         x: Inputs: a tensor, several as a tuple or by keyword as a dictionary, or a DataLoader of such batches. They are moved to
             the network's device.
         outputs: What the network returns, and how it is called; see :class:`~dropout_lessons.running.Outputs`.
@@ -90,9 +91,9 @@ def predict(
         torch.Size([5, 10])
     """
     said = as_outputs(outputs)
-    check_network(network)
+    check_has_numbers(network)
     device, predictions = device_of(network), []
-    with evaluating(network):
+    with without_dropout(network):
         for batch, _ in batches(x, said.batch_axis):
             for block in split_examples(batch, batch_size, said.batch_axis):
                 output = said.of(network, moved(block, device))
@@ -192,7 +193,7 @@ def checked_interval(evaluate_every: int | None, epochs: int) -> int:
 
 def checked_parts(network: nn.Module, data: Dataset | Split, recipe: Recipe, objective: Objective) -> dict[str, Split]:
     """Return the parts of the data that a fit sees, by name, or say why it would fail."""
-    check_network(network)
+    check_has_numbers(network)
     if not isinstance(data, (Dataset, Split)):
         raise TypeError(f"data must be a Dataset or a Split, got {type(data).__name__}; Split(x, y) makes one")
     parts = {"train": data} if isinstance(data, Split) else {"train": data.train, "validation": data.validation}

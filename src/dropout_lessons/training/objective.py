@@ -10,7 +10,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_map_only
 
 from dropout_lessons.datasets import Split
@@ -18,17 +17,15 @@ from dropout_lessons.networks import evaluating
 from dropout_lessons.running import Outputs
 from dropout_lessons.running.examples import check_examples, count_examples, device_of, moved, split_examples, take
 from dropout_lessons.running.outputs import Kind, as_outputs
+from dropout_lessons.running.targets import IGNORED
 from dropout_lessons.training.recipe import Score
 
-__all__ = ["Loss", "Objective", "Said", "check_network"]
+__all__ = ["Loss", "Objective", "Said"]
 
 #: Compares what a network returns with the y of the same examples; a mean over the examples.
 Loss = Callable[[Any, Tensor], Tensor]
 #: How a network is called and what it returns, as users say it.
 Said = Outputs | Kind | Callable[[nn.Module, Any], Any]
-
-# The label that counts for nothing, as in F.cross_entropy.
-_IGNORED = -100
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ class Objective:
 
     def for_training(self, train: Split, precision: str) -> Objective:
         """The same, prepared for labels that count for nothing and for a recipe's precision."""
-        ignores = not train.y.is_floating_point() and bool((train.y == _IGNORED).any())
+        ignores = not train.y.is_floating_point() and bool((train.y == IGNORED).any())
         return replace(self, ignores=ignores, precision=precision)
 
     def batch(self, split: Split, index: Tensor) -> Split:
@@ -78,7 +75,7 @@ class Objective:
             return _one_number(self.own_loss(returned, y))
         output = self.outputs.arranged(returned)
         if self.ignores:  # perhaps all labels of the batch, whose mean loss is then 0, not NaN
-            return self._loss(output, y, "sum") / (y != _IGNORED).sum().clamp(min=1)
+            return self._loss(output, y, "sum") / (y != IGNORED).sum().clamp(min=1)
         return self._loss(output, y)
 
     def _returned(self, network: nn.Module, x: Any) -> Any:
@@ -101,7 +98,7 @@ class Objective:
         if kind == "probs":
             output = output.clamp_min(torch.finfo(output.dtype).tiny).log()
         # Logarithms of probabilities are logits, too.
-        return F.cross_entropy(output, y, reduction=reduction, ignore_index=_IGNORED)
+        return F.cross_entropy(output, y, reduction=reduction, ignore_index=IGNORED)
 
     def score(self, network: nn.Module, split: Split, batch_size: int = 10_000) -> Score:
         """Mean loss and error in evaluation mode, of examples that were checked."""
@@ -137,7 +134,7 @@ class Objective:
             mean = output if self.outputs.kind == "values" else output[..., 0]
             return y.numel(), F.mse_loss(mean, y, reduction="sum").item()
         labels = y.argmax(-1) if y.is_floating_point() else y
-        counts = labels != _IGNORED
+        counts = labels != IGNORED
         return int(counts.sum()), int(((output.argmax(-1) != labels) & counts).sum())
 
     def checked(self, network: nn.Module, split: Split, name: str) -> Split:
@@ -204,9 +201,9 @@ class Objective:
                     'y holds real numbers to be predicted, say outputs="values"'
                 )
             return
-        labels = y[y != _IGNORED]
+        labels = y[y != IGNORED]
         if not len(labels):
-            raise ValueError(f"{name}.y must have a label, got only {_IGNORED}, which is ignored")
+            raise ValueError(f"{name}.y must have a label, got only {IGNORED}, which is ignored")
         if int(labels.min()) < 0 or int(labels.max()) >= n_classes:
             raise ValueError(
                 f"{name}.y must be in 0..{n_classes - 1}, the network's outputs, "
@@ -219,20 +216,3 @@ def _one_number(loss: Any) -> Tensor:
         got = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
         raise ValueError(f"loss must return one number, the mean over a batch, got {got}; take its mean()")
     return loss
-
-
-def check_network(network: nn.Module) -> None:
-    """Say why a network's parameters cannot be trained or used, if they have no values yet."""
-    if not isinstance(network, nn.Module):
-        raise ValueError(f"network must be a torch.nn.Module, got {type(network).__name__}")
-    for name, tensor in (*network.named_parameters(), *network.named_buffers()):
-        if is_lazy(tensor):
-            raise ValueError(
-                f"network must have all its parameters, but {name} has no shape yet; call it once, network(x[:1]), which "
-                "gives lazy modules theirs"
-            )
-        if tensor.is_meta:
-            raise ValueError(
-                f"network must have all its parameters, but {name} is on the meta device, without values; "
-                'network.to_empty(device="cpu") makes room for them, then load or draw them'
-            )
