@@ -1,26 +1,91 @@
-"""The instructor's guide: its commands exist and print what it says, and it names exercises that there are."""
+"""The instructor's guide: its commands print what it says, in the order in which it leads through an assignment."""
 
+import csv
+import io
 import re
 import shlex
+import zipfile
 from pathlib import Path
 
+import nbformat
 import pytest
+from homework import HOMEWORK, SHARED, needs_sandbox
 
 from dropout_lessons import exercises
 from dropout_lessons.cli import _parser, main
 from dropout_lessons.exercises.exercise import KINDS, LEVELS
+from dropout_lessons.exercises.notebook import KEY, marker
+from dropout_lessons.grading import read_assignment
+from dropout_lessons.grading.assignment import student_notebook
+from dropout_lessons.grading.marks import code_name
 
 BOOK = Path(__file__).parents[1] / "book"
 GUIDE = (BOOK / "assigning.md").read_text(encoding="utf-8")
-SHOWN = dict(re.findall(r"```bash\n(dropout-lessons [^\n]+)\n```\n\n```text\n(.*?)```", GUIDE, re.DOTALL))
+SHOWN = re.findall(r"```bash\n(dropout-lessons [^\n]+)\n```\n\n```text\n(.*?)```", GUIDE, re.DOTALL)
 EVERY = re.findall(r"^dropout-lessons ([^\n]+)$", GUIDE, re.MULTILINE)
+LATE = re.search(r"```toml\n(.*?)```", GUIDE, re.DOTALL)[1]
+ROWS = re.search(r"add:\n\n```text\n(.*?)```", GUIDE, re.DOTALL)[1]
+PAGE = re.search(r"````markdown\n(.*?)````", GUIDE, re.DOTALL)[1]
+CLASS = [  # Canvas's names, with what is answered, in the order of the assignment; None is a stub as it was
+    ("annlee_101_1_homework-2.ipynb", (SHARED, "left = ({input_keep_prob} * {keep_prob}, {keep_prob})", None, "Half.")),
+    ("boblee_LATE_102_2_homework-2.ipynb", (SHARED.replace(" / keep_prob", ""), "left = 0.5", None, "One, always.")),
+]
+MARKS = {"annlee-101": (3, "Say why."), "boblee-102": (1, "Which variance do you mean?")}
 
 
-@pytest.mark.parametrize("command", [command for command in SHOWN if "exercises" in command or "assign " in command])
-def test_the_guide_shows_what_a_command_prints(command, tmp_path, monkeypatch, capsys):
+def handed_in(assignment):
+    """The class of the guide, as Canvas exports it."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, answers in CLASS:
+            notebook = student_notebook(assignment)
+            for exercise, answer in zip(assignment.definitions(), answers, strict=True):
+                (cell,) = (
+                    one for one in notebook.cells if one.metadata[KEY] == {"exercise": exercise.id, "role": "answer"}
+                )
+                if cell.cell_type == "markdown":
+                    cell.source = f"{marker(exercise.id)}\n\n{answer}"
+                elif answer:
+                    values = exercise.values(assignment.variant)
+                    cell.source = re.sub(r"\{(\w+)\}", lambda match, values=values: str(values[match[1]]), answer)
+            archive.writestr(name, nbformat.writes(notebook))
+        archive.writestr("evelee_103_3_homework-2.pdf", "%PDF-1.4")
+    return buffer.getvalue()
+
+
+def saved_by_the_marking_sheet(exercise):
+    secret = Path("graded/.secret").read_bytes()
+    rows = [(code_name(secret, student), exercise, *mark) for student, mark in MARKS.items()]
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows([("student", "exercise", "points", "comment"), *rows])
+    return buffer.getvalue()
+
+
+def same_seed(text):
+    return re.sub(r"seed=\d+", "seed=...", text)
+
+
+@needs_sandbox
+def test_the_guide_shows_what_its_commands_print_one_after_the_other(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main(shlex.split(command)[1:]) == 0
-    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == SHOWN[command].splitlines()
+    assignment = HOMEWORK  # until the guide has made its own
+    for command, shown in SHOWN:
+        if "publish" in command:
+            continue  # another test exports a repository
+        if "--marks" in command:
+            Path("marking.csv").write_text(saved_by_the_marking_sheet(assignment.exercises[-1]))
+            assert same_seed(Path("graded/feedback/boblee-102.md").read_text()) == same_seed(PAGE)
+        if command.endswith("submissions.zip"):
+            with open("graded/marks.csv", "a", encoding="utf-8") as file:
+                file.write(ROWS)
+        assert main(shlex.split(command)[1:]) == 0, command
+        printed = capsys.readouterr().out
+        assert [line.rstrip() for line in printed.splitlines()] == shown.splitlines(), command
+        if " assign " in command:
+            with open("hw2/assignment.toml", "a", encoding="utf-8") as file:
+                file.write(f"\n{LATE}")
+            assignment = read_assignment(Path("hw2/assignment.toml"))
+            Path("submissions.zip").write_bytes(handed_in(assignment))
 
 
 @pytest.mark.parametrize("command", EVERY)
