@@ -8,10 +8,11 @@ import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 import traitlets
-from scipy import stats
+from scipy.special import stdtrit
 
 from dropout_lessons import datasets
 from dropout_lessons.widgets.base import Interactive, KeepProb, source
@@ -138,7 +139,7 @@ class Laboratory(Interactive):
                 "frames": _FRAMES,
                 "ranges": {name: [each.least, each.most, each.step] for name, each in ranges.items()},
                 "defaults": defaults,
-                "quantiles": [float(stats.t.ppf(0.975, n - 1)) for n in range(2, _MOST_SEEDS + 1)],
+                "quantiles": stdtrit(np.arange(1, _MOST_SEEDS), 0.975).tolist(),  # of Student's t for 2 seeds or more
                 "digits": _packed_digits() if mode == "digits" and digits_script is None else "",
                 "digits_script": digits_script or "",
             },
