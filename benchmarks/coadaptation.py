@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from dropout_lessons import MLP, Recipe, datasets, fit
-from dropout_lessons.coadaptation import LayerUnits, interaction, interaction_share, reliance
+from dropout_lessons.coadaptation import LayerUnits, ablation_curve, interaction, interaction_share, reliance
 from dropout_lessons.masks import sample_mask
 
 EXAMPLES = 100
@@ -114,6 +114,52 @@ def shares(n_units: int, layer: str, repeats: int) -> None:
     report(f"32 x {n_units + 1} forward passes", 32 * seconds["contexts"], "reliance", seconds["reliance"])
 
 
+def removal(n_units: int, repeats: int) -> None:
+    """ablation_curve of the last hidden layer against a loop that subtracts unit after unit from the sums of the logits."""
+    network, x, y = network_and_examples(n_units)
+    with torch.no_grad():
+        h = network.hidden2(network.hidden1(x))
+        contributions = (h[:, :, None] * network.output.weight.T).double()
+        intact = network(x).double()
+
+    def downdate() -> None:
+        for _ in range(20):
+            logits = intact.clone()
+            for unit in torch.randperm(n_units):
+                logits -= contributions[:, unit]
+                (logits.argmax(1) == y).double().mean()
+
+    print(f"\nhidden2 of 784-{n_units}-{n_units}-10, {EXAMPLES} examples, 20 orders")
+    runs: dict[str, Callable[[], object]] = {
+        "downdate": downdate,
+        "curve": lambda: ablation_curve(LayerUnits(network, "hidden2", x, y), orders=20, progress=False),
+    }
+    seconds = median_seconds(runs, repeats)
+    report("downdates in a loop", seconds["downdate"], "ablation_curve", seconds["curve"])
+
+
+def products(n_units: int, repeats: int) -> None:
+    """interaction of the last hidden layer against its matrix products alone: the units' factors with themselves."""
+    network, x, y = network_and_examples(n_units)
+    units = LayerUnits(network, "hidden2", x, y)
+    factors = torch.rand(EXAMPLES, n_units, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    out = torch.empty(EXAMPLES, n_units, n_units, dtype=torch.float64)
+
+    def alone() -> None:
+        for _ in range(8):
+            torch.bmm(factors, factors.transpose(1, 2), out=out)
+
+    print(f"\nhidden2 of 784-{n_units}-{n_units}-10, {EXAMPLES} examples, 8 contexts, all pairs")
+    runs: dict[str, Callable[[], object]] = {
+        "products": alone,
+        "interaction": lambda: interaction(units, contexts=8, progress=False),
+        "with units": lambda: interaction(LayerUnits(network, "hidden2", x, y), contexts=8, progress=False),
+    }
+    seconds = median_seconds(runs, repeats)
+    report("interaction", seconds["interaction"], "its products alone", seconds["products"])
+    report("interaction, units made", seconds["with units"], "its products alone", seconds["products"])
+
+
 def report(plain: str, slow: float, name: str, fast: float) -> None:
     print(f"  {plain:32s}{slow * 1e3:11.1f} ms")
     print(f"  {name:32s}{fast * 1e3:11.1f} ms {slow / fast:8.1f} times as fast")
@@ -127,6 +173,9 @@ def main() -> None:
         all_pairs(256, layer, count=100, repeats=3)
     for layer in ("hidden2", "hidden1"):
         shares(256, layer, repeats=3)
+    removal(64, repeats=9)
+    for n_units in (64, 256):
+        products(n_units, repeats=9)
 
 
 if __name__ == "__main__":

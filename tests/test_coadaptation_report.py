@@ -179,8 +179,10 @@ def test_what_a_network_met_in_training_is_found_from_its_dropout(network, met):
 def test_a_wide_layer_has_pairs_of_some_examples_only(monkeypatch):
     network, x, y = network_and_data(4, 20, 6, 3)
     monkeypatch.setattr("dropout_lessons.coadaptation.measures._AFFORDABLE", 2 * 10 * 20**2)
-    report = report_of(network, "hidden1", x, y, **QUIET)
+    report = report_of(network, "hidden1", x, y, generator=seeded(), **QUIET)
     assert report.n_examples_of_pairs == 20  # a budget of twenty times the pairs
+    expected = interaction(network, "hidden1", x[:20], y[:20], contexts=2, generator=seeded(), **QUIET)
+    torch.testing.assert_close(report.interaction.pairwise, expected.pairwise)
     assert report.n_examples == 30
     monkeypatch.setattr("dropout_lessons.coadaptation.measures._WIDEST", 19)
     report = report_of(network, "hidden1", x, y, **QUIET)
