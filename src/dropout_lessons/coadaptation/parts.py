@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -151,10 +152,10 @@ class Part:
             logits = self.logits(present.unsqueeze(0))[0]
             if self.readout.is_regression:
                 return toggled_squared_errors(self.y - logits, c, sigma, pairs)
-            if logits.dim() == 2:  # at several positions, what is summed is not what is made positive
-                own = c - c.gather(2, self.y[:, None, None].expand(-1, self.n_units, 1))
-                if bool((own.amax(2) - own.amin(2) <= SAFE_RANGE).all()):
-                    return toggled_softmax(logits.softmax(-1), own, sigma, pairs)
+            if self._factors is not None:
+                removing, adding = self._factors
+                factors = torch.where(present.unsqueeze(2), removing, adding)
+                return toggled_softmax(logits.softmax(-1), factors, sigma, pairs)
             return self._toggle(logits, c.transpose(0, 1), self._from_logits, sigma, pairs)
         if self.above.cut is None:
             z = present.to(self.passes.activations.dtype)
@@ -162,6 +163,27 @@ class Part:
             return self._toggle(z, eye.unsqueeze(1) * self._differs, self._from_presence, sigma, pairs)
         start = self.predictions(present.unsqueeze(0), until=self.above.cut)[0]
         return self._toggle(start, self._steps, self._from_cut, sigma, pairs)
+
+    @cached_property
+    def _factors(self) -> Float[Tensor, "2 examples units classes"] | None:
+        """What removing and adding a unit multiplies the terms of the normalizer by, the label's being 1; None if out of range.
+
+        Nor are there any at several positions, since their values are averaged before they are made positive.
+        """
+        _, c = self.contributions
+        if c.dim() > 3:
+            return None
+        own = c - c.gather(2, self.y[:, None, None].expand(-1, self.n_units, 1))
+        if bool((own.amax(2) - own.amin(2) > SAFE_RANGE).any()):
+            return None
+        return torch.stack([(-own).exp_(), own.exp()])
+
+    def judged_by(self, y: Tensor) -> Part:
+        """The same with other classes or targets; what does not depend on them is shared."""
+        other = copy.copy(self)
+        other.y = y
+        other.__dict__.pop("_factors", None)
+        return other
 
     def release(self) -> None:
         """Forget the steps to the cut, which take more room than all else; they are worked out again if need be."""

@@ -33,25 +33,25 @@ class Toggled:
 
 def toggled_softmax(
     probs: Float[Tensor, "examples classes"],
-    own: Float[Tensor, "examples units classes"],
+    factors: Float[Tensor, "examples units classes"],
     sigma: Float[Tensor, "examples units"],
     pairs: bool,
 ) -> Toggled:
     r"""Toggle units that add to the logits, :math:`c_{ik}` to that of class :math:`k` and 0 to that of the label.
 
-    Toggling units multiplies the terms of the normalizer by their factors, so that all values with one or two units toggled
-    are weighted sums over the classes: a matrix product of the units' factors with themselves has all pairs.
+    Toggling units multiplies the terms of the normalizer by their factors :math:`e^{-\sigma_i c_{ik}}`, so that all values with
+    one or two units toggled are weighted sums over the classes: a matrix product of the units' factors with themselves has all
+    pairs.
 
     .. math:: \frac{Z(S^i)}{Z(S)} = \sum_k p_k e^{-\sigma_i c_{ik}} = Z_i, \qquad
               D_i = \sigma_i \log Z_i, \qquad
               I_{ij} = -\sigma_i \sigma_j \log \sum_k p_k \frac{e^{-\sigma_i c_{ik}}}{Z_i} \frac{e^{-\sigma_j c_{jk}}}{Z_j}
     """
-    n = own.shape[1]
-    factors = elementwise_("exp", own * -sigma.unsqueeze(2))
+    n = factors.shape[1]
     ratio = (factors @ probs.unsqueeze(2)).squeeze(2)
-    total, strength = own.new_zeros(2, n, n)
+    total, strength = factors.new_zeros(2, n, n)
     if pairs:
-        factors /= ratio.unsqueeze(2)
+        factors = factors / ratio.unsqueeze(2)
         weighted = factors * probs.unsqueeze(1)
         strip = max(16, n // 8)
         at_once = max(1, _PAIRS_SET // (8 * n * strip))

@@ -277,9 +277,7 @@ class LayerUnits:
         other = copy.copy(self)
         other.y = self.readout.targets(None, self.output)
         pieces = other.y.split([part.n_examples for part in self.parts])
-        other.__dict__["parts"] = [copy.copy(part) for part in self.parts]
-        for part, y in zip(other.parts, pieces, strict=True):
-            part.y = y
+        other.__dict__["parts"] = [part.judged_by(y) for part, y in zip(self.parts, pieces, strict=True)]
         return other
 
     @property
