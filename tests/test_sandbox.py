@@ -103,6 +103,12 @@ HARMLESS_AFTER_ALL = {  # the cell fails, or does nothing, and the answer beside
         "if libc.ptrace(0, 0, 0, 0) < 0: raise OSError(ctypes.get_errno(), 'ptrace')",
         "Errno 1",
     ),
+    "memory in a file of no disk": ("import os; os.memfd_create('x')", "Operation not permitted"),
+    "memory that outlives a process": (
+        "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+        "if libc.shmget(0, 2**20, 0o1600) < 0: raise OSError(ctypes.get_errno(), 'shmget')",
+        "Errno 1",
+    ),
     "a namespace of its own": (
         "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
         "if libc.unshare(0x10000000) < 0: raise OSError(ctypes.get_errno(), 'unshare')",
@@ -134,6 +140,25 @@ def test_ending_python_costs_the_student_the_answers_that_come_after(graded, cel
     assert codes is None
     assert not any(str(message.get("kind")) == "end" for message in outcome.messages)
     assert outcome.ending is None if ending is None else outcome.ending.startswith(ending)
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    ("cell", "what"),
+    [
+        ("for i in range(10**7): open(f'/tmp/{i}', 'w').close()", "20,000 files"),
+        (
+            "import threading, time\nthreading.stack_size(32768)\n"
+            "for _ in range(10**6): threading.Thread(target=time.sleep, args=(99,), daemon=True).start()",
+            "500 threads",
+        ),
+    ],
+)
+def test_what_no_limit_of_the_kernel_counts_is_counted_and_answers_before_it_stay(graded, cell, what):
+    outcome, codes, _ = graded(RIGHT, cell)
+    assert codes == []
+    assert outcome.ending == f"the notebook made more than {what}"
+    assert outcome.seconds < 50
 
 
 def processes(*marks):
