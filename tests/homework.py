@@ -11,15 +11,19 @@ from dropout_lessons.exercises.notebook import KEY, marker
 from dropout_lessons.grading import sandbox
 from dropout_lessons.grading.assignment import Assignment, student_notebook
 
-IDS = ("ch03-q1", "ch03-q2", "ch03-q4")
+IDS = ("training-1", "training-2", "training-4")
 HOMEWORK = Assignment("Homework 2", IDS, (2, 2, 6), variant=7)
 SHARED = """
 import torch
 def shared_dropout(x, keep_prob):
     return x * (torch.rand(x.shape[1]) < keep_prob) / keep_prob
 """
-INPUTS, HIDDEN = (exercises.get("ch03-q2").values(7)[name] for name in ("input_keep_prob", "keep_prob"))
-RIGHT = {"ch03-q1": SHARED, "ch03-q2": f"left = ({INPUTS} * {HIDDEN}, {HIDDEN})", "ch03-q4": "Paired, by seed."}
+INPUTS, HIDDEN = (exercises.get("training-2").values(7)[name] for name in ("input_keep_prob", "keep_prob"))
+RIGHT = {
+    "training-1": SHARED,
+    "training-2": f"left = ({INPUTS} * {HIDDEN}, {HIDDEN})",
+    "training-4": "Paired, by seed.",
+}
 EMPTY = json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}).encode()
 
 needs_sandbox = pytest.mark.skipif(

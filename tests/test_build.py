@@ -104,7 +104,7 @@ def test_outputs_are_dropped_when_the_package_changes_and_kept_when_prose_does(b
         ("# no heading in\ncode", True),  # rather once too often
         ("## Another heading", True),
         ("(another-label)=", True),
-        (":::{exercise} Another\n:label: ch01-q9\n:::", True),
+        (":::{exercise} Another\n:label: overfitting-9\n:::", True),
         ("As shown by {cite:t}`hinton2012`.", True),
     ],
 )

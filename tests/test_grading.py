@@ -36,7 +36,7 @@ def test_a_students_notebook_is_valid_has_its_variants_numbers_and_no_outputs():
     nbformat.validate(notebook)
     text = "\n".join(cell.source for cell in notebook.cells)
     assert f"kept with probability {INPUTS}" in text
-    assert 'exercises.check("ch03-q2", left, variant=7)' in text
+    assert 'exercises.check("training-2", left, variant=7)' in text
     assert "10 points, about 65 minutes" in text
     assert all(not cell.get("outputs") for cell in notebook.cells)
 
@@ -97,9 +97,9 @@ def test_the_image_is_made_of_files_that_there_are_and_of_no_solution():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"exercises": ("ch03-q1", "ch03-q1")}, "got ch03-q1 more than once"),
+        ({"exercises": ("training-1", "training-1")}, "got training-1 more than once"),
         ({"exercises": ()}, "exercises must name at least one"),
-        ({"exercises": ("ch99-q1",)}, "got 'ch99-q1'"),
+        ({"exercises": ("nothing-1",)}, "got 'nothing-1'"),
         ({"title": " "}, "title must be a line of text"),
         ({"variant": -1}, "variant must be at least 0"),
     ],
@@ -159,14 +159,14 @@ SUBMISSIONS = {  # what each student hands in, and the points of the two coded e
     "reordered": (solved(RIGHT, change=shuffled), (2, 2)),
     "kernel": (solved(RIGHT, change=other_kernel), (2, 2)),
     "extra": (solved(RIGHT, change=with_helpers), (2, 2)),
-    "wrong": (solved({**RIGHT, "ch03-q1": SHARED.replace(" / keep_prob", "")}), (0, 2)),
-    "partly": (solved({**RIGHT, "ch03-q1": SHARED.replace("return x *", "x *=") + "    return x\n"}), (1, 2)),
+    "wrong": (solved({**RIGHT, "training-1": SHARED.replace(" / keep_prob", "")}), (0, 2)),
+    "partly": (solved({**RIGHT, "training-1": SHARED.replace("return x *", "x *=") + "    return x\n"}), (1, 2)),
     "untouched": (solved({}), (0, 0)),
     "loops": (
-        solved({**RIGHT, "ch03-q1": "import signal\nsignal.setitimer = lambda *_: None\nwhile True: pass"}),
+        solved({**RIGHT, "training-1": "import signal\nsignal.setitimer = lambda *_: None\nwhile True: pass"}),
         (0, 2),
     ),
-    "exits": (solved({**RIGHT, "ch03-q2": "import os\nos._exit(0)"}), (2, 0)),
+    "exits": (solved({**RIGHT, "training-2": "import os\nos._exit(0)"}), (2, 0)),
     "broken": (solved(RIGHT)[:500], (0, 0)),
 }
 
@@ -191,7 +191,7 @@ def test_list_assign_solve_grade_mark_return_and_publish(tmp_path, capsys, monke
             return {row["name"]: row for row in csv.DictReader(file)}
 
     for name, (_, points) in SUBMISSIONS.items():
-        assert (float(rows()[name]["ch03-q1"]), float(rows()[name]["ch03-q2"])) == points, name
+        assert (float(rows()[name]["training-1"]), float(rows()[name]["training-2"])) == points, name
     assert "Kept values are passed on as they are" in Path("graded/feedback/wrong-5.md").read_text()
     assert "damaged or no notebook" in Path("graded/feedback/broken-10.html").read_text()
     assert "No answer came: the notebook ended Python by itself" in Path("graded/feedback/exits-9.md").read_text()
@@ -229,7 +229,7 @@ def test_list_assign_solve_grade_mark_return_and_publish(tmp_path, capsys, monke
         {
             "chapters/03.ipynb": chapter.read_text(encoding="utf-8"),
             "homework.ipynb": Path("hw2/homework-2.ipynb").read_text(encoding="utf-8"),
-            "instructor/ch03-q1.py": f"# %% reference\n{SHARED}",
+            "instructor/training-1.py": f"# %% reference\n{SHARED}",
         },
     )
     monkeypatch.chdir(root)
@@ -239,7 +239,7 @@ def test_list_assign_solve_grade_mark_return_and_publish(tmp_path, capsys, monke
     (root / "homework.ipynb").write_bytes(solved(RIGHT))
     commit(root)
     assert main(["publish", "../again"]) == 2
-    assert "homework.ipynb: has a line of the solution of ch03-q1" in capsys.readouterr().err
+    assert "homework.ipynb: has a line of the solution of training-1" in capsys.readouterr().err
     assert not (tmp_path / "again").exists()
 
 
@@ -315,7 +315,7 @@ def test_a_remark_is_one_line_that_any_file_and_terminal_can_take():
 STEALING = """
 import glob, json
 found = []
-for path in glob.glob({here!r} + "/**", recursive=True) + [{here!r} + "/instructor/ch03-q2.py"]:
+for path in glob.glob({here!r} + "/**", recursive=True) + [{here!r} + "/instructor/training-2.py"]:
     try:
         found.append(open(path).read())
     except OSError:
@@ -345,9 +345,9 @@ for _ in range(200):
 def test_a_submission_reaches_neither_others_nor_their_results_nor_the_instructors_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assign(IDS, "Homework 2", tmp_path / "hw2", variant=7)
-    right = solved({**RIGHT, "ch03-q2": f"left = ({INPUTS * HIDDEN}, {HIDDEN})"})
-    thief = solved({**RIGHT, "ch03-q2": STEALING.format(here=str(tmp_path))})
-    flood = solved({**RIGHT, "ch03-q2": FLOODING})
+    right = solved({**RIGHT, "training-2": f"left = ({INPUTS * HIDDEN}, {HIDDEN})"})
+    thief = solved({**RIGHT, "training-2": STEALING.format(here=str(tmp_path))})
+    flood = solved({**RIGHT, "training-2": FLOODING})
     handed_in = {
         "a_1_1_hw.ipynb": right,
         "b_2_2_hw.ipynb": thief,
@@ -355,15 +355,15 @@ def test_a_submission_reaches_neither_others_nor_their_results_nor_the_instructo
         "d_4_4_hw.ipynb": right + b" ",
     }
     tree(tmp_path / "submissions", handed_in)
-    tree(tmp_path, {"instructor/ch03-q2.py": f"left = ({INPUTS * HIDDEN}, {HIDDEN})".encode()})
+    tree(tmp_path, {"instructor/training-2.py": f"left = ({INPUTS * HIDDEN}, {HIDDEN})".encode()})
     assert main(["grade", "hw2/assignment.toml", "submissions", "--jobs", "1", "--seconds", "60"]) == 0
     with open("graded/grades.csv", newline="") as file:
-        points = {row["name"]: (float(row["ch03-q1"]), float(row["ch03-q2"])) for row in csv.DictReader(file)}
+        points = {row["name"]: (float(row["training-1"]), float(row["training-2"])) for row in csv.DictReader(file)}
     assert points["a"] == points["d"] == (2, 2)
     assert points["b"] == (2, 0)
     assert points["c"][1] == 0
     assert {path.name: path.read_bytes() for path in (tmp_path / "submissions").iterdir()} == handed_in
-    assert b"left" in (tmp_path / "instructor" / "ch03-q2.py").read_bytes()
+    assert b"left" in (tmp_path / "instructor" / "training-2.py").read_bytes()
 
 
 @needs_sandbox

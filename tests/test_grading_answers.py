@@ -10,7 +10,7 @@ from dropout_lessons.grading.assignment import Assignment
 from dropout_lessons.grading.grade import _Grader, grade_one
 from dropout_lessons.grading.sandbox import Limits
 
-SAME_NAME = ("ch04-q1", "ch06-q1")
+SAME_NAME = ("scaling-1", "coadaptation-1")
 
 
 def under(exercises_and_cells):

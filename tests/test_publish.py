@@ -62,8 +62,8 @@ LINE = "coins = torch.empty_like(x[0]).uniform_() < keep_prob"
 def solutions(tmp_path):
     folder = tmp_path / "solutions"
     folder.mkdir()
-    (folder / "ch03-q1.py").write_text(CODE)
-    (folder / "ch03-q4.md").write_text(PROSE)
+    (folder / "training-1.py").write_text(CODE)
+    (folder / "training-4.md").write_text(PROSE)
     return sorted(folder.iterdir())
 
 
@@ -236,7 +236,7 @@ def test_what_gives_nothing_away_may_be_published(tmp_path, solutions, text):
 
 @pytest.fixture
 def repository(tmp_path):
-    contents = {"README.md": "Lessons\n", "src/old.py": "x = 1\n", "instructor/ch03-q1.py": CODE}
+    contents = {"README.md": "Lessons\n", "src/old.py": "x = 1\n", "instructor/training-1.py": CODE}
     return private_repository(tmp_path / "private", contents)
 
 
@@ -261,8 +261,8 @@ def test_a_leak_stops_publishing_and_names_the_place(tmp_path, repository, capsy
     monkeypatch.chdir(repository)
     assert main(["publish", "../public"]) == 2
     said = capsys.readouterr().err
-    assert "src/layers.py: has a line of the solution of ch03-q1: coins = torch" in said
-    assert "page.html: has a line of the solution of ch03-q1" in said
+    assert "src/layers.py: has a line of the solution of training-1: coins = torch" in said
+    assert "page.html: has a line of the solution of training-1" in said
     assert not (tmp_path / "public").exists()
 
 
@@ -306,7 +306,7 @@ def outdated(root):
 
 
 def unsolved(root):
-    (root / "instructor/ch03-q1.py").unlink()
+    (root / "instructor/training-1.py").unlink()
     commit(root)
 
 
@@ -353,7 +353,7 @@ def test_nothing_that_is_there_is_lost(tmp_path, repository):
     ],
 )
 def test_a_file_of_answers_in_another_form_is_refused(tmp_path, text, message):
-    path = Path(tmp_path, "ch03-q1.py")
+    path = Path(tmp_path, "training-1.py")
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         answers(path)

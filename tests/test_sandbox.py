@@ -23,7 +23,7 @@ from dropout_lessons.grading import messages, sandbox
 from dropout_lessons.grading.messages import decode, encode
 from dropout_lessons.grading.sandbox import Limits, SandboxUnavailable
 
-EXERCISE = get("ch03-q1")
+EXERCISE = get("training-1")
 WORKER = "dropout_lessons.grading.worker"
 RIGHT = """
 import torch
@@ -287,7 +287,7 @@ CHEATS = {  # a wrong answer that tries to be counted as right
     "exiting within the answer": "def shared_dropout(x, keep_prob): raise SystemExit(0)",
     "looking for the solution": (
         "import glob\nfound = []\n"
-        "for top in ('/job', '/tmp', '/root', '/home', '/work'): found += glob.glob(top + '/**/ch03-q1.py', recursive=True)\n"
+        "for top in ('/job', '/tmp', '/root', '/home', '/work'): found += glob.glob(top + '/**/training-1.py', recursive=True)\n"
         "def shared_dropout(x, keep_prob): return eval(open(found[0]).read())"
     ),
 }

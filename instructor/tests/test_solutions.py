@@ -79,7 +79,7 @@ def test_a_written_exercise_has_a_reference_two_more_answers_and_a_rubric_that_a
 
 
 def test_every_file_of_answers_belongs_to_an_exercise():
-    assert {path.stem for path in solutions.HERE.glob("ch*.*")} == set(exercises.bank())
+    assert {path.stem for path in solutions.HERE.glob("*-[0-9]*.*")} == set(exercises.bank())
 
 
 def test_no_solution_stands_in_a_public_file(tmp_path):
@@ -87,5 +87,5 @@ def test_no_solution_stands_in_a_public_file(tmp_path):
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         tar.extractall(tmp_path, filter="data")
     assert not (tmp_path / "instructor").exists()
-    files = sorted(solutions.HERE.glob("ch*.*"))
+    files = sorted(solutions.HERE.glob("*-[0-9]*.*"))
     assert [str(leak) for leak in leaks(files, tmp_path)] == []

@@ -182,13 +182,14 @@ def _exercises(options: argparse.Namespace) -> int:
     found = [one for one in exercises.bank().values() if options.chapter in (None, one.chapter)]
     if not found:
         raise ValueError(f"--chapter must be that of an exercise, got {options.chapter}; leave it out to see all")
-    print(f"{'id':<8} {'level':<8} {'kind':<14} {'min':>3} {'pts':>3}  {'marked by':<9} {'objectives':<10} title")
+    width = max(len(one.id) for one in found)
+    print(f"{'id':<{width}} {'level':<8} {'kind':<14} {'min':>3} {'pts':>3}  {'marked by':<9} {'objectives':<10} title")
     for one in found:
         by = "program" if isinstance(one, exercises.Coded) else "hand"
         objectives = ", ".join(map(str, one.objectives))
         varies = " (varies)" if one.constants else ""
         print(
-            f"{one.id:<8} {one.level:<8} {one.kind:<14} {one.minutes:>3} {one.points:>3}  {by:<9} {objectives:<10} "
+            f"{one.id:<{width}} {one.level:<8} {one.kind:<14} {one.minutes:>3} {one.points:>3}  {by:<9} {objectives:<10} "
             f"{one.title}{varies}"
         )
     return 0

@@ -1,6 +1,6 @@
 """The book's exercises: a bank of definitions, and checks that answer at once.
 
-``exercises.check("ch03-q1", dropout)`` says in a notebook whether an answer is right, and otherwise which property fails
+``exercises.check("training-1", dropout)`` says in a notebook whether an answer is right, and otherwise which property fails
 and the likely mistake. Solutions are not in this package.
 """
 

@@ -105,7 +105,7 @@ def check(
     A wrong answer costs no exception, so that a notebook runs to its end; with ``strict`` it does.
 
     Args:
-        exercise: Id of the exercise, such as ``"ch03-q1"``.
+        exercise: Id of the exercise, such as ``"training-1"``.
         answer: The answer: a function, a class or a value, as the exercise asks.
         variant: Variant of the exercise's constants; 0 is the book's.
         seed: Seed of the inputs; by default a fresh one, which the feedback names.
@@ -120,8 +120,8 @@ def check(
         CheckFailed: If the check is strict and the answer is not right.
 
     Example:
-        >>> check("ch03-q2", (0.8, 0.5), seed=1)  # doctest: +ELLIPSIS
-        ch03-q2 is not right yet: ...
+        >>> check("training-2", (0.8, 0.5), seed=1)  # doctest: +ELLIPSIS
+        training-2 is not right yet: ...
     """
     found = get(exercise)
     if not isinstance(found, Coded):

@@ -12,8 +12,33 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["KINDS", "LEVELS", "Coded", "Examiner", "Exercise", "Inputs", "Outputs", "Problem", "Written"]
+__all__ = [
+    "KINDS",
+    "LEVELS",
+    "TOPICS",
+    "Coded",
+    "Examiner",
+    "Exercise",
+    "Inputs",
+    "Outputs",
+    "Problem",
+    "Written",
+]
 
+# What ids begin with, in the order of the chapters: an id does not change when its chapter does.
+TOPICS = (
+    "overfitting",
+    "subnetworks",
+    "training",
+    "scaling",
+    "averaging",
+    "coadaptation",
+    "choosing",
+    "placement",
+    "penalties",
+    "uncertainty",
+    "reproduction",
+)
 LEVELS = ("warm-up", "core", "stretch")
 KINDS = ("implement", "predict", "read a figure", "find the bug", "design", "argue")
 
@@ -45,7 +70,7 @@ class Exercise:
     another choice in every other variant, so that two sections of a course get different numbers.
 
     Attributes:
-        id: Chapter and number, such as ``"ch03-q1"``.
+        id: Topic and number, such as ``"training-1"``: it stays when chapters move.
         title: A few words.
         level: One of ``LEVELS``.
         kind: One of ``KINDS``: what the student does.
@@ -70,8 +95,10 @@ class Exercise:
         for name, allowed in (("level", LEVELS), ("kind", KINDS)):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} of {self.id} must be one of {list(allowed)}, got {getattr(self, name)!r}")
-        if not re.fullmatch(r"ch\d\d-q\d+", self.id):
-            raise ValueError(f"id must be a chapter and a number, such as 'ch03-q1', got {self.id!r}")
+        if self.topic not in TOPICS or not re.fullmatch(r"[a-z]+-\d+", self.id):
+            raise ValueError(
+                f"id must be a topic and a number, such as 'training-1', with one of {TOPICS}, got {self.id!r}"
+            )
         if min(self.minutes, self.points, len(self.objectives)) < 1:
             raise ValueError(f"{self.id} needs at least one minute, one point and one objective")
         unknown = set(re.findall(r"{{(\w+)}}", self.template())) - set(self.constants)
@@ -90,7 +117,7 @@ class Exercise:
     @property
     def chapter(self) -> int:
         """Number of the chapter that it belongs to."""
-        return int(self.id[2:4])
+        return TOPICS.index(self.topic) + 1
 
     @property
     def variants(self) -> int:

@@ -38,7 +38,7 @@ def cells(
 
     Example:
         >>> from dropout_lessons.exercises import get
-        >>> [cell.metadata["dropout_lessons"]["role"] for cell in cells(get("ch03-q1"))]
+        >>> [cell.metadata["dropout_lessons"]["role"] for cell in cells(get("training-1"))]
         ['prompt', 'answer', 'check']
     """
 

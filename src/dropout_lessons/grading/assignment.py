@@ -165,7 +165,7 @@ def assign(
 
     Example:
         >>> folder = Path(tempfile.mkdtemp()) / "hw2"
-        >>> assign(["ch03-q1", "ch03-q2"], "Homework 2", folder).out_of
+        >>> assign(["training-1", "training-2"], "Homework 2", folder).out_of
         4
         >>> sorted(path.name for path in folder.iterdir())
         ['assignment.toml', 'homework-2.ipynb']

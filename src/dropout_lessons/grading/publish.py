@@ -40,7 +40,7 @@ def publish(destination: Path, *, root: Path = Path(), built: Path | None = None
     built = (built or root / "_build" / "html").resolve()
     _check_repository(root)
     is_clone = _check_destination(destination, root)
-    solutions = sorted((root / SOLUTIONS).glob("ch*.*"))
+    solutions = sorted((root / SOLUTIONS).glob("*-[0-9]*.*"))
     if not solutions:
         raise ValueError(
             f"publish needs the solutions in {SOLUTIONS}/ to look for them, got none; an export has no solutions to hide"

@@ -1,13 +1,12 @@
-"""All exercises, a file for each chapter."""
+"""All exercises, a file for each topic."""
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from difflib import get_close_matches
 from functools import cache
 
-from dropout_lessons.exercises.exercise import Exercise
+from dropout_lessons.exercises.exercise import TOPICS, Exercise
 
 __all__ = ["bank", "get"]
 
@@ -17,16 +16,14 @@ def bank() -> dict[str, Exercise]:
     """All exercises by id, in the order of the book.
 
     Example:
-        >>> bank()["ch03-q2"].level
+        >>> bank()["training-2"].level
         'core'
     """
     found: dict[str, Exercise] = {}
-    for module in sorted(pkgutil.iter_modules(__path__), key=lambda module: module.name):
-        for exercise in importlib.import_module(f"{__name__}.{module.name}").EXERCISES:
-            if exercise.id in found or not exercise.id.startswith(f"{module.name}-"):
-                raise ValueError(
-                    f"id in {module.name}.py must be new and start with {module.name!r}, got {exercise.id!r}"
-                )
+    for topic in TOPICS:
+        for exercise in importlib.import_module(f"{__name__}.{topic}").EXERCISES:
+            if exercise.id in found or exercise.topic != topic:
+                raise ValueError(f"id in {topic}.py must be new and start with {topic!r}, got {exercise.id!r}")
             found[exercise.id] = exercise
     return found
 
@@ -38,7 +35,7 @@ def get(exercise: str) -> Exercise:
         ValueError: If there is none.
 
     Example:
-        >>> get("ch03-q2").minutes > 0
+        >>> get("training-2").minutes > 0
         True
     """
     if exercise not in bank():

@@ -1,4 +1,4 @@
-"""Exercises of chapter 7, choosing keep probabilities."""
+"""Exercises on choosing keep probabilities."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _use_scores(answer: Any, inputs: Inputs) -> dict[str, Any]:
 
 EXERCISES = (
     Coded(
-        id="ch07-q1",
+        id="choosing-1",
         title="read the noise",
         level="warm-up",
         kind="predict",
@@ -36,7 +36,7 @@ noise = None  # two numbers: standard deviations, images
 """,
     ),
     Coded(
-        id="ch07-q2",
+        id="choosing-2",
         title="find the bug: too good to be true",
         level="core",
         kind="find the bug",
@@ -57,7 +57,7 @@ def choose(validation_error, test_error):
         use=_use_scores,
     ),
     Written(
-        id="ch07-q3",
+        id="choosing-3",
         title="more candidates",
         level="core",
         kind="design",
@@ -72,7 +72,7 @@ grows with every candidate.*
 """,
     ),
     Written(
-        id="ch07-q4",
+        id="choosing-4",
         title="wider layers",
         level="core",
         kind="argue",
@@ -86,7 +86,7 @@ goes.*
 """,
     ),
     Written(
-        id="ch07-q5",
+        id="choosing-5",
         title="a fair race",
         level="stretch",
         kind="design",

@@ -1,4 +1,4 @@
-"""Exercises of chapter 10, uncertainty."""
+"""Exercises on uncertainty."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _use_answers(answer: Any, inputs: Inputs) -> dict[str, Any]:
 
 EXERCISES = (
     Coded(
-        id="ch10-q1",
+        id="uncertainty-1",
         title="how much can they disagree?",
         level="warm-up",
         kind="predict",
@@ -40,7 +40,7 @@ largest = None  # two numbers: the largest mutual information of {{members}} mem
 """,
     ),
     Coded(
-        id="ch10-q2",
+        id="uncertainty-2",
         title="two kinds of doubt",
         level="core",
         kind="implement",
@@ -62,7 +62,7 @@ def doubts(probs):
         use=_use_members,
     ),
     Coded(
-        id="ch10-q3",
+        id="uncertainty-3",
         title="find the bug: perfectly calibrated",
         level="core",
         kind="find the bug",
@@ -90,7 +90,7 @@ def calibration_error(probs, labels, bins):
         use=_use_answers,
     ),
     Written(
-        id="ch10-q4",
+        id="uncertainty-4",
         title="wrong labels",
         level="core",
         kind="design",
@@ -106,7 +106,7 @@ both.*
 """,
     ),
     Written(
-        id="ch10-q5",
+        id="uncertainty-5",
         title="a promise",
         level="core",
         kind="design",
@@ -121,7 +121,7 @@ few digits are still answered, a quarter or more of the answers are wrong.*
 """,
     ),
     Written(
-        id="ch10-q6",
+        id="uncertainty-6",
         title="turn the dial",
         level="stretch",
         kind="argue",

@@ -1,4 +1,4 @@
-"""Exercises of chapter 11, reproducing the paper."""
+"""Exercises on reproducing the paper."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _use_differences(answer: Any, inputs: Inputs) -> dict[str, Any]:
 
 EXERCISES = (
     Coded(
-        id="ch11-q1",
+        id="reproduction-1",
         title="read the ledger",
         level="warm-up",
         kind="read a figure",
@@ -47,7 +47,7 @@ reading = None  # four numbers: agree, differ, undecided, by luck
 """,
     ),
     Coded(
-        id="ch11-q2",
+        id="reproduction-2",
         title="be the judge",
         level="core",
         kind="implement",
@@ -70,7 +70,7 @@ def verdict(differences, bound):
         use=_use_differences,
     ),
     Written(
-        id="ch11-q3",
+        id="reproduction-3",
         title="how many seeds?",
         level="core",
         kind="design",
@@ -85,7 +85,7 @@ effects, if there are any, are too small to care.*
 """,
     ),
     Written(
-        id="ch11-q4",
+        id="reproduction-4",
         title="an unfair comparison",
         level="core",
         kind="argue",
@@ -99,7 +99,7 @@ believe? *Expect the arm with four candidates to gain, by less than the spread b
 """,
     ),
     Written(
-        id="ch11-q5",
+        id="reproduction-5",
         title="a row of your own",
         level="stretch",
         kind="design",

@@ -1,4 +1,4 @@
-"""Judges of chapter 5's exercises."""
+"""Judges of the exercises in ``bank/averaging.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judges of chapter 6's exercises."""
+"""Judges of the exercises in ``bank/coadaptation.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judges of chapter 9's exercises."""
+"""Judges of the exercises in ``bank/penalties.py``."""
 
 from __future__ import annotations
 

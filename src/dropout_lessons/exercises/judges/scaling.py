@@ -1,4 +1,4 @@
-"""Judges of chapter 4's exercises."""
+"""Judges of the exercises in ``bank/scaling.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exercises of chapter 6, measuring co-adaptation."""
+"""Exercises on measuring co-adaptation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _use_value(answer: Any, inputs: Inputs) -> dict[str, Any]:
 
 EXERCISES = (
     Coded(
-        id="ch06-q1",
+        id="coadaptation-1",
         title="two units",
         level="warm-up",
         kind="predict",
@@ -44,7 +44,7 @@ numbers = None  # two numbers: interaction, share
 """,
     ),
     Written(
-        id="ch06-q2",
+        id="coadaptation-2",
         title="logits do not interact",
         level="warm-up",
         kind="argue",
@@ -58,7 +58,7 @@ logit of the label. Explain (b) in a sentence. *Expect (b) to be 0 for every ima
 """,
     ),
     Coded(
-        id="ch06-q3",
+        id="coadaptation-3",
         title="all pairs",
         level="core",
         kind="implement",
@@ -79,7 +79,7 @@ def all_pairs(value, units):
         use=_use_value,
     ),
     Written(
-        id="ch06-q4",
+        id="coadaptation-4",
         title="two copies",
         level="core",
         kind="design",
@@ -95,7 +95,7 @@ about the same.*
 """,
     ),
     Written(
-        id="ch06-q5",
+        id="coadaptation-5",
         title="another kind of dropout",
         level="core",
         kind="argue",
@@ -109,7 +109,7 @@ claims of the verdict you expect to hold for it, and what it would mean if they 
 """,
     ),
     Written(
-        id="ch06-q6",
+        id="coadaptation-6",
         title="stopping early",
         level="stretch",
         kind="design",

@@ -1,4 +1,4 @@
-"""Judges of chapter 2's exercises."""
+"""Judges of the exercises in ``bank/subnetworks.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exercises of chapter 3, training with dropout."""
+"""Exercises on training with dropout."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _use_backward(answer: Any, inputs: Inputs) -> dict[str, Any]:
 
 EXERCISES = (
     Coded(
-        id="ch03-q1",
+        id="training-1",
         title="one mask for the whole batch",
         level="warm-up",
         kind="implement",
@@ -45,7 +45,7 @@ def shared_dropout(x, keep_prob):
         use=_use_shared,
     ),
     Coded(
-        id="ch03-q2",
+        id="training-2",
         title="what is left of the weights?",
         level="core",
         kind="predict",
@@ -62,7 +62,7 @@ of one example? Which fraction of the weights out of it? Write down both, then c
         stub="left = None  # (fraction of the weights in, fraction of the weights out)",
     ),
     Coded(
-        id="ch03-q3",
+        id="training-3",
         title="find the bug: a gradient of its own",
         level="core",
         kind="find the bug",
@@ -92,7 +92,7 @@ class DropoutFunction(torch.autograd.Function):
         use=_use_backward,
     ),
     Written(
-        id="ch03-q4",
+        id="training-4",
         title="how long is long enough?",
         level="stretch",
         kind="design",

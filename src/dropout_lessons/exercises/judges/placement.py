@@ -1,4 +1,4 @@
-"""Judges of chapter 8's exercises."""
+"""Judges of the exercises in ``bank/placement.py``."""
 
 from __future__ import annotations
 

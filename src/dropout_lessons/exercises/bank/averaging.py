@@ -1,4 +1,4 @@
-"""Exercises of chapter 5, averaging models."""
+"""Exercises on averaging models."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _use_exact(answer: Any, inputs: Inputs) -> dict[str, Any]:
 
 EXERCISES = (
     Coded(
-        id="ch05-q1",
+        id="averaging-1",
         title="the other mean",
         level="warm-up",
         kind="implement",
@@ -94,7 +94,7 @@ def geometric_mean(log_probs, log_weights):
         use=_use_members,
     ),
     Coded(
-        id="ch05-q2",
+        id="averaging-2",
         title="Monte Carlo averaging",
         level="core",
         kind="implement",
@@ -115,7 +115,7 @@ def monte_carlo(network, x, samples):
         use=_use_network,
     ),
     Written(
-        id="ch05-q3",
+        id="averaging-3",
         title="when is the arithmetic mean worse?",
         level="core",
         kind="argue",
@@ -130,7 +130,7 @@ nat, and to be far less sure than it could be.*
 """,
     ),
     Coded(
-        id="ch05-q4",
+        id="averaging-4",
         title="all of them",
         level="stretch",
         kind="implement",
@@ -153,7 +153,7 @@ def exact_mean(hidden, weight, bias, keep_prob):
         use=_use_exact,
     ),
     Written(
-        id="ch05-q5",
+        id="averaging-5",
         title="both",
         level="stretch",
         kind="design",

@@ -1,4 +1,4 @@
-"""Exercises of chapter 2, dropping units."""
+"""Exercises on dropping units."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _use_repeat(answer: Any, inputs: Inputs) -> dict[str, Any]:
 
 EXERCISES = (
     Coded(
-        id="ch02-q1",
+        id="subnetworks-1",
         title="nobody left",
         level="warm-up",
         kind="predict",
@@ -40,7 +40,7 @@ depends on the example.*
         stub="empty = None  # masks of 60,000 with every unit dropped, on average",
     ),
     Coded(
-        id="ch02-q2",
+        id="subnetworks-2",
         title="cut it out",
         level="core",
         kind="implement",
@@ -61,7 +61,7 @@ def thin(weight1, bias1, weight2, kept, keep_prob):
         use=_use_thin,
     ),
     Coded(
-        id="ch02-q3",
+        id="subnetworks-3",
         title="a mask comes back",
         level="core",
         kind="predict",
@@ -83,7 +83,7 @@ def draws_until_repeat(n, keep_prob):
         use=_use_repeat,
     ),
     Written(
-        id="ch02-q4",
+        id="subnetworks-4",
         title="masks that are drawn once",
         level="core",
         kind="design",
@@ -101,7 +101,7 @@ fresh masks the others come much closer to the whole network.*
 """,
     ),
     Written(
-        id="ch02-q5",
+        id="subnetworks-5",
         title="what is shared",
         level="stretch",
         kind="argue",

@@ -1,4 +1,4 @@
-"""Exercises of chapter 1, overfitting and co-adaptation."""
+"""Exercises on overfitting and co-adaptation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _use_layer(answer: Any, inputs: Inputs) -> dict[str, Any]:
 
 EXERCISES = (
     Coded(
-        id="ch01-q1",
+        id="overfitting-1",
         title="how many labels are false?",
         level="warm-up",
         kind="predict",
@@ -39,7 +39,7 @@ errors = None  # two fractions: on the noisy labels, on new examples
 """,
     ),
     Written(
-        id="ch01-q2",
+        id="overfitting-2",
         title="what is a unit for?",
         level="warm-up",
         kind="argue",
@@ -53,7 +53,7 @@ one digit each time. In `plain[0]` all 75 are ones; in `plain[3]` every single z
 """,
     ),
     Coded(
-        id="ch01-q3",
+        id="overfitting-3",
         title="find the bug: units that never come back",
         level="core",
         kind="find the bug",
@@ -85,7 +85,7 @@ def costs(hidden, weight, bias, labels, units):
         use=_use_layer,
     ),
     Written(
-        id="ch01-q4",
+        id="overfitting-4",
         title="a difference in tone",
         level="core",
         kind="argue",
@@ -100,7 +100,7 @@ much: from 0.60 to 0.32. With the fitted temperature it changes nothing.*
 """,
     ),
     Written(
-        id="ch01-q5",
+        id="overfitting-5",
         title="where a penalty pays",
         level="core",
         kind="design",
@@ -115,7 +115,7 @@ quarter of the training labels wrong: about as many as are false.*
 """,
     ),
     Written(
-        id="ch01-q6",
+        id="overfitting-6",
         title="another way to remove a unit",
         level="core",
         kind="design",
@@ -130,7 +130,7 @@ right answers than plain, by about four points.*
 """,
     ),
     Written(
-        id="ch01-q7",
+        id="overfitting-7",
         title="votes",
         level="stretch",
         kind="argue",

@@ -1,4 +1,4 @@
-"""Judges of chapter 3's exercises."""
+"""Judges of the exercises in ``bank/training.py``."""
 
 from __future__ import annotations
 

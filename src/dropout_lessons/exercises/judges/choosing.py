@@ -1,4 +1,4 @@
-"""Judges of chapter 7's exercises."""
+"""Judges of the exercises in ``bank/choosing.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judges of chapter 1's exercises."""
+"""Judges of the exercises in ``bank/overfitting.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judges of chapter 10's exercises."""
+"""Judges of the exercises in ``bank/uncertainty.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exercises of chapter 8, where dropout helps."""
+"""Exercises on where dropout helps."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _use_sequence(answer: Any, inputs: Inputs) -> dict[str, Any]:
 
 EXERCISES = (
     Coded(
-        id="ch08-q1",
+        id="placement-1",
         title="how long does a memory last?",
         level="warm-up",
         kind="predict",
@@ -63,7 +63,7 @@ steps = None  # a whole number
 """,
     ),
     Coded(
-        id="ch08-q2",
+        id="placement-2",
         title="how far does the variance shift?",
         level="core",
         kind="implement",
@@ -85,7 +85,7 @@ def variance_ratio(h, weight, keep_prob):
         use=_use_layer,
     ),
     Coded(
-        id="ch08-q3",
+        id="placement-3",
         title="find the bug: a network without a memory",
         level="core",
         kind="find the bug",
@@ -113,7 +113,7 @@ def run(x, weight_state, keep_prob):
         use=_use_sequence,
     ),
     Written(
-        id="ch08-q4",
+        id="placement-4",
         title="a smaller shift",
         level="core",
         kind="design",
@@ -127,7 +127,7 @@ what BatchNorm remembers.*
 """,
     ),
     Written(
-        id="ch08-q5",
+        id="placement-5",
         title="how much is too much?",
         level="core",
         kind="argue",
@@ -141,7 +141,7 @@ lower by about 0.19 nats.*
 """,
     ),
     Written(
-        id="ch08-q6",
+        id="placement-6",
         title="patience",
         level="stretch",
         kind="design",

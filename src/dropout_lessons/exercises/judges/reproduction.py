@@ -1,4 +1,4 @@
-"""Judges of chapter 11's exercises."""
+"""Judges of the exercises in ``bank/reproduction.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exercises of chapter 9, dropout as a regularizer."""
+"""Exercises on dropout as a regularizer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _use_logistic(answer: Any, inputs: Inputs) -> dict[str, Any]:
 
 EXERCISES = (
     Coded(
-        id="ch09-q1",
+        id="penalties-1",
         title="which keep probability?",
         level="warm-up",
         kind="predict",
@@ -47,7 +47,7 @@ keep_probs = None  # two numbers: with n examples, with 2n
 """,
     ),
     Coded(
-        id="ch09-q2",
+        id="penalties-2",
         title="the paper's scaling",
         level="core",
         kind="implement",
@@ -69,7 +69,7 @@ def standard_solution(x, y, keep_prob):
         use=_use_regression,
     ),
     Coded(
-        id="ch09-q3",
+        id="penalties-3",
         title="find the bug: a penalty that is too kind",
         level="core",
         kind="find the bug",
@@ -93,7 +93,7 @@ def second_order_penalty(x, w, b, keep_prob):
         use=_use_logistic,
     ),
     Written(
-        id="ch09-q4",
+        id="penalties-4",
         title="noise that is added",
         level="core",
         kind="argue",
@@ -108,7 +108,7 @@ the standardized data at $\sigma = 0.5$ and $w$ the least-squares solution. *Exp
 """,
     ),
     Written(
-        id="ch09-q5",
+        id="penalties-5",
         title="a coin in logistic regression",
         level="core",
         kind="design",
@@ -122,7 +122,7 @@ why? *Expect the same at 1/2, where the coin is dropout, and for the coin about 
 """,
     ),
     Written(
-        id="ch09-q6",
+        id="penalties-6",
         title="depth",
         level="stretch",
         kind="design",

@@ -1,4 +1,4 @@
-"""Exercises of chapter 4, scaling at test time."""
+"""Exercises on scaling at test time."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _use_layer(answer: Any, inputs: Inputs) -> dict[str, Any]:
 
 EXERCISES = (
     Coded(
-        id="ch04-q1",
+        id="scaling-1",
         title="translate",
         level="warm-up",
         kind="predict",
@@ -57,7 +57,7 @@ numbers = None
 """,
     ),
     Coded(
-        id="ch04-q2",
+        id="scaling-2",
         title="the paper's dropout",
         level="core",
         kind="implement",
@@ -84,7 +84,7 @@ class StandardDropout(nn.Module):
         use=_use_module,
     ),
     Coded(
-        id="ch04-q3",
+        id="scaling-3",
         title="find the bug: an old network in a new library",
         level="core",
         kind="find the bug",
@@ -104,7 +104,7 @@ def to_inverted(weight, bias, keep_prob):
         use=_use_layer,
     ),
     Written(
-        id="ch04-q4",
+        id="scaling-4",
         title="which p is the noisiest?",
         level="core",
         kind="argue",
@@ -118,7 +118,7 @@ $p = 0.5$, growth without bound towards $p = 0$, and the same ratio for both.*
 """,
     ),
     Written(
-        id="ch04-q5",
+        id="scaling-5",
         title="scale or average?",
         level="stretch",
         kind="design",
