@@ -12,6 +12,8 @@ import pytest
 import yaml
 from nbformat import NotebookNode
 
+from dropout_lessons import exercises
+
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = sorted(ROOT.glob("chapters/*.ipynb"))
 MOST_LINES = 18
