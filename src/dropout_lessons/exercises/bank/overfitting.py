@@ -124,7 +124,7 @@ quarter of the training labels wrong: about as many as are false.*
         objectives=(3, 4),
         prompt=r"""
 A unit that is stuck at zero may be something that the layer above has never seen. Replace units by their mean over the
-examples instead (`clamp="mean"` in `ablation_curve` and `reliance`), for plain, L2 and L1. Which of this chapter's
+examples instead (`clamp="mean"` in `LayerUnits`), for plain, L2 and L1. Which of this chapter's
 claims survive? *Expect those on reliance to survive, and those on L1. With half of the units gone, L2 now keeps more
 right answers than plain, by about four points.*
 """,
