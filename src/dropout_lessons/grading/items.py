@@ -66,12 +66,12 @@ def items(assignment: Assignment, results: Sequence[StudentResult]) -> list[Item
 
 def items_text(found: Sequence[Item]) -> str:
     """The statistics as a table for a terminal."""
-    lines = [f"{'exercise':<12} {'right':>5} {'mean':>5} {'marked':>6} {'waits':>5}  {'0 to all points':<18} diagnoses"]
+    lines = [f"{'exercise':<14} {'right':>5} {'mean':>5} {'marked':>6} {'waits':>5}  {'0 to all points':<18} diagnoses"]
     for one in found:
         spread = " ".join(f"{count:>3}" for count in one.histogram)
         said = ", ".join(f"{code} {count}" for code, count in one.diagnoses[:4])
         numbers = f"{_percent(one.right):>5} {_percent(one.mean):>5} {one.answered:>6} {one.waiting:>5}"
-        lines.append(f"{one.exercise:<12} {numbers}  {spread:<18} {said}".rstrip())
+        lines.append(f"{one.exercise:<14} {numbers}  {spread:<18} {said}".rstrip())
     return "\n".join(lines)
 
 
