@@ -94,7 +94,8 @@ def part_of_table_2(seeds: int) -> Result:
             measured["validation_error"] -= 0.01 * candidate
             rows.append({**unit.columns, **measured, "test_error": None if unit.tunes else error})
     source = {"units": rows, "unfinished": 7, "seconds": 7200.0, "device": "cpu", "config": {"data": "mnist"}}
-    return Result(experiment, "paper", pd.DataFrame(rows).astype({"test_error": float}), source)
+    table = pd.DataFrame(rows).astype({"test_error": float})
+    return Result(experiment, "paper", table if seeds else table.drop(columns="test_error"), source)
 
 
 @pytest.fixture

@@ -75,6 +75,8 @@ def _edges(table: pd.DataFrame, where: Mapping[str, Any]) -> str:
 
 
 def _of_seeds(table: pd.DataFrame, column: str, where: Mapping[str, Any]) -> pd.Series[float]:
+    if table.attrs.get(UNFINISHED) and not {column, *where} <= set(table):  # nothing was reported of it so far
+        return pd.Series(dtype=float)
     found = _rows(table, where).set_index("seed")[column].sort_index()
     if (found.empty and not table.attrs.get(UNFINISHED)) or not found.index.is_unique:
         raise ValueError(
