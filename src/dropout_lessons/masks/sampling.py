@@ -240,11 +240,14 @@ _TICKETS: weakref.WeakValueDictionary[int, torch.Generator] = weakref.WeakValueD
 _NUMBERS = itertools.count()
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _ticket(generator: torch.Generator) -> int:
     ticket = next(_NUMBERS)
     _TICKETS[ticket] = generator
     return ticket
+
+
+# What torch.compiler.assume_constant_result does, which loads the whole compiler, two seconds, to do it.
+_ticket._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def _compiled_draw(
