@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -68,6 +70,26 @@ def describe() -> None:
         f"dropout_lessons {importlib.metadata.version('dropout-lessons')}, torch {torch.__version__}, "
         f"device {where}, scale {scale()} ({len(seeds())} seeds)"
     )
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside ``path`` to write: renamed to it when it is whole, removed when something goes wrong before.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "result.txt")
+        >>> with replacing(path) as aside:
+        ...     _ = aside.write_text("whole")
+        >>> path.read_text(), len(list(path.parent.iterdir()))
+        ('whole', 1)
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        yield aside
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def progress_bar(items: Sequence[Item], description: str, *, unit: str, show: bool = True) -> Iterator[Item]:

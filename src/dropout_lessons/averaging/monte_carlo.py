@@ -14,7 +14,6 @@ from torch.utils.data import DataLoader
 from dropout_lessons.averaging.average import Average, Rule, check_rule, joined, sums_of
 from dropout_lessons.masks import own_generator
 from dropout_lessons.running import MaskedNetwork
-from dropout_lessons.running.checks import check_generator
 from dropout_lessons.running.examples import Examples, batches, count_examples, device_of, split_examples
 from dropout_lessons.running.masked import as_masked
 from dropout_lessons.running.members import BLOCK, Block, Members
@@ -90,7 +89,7 @@ def monte_carlo_average(
     masked = as_masked(network)
     check_rule(rule, masked.says)
     counts, is_one = _check_samples(samples)
-    generator = own_generator(check_generator(generator), device_of(masked.network))
+    generator = own_generator(generator, device_of(masked.network))
     parts: dict[int, list[Any]] = {k: [] for k in counts}
     for members, examples, source in _blocks(masked, x, generator):
         passes = {k: members.below + k * (1 - members.below) for k in counts}

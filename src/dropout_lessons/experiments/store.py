@@ -33,6 +33,7 @@ from dropout_lessons.experiments.arms import Row, Unit, planned
 from dropout_lessons.experiments.experiment import Experiment, Result
 from dropout_lessons.experiments.registry import get
 from dropout_lessons.experiments.tables import UNFINISHED
+from dropout_lessons.runtime import replacing
 
 __all__ = [
     "RECORDS",
@@ -294,18 +295,10 @@ def recorded(name: str) -> Result:
 
 def write(path: Path, text: str) -> None:
     """Write a file aside, flush it, and rename it."""
-    aside = path.with_name(f".{path.name}.tmp")
-    with _explained(path):
-        try:
-            with aside.open("w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(aside, path)
-        except OSError:
-            with suppress(OSError):
-                aside.unlink()
-            raise
+    with _explained(path), replacing(path) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 class _Damaged(Exception):

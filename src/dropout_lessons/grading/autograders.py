@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from importlib.metadata import version
 from pathlib import Path
+
+from dropout_lessons.runtime import replacing
 
 __all__ = ["REPOSITORY", "github_folder", "gradescope_zip", "package"]
 
@@ -82,13 +83,11 @@ def gradescope_zip(assignment: str, path: Path) -> None:
         "run_autograder": _RUN_AUTOGRADER,
         "assignment.toml": assignment,
     }
-    aside = path.with_suffix(".new")
-    with zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as archive:
+    with replacing(path) as aside, zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in files.items():
             entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             entry.external_attr = (0o100755 if not name.endswith(".toml") else 0o100644) << 16
             archive.writestr(entry, text)
-    os.replace(aside, path)
 
 
 def github_folder(assignment: str, notebook: str, name: str, folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from dropout_lessons.grading.marks import Marks, code_name, marked, read_marks, 
 from dropout_lessons.grading.results import StudentResult, load
 from dropout_lessons.grading.similar import similar
 from dropout_lessons.grading.tables import canvas_csv, filled_in, grades_csv, gradescope_csv, read_table
+from dropout_lessons.runtime import replacing
 
 __all__ = ["Given", "read_all", "write_all"]
 
@@ -87,9 +87,8 @@ def write_all(
     for name, content in files.items():
         path = out / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.new")
-        aside.write_bytes(content if isinstance(content, bytes) else content.encode())
-        os.replace(aside, path)
+        with replacing(path) as aside:
+            aside.write_bytes(content if isinstance(content, bytes) else content.encode())
     return results
 
 

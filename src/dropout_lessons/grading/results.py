@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dropout_lessons.grading.notebooks import Part
+from dropout_lessons.runtime import replacing
 
 __all__ = ["ExerciseResult", "StudentResult", "load", "save"]
 
@@ -93,9 +93,8 @@ class StudentResult:
 
 def save(result: StudentResult, path: Path) -> None:
     """Write a result aside, then rename it."""
-    aside = path.with_name(f".{path.name}.new")
-    aside.write_text(json.dumps(asdict(result), ensure_ascii=False, indent=1), encoding="utf-8")
-    os.replace(aside, path)
+    with replacing(path) as aside:
+        aside.write_text(json.dumps(asdict(result), ensure_ascii=False, indent=1), encoding="utf-8")
 
 
 def load(path: Path) -> StudentResult | None:

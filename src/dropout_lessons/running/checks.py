@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import is_lazy
@@ -44,12 +43,3 @@ def check_weights(network: nn.Module) -> None:
             raise ValueError(
                 f"network's parameter {name!r} must be finite, got {bad} NaN or infinite of {values.numel()} values"
             )
-
-
-def check_generator(generator: torch.Generator | None) -> torch.Generator | None:
-    """Return what may be a source of random numbers, or say what is wrong with it."""
-    if generator is not None and not isinstance(generator, torch.Generator):
-        raise ValueError(
-            f"generator must be a torch.Generator or None, got {generator!r}; torch.Generator().manual_seed(0) makes one"
-        )
-    return generator

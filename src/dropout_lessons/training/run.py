@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from dropout_lessons.datasets import Split
 from dropout_lessons.penalties import l1_penalty, max_norm_, weights
 from dropout_lessons.running.examples import device_of, tensors_of
+from dropout_lessons.runtime import replacing
 from dropout_lessons.training.objective import Objective
 from dropout_lessons.training.recipe import History, Recipe, Score
 
@@ -124,12 +124,8 @@ class Run:
             "cpu": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
         }
-        aside = path.with_name(f"{path.name}.{os.getpid()}.part")
-        try:
+        with replacing(path) as aside:
             torch.save(state, aside)
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
 
     def load(self, path: Path) -> None:
         """Go back to a saved state, or say why it does not belong to this fit."""
