@@ -21,7 +21,7 @@ from dropout_lessons import exercises
 from dropout_lessons.cli import _parser, main
 from dropout_lessons.grading import assign, find, grade, read_assignment, sandbox, write_all
 from dropout_lessons.grading.assignment import Assignment, student_notebook
-from dropout_lessons.grading.grade import _Grader
+from dropout_lessons.grading.grader import _Grader
 from dropout_lessons.grading.messages import cell_errors, encode
 from dropout_lessons.grading.sandbox import Limits
 

@@ -7,7 +7,7 @@ from homework import EMPTY, HOMEWORK, IDS, RIGHT, SHARED, needs_sandbox
 from dropout_lessons.exercises.notebook import KEY
 from dropout_lessons.grading import find
 from dropout_lessons.grading.assignment import Assignment
-from dropout_lessons.grading.grade import _Grader, grade_one
+from dropout_lessons.grading.grader import _Grader, grade_one
 from dropout_lessons.grading.sandbox import Limits
 
 SAME_NAME = ("scaling-1", "coadaptation-1")

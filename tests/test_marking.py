@@ -9,10 +9,10 @@ from test_marks import BOB, CODED, RESULT, WRITTEN
 
 from dropout_lessons.cli import main
 from dropout_lessons.grading import Given, assign, items, items_text, write_all
-from dropout_lessons.grading.items import items_page
 from dropout_lessons.grading.notebooks import Part
 from dropout_lessons.grading.results import save
 from dropout_lessons.grading.similar import ALIKE, likeness, similar
+from dropout_lessons.grading.statistics import items_page
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 RUBRIC = """# Reference

@@ -12,7 +12,7 @@ import pytest
 
 from dropout_lessons import exercises
 from dropout_lessons.exercises import Coded
-from dropout_lessons.grading.publish import leaks
+from dropout_lessons.grading.export import leaks
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import solutions

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from dropout_lessons.grading.assignment import Assignment
 from dropout_lessons.grading.feedback import feedback_archives, feedback_html, feedback_markdown
-from dropout_lessons.grading.items import items_page
 from dropout_lessons.grading.marking import marking_page, rubrics
 from dropout_lessons.grading.marks import Marks, code_name, marked, read_marks, sheet, unknown
 from dropout_lessons.grading.results import StudentResult, load
 from dropout_lessons.grading.similar import similar
+from dropout_lessons.grading.statistics import items_page
 from dropout_lessons.grading.tables import canvas_csv, filled_in, grades_csv, gradescope_csv, read_table
 from dropout_lessons.runtime import replacing
 
