@@ -13,14 +13,14 @@ ADDRESS = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["re
 
 
 def test_the_package_in_ten_lines_runs_and_its_claim_holds(capsys):
-    code, _, _ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code, *_ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len([line for line in code.splitlines() if line.strip()]) == 10
     exec(compile(code, "README.md", "exec"), {})
     assert "Checked claim: Dropout lowers the test error." in capsys.readouterr().out
 
 
 def test_the_five_lines_that_compare_averages_run(capsys):
-    _, code, _ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    _, code, *_ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len(code.splitlines()) == 5
     exec(compile(code, "README.md", "exec"), {})
     printed = capsys.readouterr().out
@@ -29,12 +29,18 @@ def test_the_five_lines_that_compare_averages_run(capsys):
 
 
 def test_the_five_lines_that_measure_a_layer_run(capsys):
-    _, _, code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    _, _, code, _ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len(code.splitlines()) == 5
     exec(compile(code, "README.md", "exec"), {})
     printed = capsys.readouterr().out
     assert re.search(r"interaction share +0\.\d+", printed)
     assert re.search(r"zero clamp, area .* True ", printed)  # met in training
+
+
+def test_the_heads_of_a_transformer_are_units(capsys):
+    *_, code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})
+    assert len(re.findall(r"\d\.\d+", capsys.readouterr().out)) == 16
 
 
 def test_every_make_target_that_is_named_exists():
