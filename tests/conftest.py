@@ -17,6 +17,14 @@ settings.register_profile("course", deadline=None, print_blob=True)
 settings.load_profile("course")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_compiler_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Compile into a folder of this run: a kernel that another run left half-written would end the process that loads it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
+        yield
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     names = ("chromium", "chromium-browser", "google-chrome")
