@@ -55,16 +55,16 @@ class Average:
         (256, torch.Size([2, 3]))
     """
 
-    log_probs: Float[Tensor, "examples *positions classes"]
+    log_probs: Float[Tensor, "examples ... classes"]
     members: int
     forward_passes: float
-    member_log_probs: Float[Tensor, "examples *positions classes"] | None = None
+    member_log_probs: Float[Tensor, "examples ... classes"] | None = None
     member_entropy: Float[Tensor, "examples ..."] | None = None
-    votes: Float[Tensor, "examples *positions classes"] | None = None
+    votes: Float[Tensor, "examples ... classes"] | None = None
     exhaustive: bool = False
 
     @property
-    def probs(self) -> Float[Tensor, "examples *positions classes"]:
+    def probs(self) -> Float[Tensor, "examples ... classes"]:
         """Probabilities of the average."""
         return self.log_probs.exp()
 
@@ -182,12 +182,12 @@ class Sums:
 
     def add_sums(
         self,
-        log_sum: Float[Tensor, "examples *positions classes"],
-        mean_log: Float[Tensor, "examples *positions classes"],
+        log_sum: Float[Tensor, "examples ... classes"],
+        mean_log: Float[Tensor, "examples ... classes"],
         log_weight: float,
         *,
         entropy: Float[Tensor, "examples ..."] | None = None,
-        votes: Float[Tensor, "examples *positions classes"] | None = None,
+        votes: Float[Tensor, "examples ... classes"] | None = None,
     ) -> None:
         """Take in sums over members: log of the weighted sum of probabilities, weighted means, log of the weight."""
         if self._log_sum is None:

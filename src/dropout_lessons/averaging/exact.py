@@ -37,7 +37,7 @@ class Subnetworks:
 
     masks: dict[str, Bool[Tensor, "members ..."]]
     log_weights: Float[Tensor, " members"]
-    log_probs: Float[Tensor, "members examples *positions classes"]
+    log_probs: Float[Tensor, "members examples ... classes"]
 
 
 def exact_average(

@@ -8,7 +8,7 @@ from dropout_lessons.coadaptation.arms import standard_arms
 from dropout_lessons.coadaptation.damage import keep_prob_for_damage, mean_damage
 from dropout_lessons.coadaptation.dependence import Reliance, interaction_share, reliance
 from dropout_lessons.coadaptation.estimate import Estimate
-from dropout_lessons.coadaptation.measures import MEASURES, Measure
+from dropout_lessons.coadaptation.measures import MEASURES, Effort, Measure, Text
 from dropout_lessons.coadaptation.pairs import Interaction, interaction
 from dropout_lessons.coadaptation.removal import Compensation, Curve, ablation_curve, compensation
 from dropout_lessons.coadaptation.reports import Report, measure, report
@@ -16,13 +16,13 @@ from dropout_lessons.coadaptation.robustness import robustness_curve
 from dropout_lessons.coadaptation.similarity import activation_sparsity, effective_rank, linear_cka, unit_correlation
 from dropout_lessons.coadaptation.studies import Study, study
 from dropout_lessons.coadaptation.units import Layer, LayerUnits
-from dropout_lessons.ensembles import Arm
+from dropout_lessons.ensembles import Arm as Arm
 
 __all__ = [
     "MEASURES",
-    "Arm",
     "Compensation",
     "Curve",
+    "Effort",
     "Estimate",
     "Interaction",
     "Layer",
@@ -31,6 +31,7 @@ __all__ = [
     "Reliance",
     "Report",
     "Study",
+    "Text",
     "ablation_curve",
     "activation_sparsity",
     "compensation",

@@ -6,6 +6,6 @@ and the likely mistake. Solutions are not in this package.
 
 from dropout_lessons.exercises.bank import bank, get
 from dropout_lessons.exercises.checking import CheckFailed, Feedback, check
-from dropout_lessons.exercises.exercise import Coded, Exercise, Problem, Written
+from dropout_lessons.exercises.exercise import Coded, Examiner, Exercise, Problem, Written
 
-__all__ = ["CheckFailed", "Coded", "Exercise", "Feedback", "Problem", "Written", "bank", "check", "get"]
+__all__ = ["CheckFailed", "Coded", "Examiner", "Exercise", "Feedback", "Problem", "Written", "bank", "check", "get"]
