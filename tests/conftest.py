@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
 from playwright.sync_api import Browser, Error, Page, Route, sync_playwright
 
@@ -23,6 +24,12 @@ def own_compiler_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def seeded_draws() -> None:
+    """What a test draws without a generator, such as a layer's first weights, is the same alone and among others."""
+    torch.default_generator.manual_seed(0)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import socket
+import subprocess
 import time
 import zipfile
 from pathlib import Path
@@ -19,7 +20,7 @@ import pytest
 
 from dropout_lessons.exercises import Problem, get
 from dropout_lessons.exercises.checking import inputs_of, judged
-from dropout_lessons.grading import messages, sandbox
+from dropout_lessons.grading import messages, sandbox, seccomp, watch
 from dropout_lessons.grading.messages import decode, encode
 from dropout_lessons.grading.sandbox import Limits, SandboxUnavailable
 
@@ -169,6 +170,17 @@ def processes(*marks):
             line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
             found += [line] if any(mark in line for mark in marks) else []
     return found
+
+
+@needs_sandbox
+def test_the_files_of_the_host_are_not_counted_while_a_sandbox_starts(tmp_path):
+    for _ in range(40):
+        filter_fd = seccomp.program_file()
+        command = [*sandbox._bubblewrap(tmp_path, Limits(), (), filter_fd), "/bin/true"]
+        with subprocess.Popen(command, pass_fds=(filter_fd,), env={}) as process:
+            os.close(filter_fd)
+            while process.poll() is None:  # it moves from the host's folders to its own meanwhile
+                assert watch.excess(process.pid, threads=500, files=100) is None
 
 
 @needs_sandbox

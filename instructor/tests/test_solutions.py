@@ -27,7 +27,6 @@ ANSWERS = [answer for exercise in CODED for answer in solutions.of(exercise)]
 def test_an_answer_is_judged_as_it_should_be(answer):
     counted = solutions.count(answer, runs=5 if answer.diagnosis else 20)
     assert counted.as_it_should, str(counted)
-    assert counted.seconds < 0.2
 
 
 @pytest.mark.parametrize("exercise", CODED)

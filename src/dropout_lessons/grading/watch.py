@@ -22,16 +22,24 @@ def excess(pid: int, threads: int, files: int) -> str | None:
         try:
             if len(os.listdir(process / "task")) > threads:
                 return f"{threads} threads"
-            for disk in _DISKS:
-                found = os.statvfs(process / "root" / disk)
-                if (
-                    found.f_files - found.f_ffree > files
-                    and os.stat(process / "root" / disk).st_dev != os.stat(f"/{disk}").st_dev
-                ):
-                    return f"{files:,} files"
+            if any(_used(process / "root" / disk, than=f"/{disk}") > files for disk in _DISKS):
+                return f"{files:,} files"
         except OSError:  # it has ended, or belongs to somebody else
             continue
     return None
+
+
+def _used(folder: Path, than: str) -> int:
+    """Files on the disk that a folder is on, if it is another one; both are asked of one open folder.
+
+    A process that is moving into its sandbox changes what a path names between two looks at it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        found = os.fstatvfs(descriptor)
+        return found.f_files - found.f_ffree if os.fstat(descriptor).st_dev != os.stat(than).st_dev else 0
+    finally:
+        os.close(descriptor)
 
 
 def _family(pid: int) -> list[Path]:
