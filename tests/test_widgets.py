@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import ipywidgets
@@ -34,10 +35,9 @@ from interactives import (
 from IPython.core.formatters import DisplayFormatter
 from playwright.sync_api import Page, expect
 
-from dropout_lessons import figures
 from dropout_lessons.conventions import CONVENTIONS, Convention
 from dropout_lessons.widgets import KeepDropConverter, ScalingExplorer, ThinnedNetwork
-from dropout_lessons.widgets.base import Interactive, source
+from dropout_lessons.widgets.base import Interactive
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 with_keep_prob = pytest.mark.parametrize(
@@ -179,9 +179,19 @@ def test_parameters_of_a_module_are_taken_as_they_are() -> None:
     assert network.data["b2"] == second.bias.tolist()
 
 
-def test_the_colors_are_those_of_the_figures() -> None:
-    declared = dict(re.findall(r"--dl-(\w+): (#\w{6});", source("base.css")))
-    assert declared == {idea: figures.COLORS[idea].lower() for idea in ("dropout", "plain", "ensemble")}
+ROOT = Path(__file__).parents[1]
+COLOR = re.compile(r"#[0-9a-fA-F]{3,8}\b|\b(?:rgba?|hsla?)\(|[\"'](?:C\d|tab:\w+|red|blue|green|orange|purple)[\"']")
+
+
+@pytest.mark.parametrize("folder", ["src/dropout_lessons/figures", "src/dropout_lessons/widgets", "chapters"])
+def test_every_color_is_of_the_palette(folder: str) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {literal}"
+        for path in sorted((ROOT / folder).rglob("*"))
+        if path.suffix in {".py", ".js", ".css", ".ipynb"} and path.name != "palette.py"
+        for literal in COLOR.findall(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
 
 
 # What a reader sees

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from dropout_lessons.penalties import max_norm_
 from dropout_lessons.widgets import Laboratory, write_digits_script
 from dropout_lessons.widgets.base import source
 
+ROOT = Path(__file__).parents[1]
 NUMERICS = source("base.js", *(f"laboratory/{name}.js" for name in ("network", "worlds", "training", "running")))
 TASK = {"seed": 3, "width": 12, "noise": 0.2, "l2": 0, "maxNorm": 0, "frames": 10, "keepInput": 1, "keepHidden": 0.7}
 TASKS = {
@@ -366,6 +369,19 @@ def test_pages_share_the_digits_in_a_script_also_from_a_file(browser: Browser, t
     page.close()
 
 
+def test_pages_of_the_book_take_the_digits_from_one_file(tmp_path: Path) -> None:
+    spec = importlib.util.spec_from_file_location("book_laboratory", ROOT / "book/_ext/laboratory.py")
+    assert spec
+    assert spec.loader
+    extension = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(extension)
+    context = {"body": output(laboratory("digits", epochs=5)), "pathto": lambda name, resource: f"../{name}"}
+    extension.share_digits(SimpleNamespace(outdir=tmp_path), "chapters/03", "page.html", context, None)
+    assert '"digits_script": "../_static/digits.js"' in context["body"]
+    assert len(context["body"]) < 120_000
+    assert Laboratory("digits").data["digits"] in (tmp_path / "_static/digits.js").read_text(encoding="utf-8")
+
+
 def test_a_kernel_gives_the_digits_when_they_are_asked_for(open_page: Open) -> None:
     widget = laboratory("digits", examples=100, epochs=5, digits_script="nowhere.js")
     assert widget.digits == ""
@@ -397,7 +413,7 @@ def test_reduced_motion_sees_the_end_state_and_a_play_button(browser: Browser) -
         window.requestAnimationFrame = (draw) => { window.drawn++; return own(draw); };
     </script>"""
     page.set_content(f"<!doctype html>{count}{output(laboratory(landing=True))}")
-    expect(page.locator("[data-value=score-dropout]")).to_contain_text("mean squared error", timeout=30_000)
+    expect(page.locator("[data-value=score-dropout]")).to_contain_text("error between the points", timeout=30_000)
     expect(page.locator("[data-value=summary]")).to_contain_text("anecdote", timeout=30_000)
     assert page.evaluate("drawn") == 0
     press(page, "Play")

@@ -16,6 +16,7 @@ from dropout_lessons.figures.intervals import interval_chart, interval_panels
 from dropout_lessons.figures.keep_prob import keep_prob_panels, winner_curves
 from dropout_lessons.figures.masks import distinct_masks, image_rows, kept_counts, mask_grid, thinned_networks
 from dropout_lessons.figures.overfitting import penalty_sweep
+from dropout_lessons.figures.palette import COLORS
 from dropout_lessons.figures.placement import excess_loss_curves
 from dropout_lessons.figures.regularizer import (
     activation_histograms,
@@ -25,7 +26,6 @@ from dropout_lessons.figures.regularizer import (
     signed_images,
 )
 from dropout_lessons.figures.scaling import input_distribution
-from dropout_lessons.figures.style import COLORS
 from dropout_lessons.figures.sweeps import sweep_panels, trajectories
 from dropout_lessons.figures.training import learning_curves, paired_scores
 from dropout_lessons.figures.uncertainty import captioned_images, reliability_diagram, way_curves

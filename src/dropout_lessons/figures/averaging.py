@@ -12,7 +12,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dropout_lessons.figures.style import COLORS, styled
+from dropout_lessons.figures.palette import AVERAGES, COLORS, NEUTRALS
+from dropout_lessons.figures.style import styled
+
+
+def _look_of(average: str) -> tuple[str, str, str]:
+    """Return color, mark and line of an average, by the words that its name begins with; else those of the whole network."""
+    looks = (look for name, look in AVERAGES.items() if average.startswith(name))
+    return next(looks, AVERAGES["weight scaling"])
 
 
 @styled
@@ -41,11 +48,11 @@ def member_scores(
     )
     everything = np.concatenate([*groups.values(), [scale * value for value in averages.values()]])
     bins = np.histogram_bin_edges(everything, bins=60)
-    lines = {"-": COLORS["plain"], "--": COLORS["reference"], ":": COLORS["ensemble"]}
     for axis, (name, values) in zip(axes[:, 0], groups.items(), strict=True):
         axis.hist(values, bins=bins, color=COLORS["dropout"], alpha=0.5)
-        for (average, value), (line, color) in zip(averages.items(), lines.items(), strict=False):
-            axis.axvline(scale * value, color=color, linestyle=line, label=average)
+        for average, value in averages.items():
+            idea, _, line = _look_of(average)
+            axis.axvline(scale * value, color=COLORS[idea], linestyle=line, label=average)
         axis.set_title(name, color=COLORS["dropout"])
         axis.set_ylabel("networks")
     axes[0, 0].legend(fontsize=10, handlelength=1.6)
@@ -69,12 +76,11 @@ def agreement(reference: Sequence[float], others: Mapping[str, Sequence[float]],
     figure, plot = plt.subplots(figsize=(4.8, 4.4), layout="constrained")
     everything = np.concatenate([np.asarray(reference), *(np.asarray(values) for values in others.values())])
     low, high = 0.8 * everything.min(), 1.25 * everything.max()
-    plot.plot([low, high], [low, high], color="#d9d6cf", linewidth=4, zorder=0)
-    styles = [("o", COLORS["plain"]), ("x", COLORS["dropout"]), ("s", COLORS["ensemble"])]
-    for (name, values), (marker, color) in zip(others.items(), styles, strict=False):
-        plot.plot(
-            reference, values, marker, color=color, label=name, fillstyle="none", markersize=8, markeredgewidth=1.8
-        )
+    plot.plot([low, high], [low, high], color=NEUTRALS["ground"], linewidth=4, zorder=0)
+    hollow: dict[str, Any] = {"fillstyle": "none", "markersize": 8, "markeredgewidth": 1.8}
+    for name, values in others.items():
+        idea, marker, _ = _look_of(name)
+        plot.plot(reference, values, marker, color=COLORS[idea], label=name, **hollow)
     plot.set_xscale("log")
     plot.set_yscale("log")
     plot.set_xlim(low, high)
@@ -94,7 +100,7 @@ def monte_carlo_curves(
 ) -> Figure:
     """Draw a score of Monte Carlo averages against the number of samples, and that of weight scaling.
 
-    Each seed is a thin line, the mean a thick one; weight scaling is the dashed line of the mean with its range.
+    Each seed is a thin line, the mean a thick one; weight scaling is the dotted line of the mean with its range.
 
     Args:
         samples: Numbers of samples.
@@ -113,8 +119,8 @@ def monte_carlo_curves(
     for axis, (label, scores) in zip(axes.flat, panels.items(), strict=False):
         scale = 100.0 if label.endswith("(%)") else 1.0
         scores, still = scale * scores, scale * np.asarray(weight_scaling[label])
-        axis.axhspan(still.min(), still.max(), color=COLORS["plain"], alpha=0.12, linewidth=0)
-        axis.axhline(still.mean(), color=COLORS["plain"], linestyle="--", label="weight scaling")
+        axis.axhspan(still.min(), still.max(), color=COLORS["reference"], alpha=0.12, linewidth=0)
+        axis.axhline(still.mean(), color=COLORS["reference"], linestyle=":", label="weight scaling")
         axis.plot(samples, scores.T, color=COLORS["dropout"], linewidth=0.8, alpha=0.45)
         axis.plot(samples, scores.mean(0), color=COLORS["dropout"], label="Monte Carlo")
         axis.set_xscale("log")

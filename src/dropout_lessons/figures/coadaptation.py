@@ -14,9 +14,10 @@ from torch import Tensor
 
 from dropout_lessons.coadaptation import Compensation, Curve, Report, Study
 from dropout_lessons.coadaptation.removal import Perturbation
-from dropout_lessons.figures.style import COLORS, styled
+from dropout_lessons.figures.palette import COLORS, NEUTRALS
+from dropout_lessons.figures.style import styled
 
-_GROUND = "#e4e1da"
+_GROUND = NEUTRALS["ground"]
 
 
 @styled
@@ -228,7 +229,7 @@ def study_intervals(
     _label_ratios(axes[0])
     axes[0, 0].set_yticks(range(len(measures)), measures)
     axes[0, 0].set_ylim(len(measures) - 0.5, -0.5)
-    figure.supxlabel(f"times that of {control}", fontsize=11, color="#222222")
+    figure.supxlabel(f"times that of {control}", fontsize=11, color=NEUTRALS["text"])
     handles, names = axes[0, 0].get_legend_handles_labels()
     figure.legend(
         handles,
@@ -283,7 +284,7 @@ def coadaptation_report(report: Report) -> Figure:
     _draw_compensation(axes[0, 1], report.compensation)
     for axis, names in zip(axes[1], (_CLAMPS, _NOISES), strict=True):
         drawn = [name for name in names if name in report.curves]
-        for name, color, marker in zip(drawn, ("#222222", "#6a6a6a", "#8a8a8a"), "os^", strict=False):
+        for name, shade, marker in zip(drawn, (1.0, 0.7, 0.5), "os^", strict=False):
             curve = report.curves[name]
             vertical = 100.0 if curve.metric == "accuracy" else 1.0
             level = 100 * curve.level / curve.level[-1]
@@ -292,7 +293,8 @@ def coadaptation_report(report: Report) -> Figure:
                 level,
                 vertical * curve.mean,
                 "--" if met else "-",
-                color=color,
+                color=NEUTRALS["text"],
+                alpha=shade,
                 marker=marker,
                 markersize=4,
                 linewidth=1.6,
@@ -350,7 +352,7 @@ def _nearly_largest(matrix: NDArray[np.float64]) -> float:
 def _draw_compensation(axis: Axes, found: Compensation) -> None:
     sizes, ratio, stderr = (getattr(found, name).cpu().numpy() for name in ("sizes", "ratio", "stderr"))
     axis.axhline(1.0, color=_GROUND, linewidth=5, zorder=0)
-    axis.errorbar(sizes, ratio, yerr=2 * stderr, color="#222222", marker="o", markersize=4, linewidth=1.6)
+    axis.errorbar(sizes, ratio, yerr=2 * stderr, color=NEUTRALS["text"], marker="o", markersize=4, linewidth=1.6)
     axis.set_xscale("log", base=2)
     ticks = sizes[:: max(1, len(sizes) // 4)]
     axis.set_xticks(ticks, [str(size) for size in ticks])

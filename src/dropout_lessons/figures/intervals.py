@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dropout_lessons.claims import Evidence
-from dropout_lessons.figures.style import COLORS, styled
+from dropout_lessons.figures.palette import COLORS
+from dropout_lessons.figures.style import styled
 
 
 @styled

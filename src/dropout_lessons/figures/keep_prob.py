@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from dropout_lessons.claims import sampled
-from dropout_lessons.figures.style import COLORS, styled
+from dropout_lessons.figures.palette import COLORS
+from dropout_lessons.figures.style import styled
 
 _MARKERS = ("o", "s", "^", "D", "v")
 _DASHES = ("--", ":", "-.")

@@ -13,11 +13,19 @@ from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from scipy.stats import binom
 from torch import Tensor
 
-from dropout_lessons.figures.style import COLORS, styled
+from dropout_lessons.figures.palette import COLORS, NEUTRALS
+from dropout_lessons.figures.style import styled
+
+# What a unit looks like, by whether it is kept.
+_LOOK: dict[bool, dict[str, Any]] = {
+    True: {"facecolor": COLORS["kept"], "edgecolor": "none"},
+    False: {"facecolor": "none", "edgecolor": COLORS["dropout"], "linestyle": (0, (2.2, 1.6)), "linewidth": 1.2},
+}
 
 
 @styled
@@ -64,12 +72,15 @@ def mask_grid(mask: Bool[Tensor, "examples units"]) -> Figure:
         2, 1, sharex=True, figsize=(5.6, 3.6), height_ratios=[max(examples / 8, 1), 0.55], layout="constrained"
     )
     kept = mask.cpu().numpy()
-    top.pcolormesh(np.where(kept, 1.0, 0.0), cmap=_two_colors(), edgecolors="#fcfcfa", linewidth=1.5)
+    for row, column in np.ndindex(kept.shape):
+        top.add_patch(Rectangle((column + 0.12, row + 0.12), 0.76, 0.76, **_LOOK[bool(kept[row, column])]))
+    top.set_xlim(0, units)
+    top.set_ylim(0, examples)
     top.invert_yaxis()
     top.set_yticks(np.arange(examples) + 0.5, [str(i + 1) for i in range(examples)])
     top.set_ylabel("example")
     top.tick_params(length=0)
-    top.set_title(f"kept units, {kept.mean():.0%} of all", color=COLORS["dropout"])
+    top.set_title(f"kept units, {kept.mean():.0%} of all", color=COLORS["kept"])
     bottom.bar(np.arange(units) + 0.5, kept.sum(0), color=COLORS["reference"], width=0.7)
     bottom.set_ylabel("examples")
     bottom.set_yticks([0, examples // 2, examples])
@@ -78,12 +89,6 @@ def mask_grid(mask: Bool[Tensor, "examples units"]) -> Figure:
     for axis in (top, bottom):
         axis.spines[:].set_visible(False)
     return figure
-
-
-def _two_colors() -> Any:
-    from matplotlib.colors import ListedColormap
-
-    return ListedColormap(["#e9e6df", COLORS["dropout"]])
 
 
 @styled
@@ -103,11 +108,12 @@ def kept_counts(counts: Mapping[str, Float[Tensor, " rows"]], n_units: int, keep
     spread = 4.5 * math.sqrt(n_units * keep_prob * (1 - keep_prob))
     low, high = max(0, math.floor(n_units * keep_prob - spread)), min(n_units, math.ceil(n_units * keep_prob + spread))
     values = np.arange(low, high + 1)
-    axis.bar(values, binom.pmf(values, n_units, keep_prob), color="#d9d6cf", width=0.9, label="Binomial(n, p)")
-    markers, colors = ["o", "x", "_", "+"], [COLORS["dropout"], COLORS["plain"], COLORS["max-norm"], COLORS["ensemble"]]
-    for (name, observed), marker, color in zip(counts.items(), markers, colors, strict=False):
+    axis.bar(values, binom.pmf(values, n_units, keep_prob), color=NEUTRALS["ground"], width=0.9, label="Binomial(n, p)")
+    for (name, observed), marker in zip(counts.items(), ["o", "x", "_", "+"], strict=False):
         share = np.bincount(observed.long().cpu().numpy(), minlength=n_units + 1)[low : high + 1] / len(observed)
-        axis.plot(values, share, marker, color=color, label=name, fillstyle="none", markersize=7, markeredgewidth=1.6)
+        axis.plot(
+            values, share, marker, color=COLORS["kept"], label=name, fillstyle="none", markersize=7, markeredgewidth=1.6
+        )
     axis.set_xlabel(f"kept units of {n_units}")
     axis.set_ylabel("share of rows")
     axis.legend(fontsize=10, handlelength=1.2)
@@ -141,7 +147,7 @@ def thinned_networks(masks: Sequence[Sequence[Bool[Tensor, " ..."]]], n_outputs:
 
 
 def _draw_network(axis: Axes, layers: Sequence[NDArray[np.bool_]]) -> None:
-    """Draw layers from left to right; what is dropped is a pale ring without lines."""
+    """Draw layers from left to right; what is dropped is a dashed ring without lines."""
     places = [
         np.column_stack([np.full(len(kept), float(layer)), np.arange(len(kept)) - (len(kept) - 1) / 2])
         for layer, kept in enumerate(layers)
@@ -150,10 +156,9 @@ def _draw_network(axis: Axes, layers: Sequence[NDArray[np.bool_]]) -> None:
         lines = [(a, b) for a in left[layers[layer]] for b in right[layers[layer + 1]]]
         axis.add_collection(LineCollection(lines, colors=COLORS["reference"], linewidths=0.7, alpha=0.6, zorder=1))
     for place, kept in zip(places, layers, strict=True):
-        axis.scatter(place[kept, 0], place[kept, 1], s=60, color=COLORS["dropout"], zorder=2)
-        axis.scatter(
-            place[~kept, 0], place[~kept, 1], s=60, facecolors="none", edgecolors="#b3afa6", linestyles=":", zorder=2
-        )
+        for is_kept in (True, False):
+            x, y = place[kept == is_kept].T
+            axis.scatter(x, y, s=75, zorder=2, **_LOOK[is_kept])
     axis.margins(0.12)
 
 
@@ -171,7 +176,7 @@ def distinct_masks(draws: Sequence[int], seen: Mapping[str, Sequence[float]], wh
     """
     figure, axis = plt.subplots(figsize=(5.6, 3.6), layout="constrained")
     middle = draws[len(draws) // 2]
-    axis.plot(draws, draws, color="#d9d6cf", linewidth=6, solid_capstyle="butt", zorder=0)
+    axis.plot(draws, draws, color=NEUTRALS["ground"], linewidth=6, solid_capstyle="butt", zorder=0)
     axis.annotate(
         "every draw is new",
         (middle, middle),

@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from dropout_lessons.figures.style import COLORS, styled
+from dropout_lessons.figures.palette import COLORS
+from dropout_lessons.figures.style import styled
 
 _LINES = {"validation": ("-", "full"), "training": ("--", "none")}
 

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from dropout_lessons.figures.style import COLORS, styled
+from dropout_lessons.figures.palette import COLORS, NEUTRALS
+from dropout_lessons.figures.style import styled
 
 _MARKERS = {"plain": "o", "L2": "D", "dropout": "o"}
 
@@ -55,7 +56,7 @@ def coefficients(
     axis.set_yticks(range(len(features)), list(features))
     axis.set_ylim(len(features) - 0.5, -0.5)
     axis.tick_params(axis="y", length=0)
-    axis.grid(axis="y", color="#e4e1d9", linewidth=1)
+    axis.grid(axis="y", color=NEUTRALS["ground"], linewidth=1)
     axis.set_axisbelow(True)
     axis.set_xlabel("weight of the standardized feature")
     figure.legend(loc="outside upper left", ncols=len(weights), fontsize=10, handlelength=1.0, columnspacing=1.2)

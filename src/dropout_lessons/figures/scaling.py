@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dropout_lessons.figures.style import COLORS, styled
+from dropout_lessons.figures.palette import COLORS
+from dropout_lessons.figures.style import styled
 
 
 @styled

@@ -9,36 +9,23 @@ from typing import Any, ParamSpec
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-#: The color of each idea, through the whole book.
-COLORS = {
-    "plain": "#0072B2",
-    "L2": "#B07800",
-    "L1": "#6B4A2B",
-    "max-norm": "#007A5E",
-    "dropout": "#D55E00",
-    "Gaussian dropout": "#9E2A2B",
-    "shuffled labels": "#6F5BC9",
-    "ensemble": "#A8588A",
-    "stopped early": "#4C7D9E",
-    "dropout boosting": "#7A7A00",
-    "reference": "#555555",
-}
+from dropout_lessons.figures.palette import COLORS, NEUTRALS
 
 STYLE: dict[str, Any] = {
     "figure.dpi": 160,
-    "figure.facecolor": "#fcfcfa",
-    "axes.facecolor": "#fcfcfa",
-    "savefig.facecolor": "#fcfcfa",
+    "figure.facecolor": NEUTRALS["paper"],
+    "axes.facecolor": NEUTRALS["paper"],
+    "savefig.facecolor": NEUTRALS["paper"],
     "font.size": 11,
     "axes.titlesize": 11,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.edgecolor": "#555555",
-    "axes.labelcolor": "#222222",
-    "text.color": "#222222",
-    "xtick.color": "#444444",
-    "ytick.color": "#444444",
+    "axes.edgecolor": COLORS["reference"],
+    "axes.labelcolor": NEUTRALS["text"],
+    "text.color": NEUTRALS["text"],
+    "xtick.color": COLORS["reference"],
+    "ytick.color": COLORS["reference"],
     "lines.linewidth": 2.0,
     "legend.frameon": False,
     "figure.constrained_layout.use": True,

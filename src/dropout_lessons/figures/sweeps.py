@@ -12,7 +12,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import ArrayLike
 
 from dropout_lessons.claims import sampled
-from dropout_lessons.figures.style import COLORS, styled
+from dropout_lessons.figures.palette import COLORS, NEUTRALS
+from dropout_lessons.figures.style import styled
 
 
 @styled
@@ -64,7 +65,7 @@ def sweep_panels(
         axis.set_ylim(bottom=0, top=y_max)
     if all(len(curves) > 1 for curves in panels.values()):
         axes[0, -1].legend(loc="upper right", frameon=False, labelcolor="linecolor", handlelength=1.2)
-    figure.supxlabel(x_label, fontsize=11, color="#222222")
+    figure.supxlabel(x_label, fontsize=11, color=NEUTRALS["text"])
     axes[0, 0].set_ylabel(y_label)
     return figure
 

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dropout_lessons.claims import paired
-from dropout_lessons.figures.style import COLORS, STYLE, styled
+from dropout_lessons.figures.palette import COLORS, NEUTRALS
+from dropout_lessons.figures.style import styled
 from dropout_lessons.training import History
 
 
@@ -80,7 +81,7 @@ def paired_scores(scores: Mapping[str, Sequence[float]], *, label: str, scale: f
     arms = list(scores)
     values = scale * np.array([scores[arm] for arm in arms])
     figure, axis = plt.subplots(figsize=(5.6, 3.6), layout="constrained")
-    axis.plot(range(len(arms)), values, color="#bbb7ae", linewidth=1, zorder=1)
+    axis.plot(range(len(arms)), values, color=NEUTRALS["ground"], linewidth=1, zorder=1)
     ticks = [arms[0]]
     for i, arm in enumerate(arms):
         axis.scatter(np.full(values.shape[1], i), values[i], color=COLORS[arm], s=30, zorder=2)
@@ -91,7 +92,7 @@ def paired_scores(scores: Mapping[str, Sequence[float]], *, label: str, scale: f
             va="center",
             color=COLORS[arm],
             fontweight="bold",
-            bbox={"facecolor": STYLE["axes.facecolor"], "edgecolor": "none", "pad": 1.0},
+            bbox={"facecolor": NEUTRALS["paper"], "edgecolor": "none", "pad": 1.0},
         )
         if i:
             difference = paired(values[i], values[0])

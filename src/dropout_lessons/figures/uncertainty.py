@@ -13,12 +13,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from dropout_lessons.calibration import Reliability
-from dropout_lessons.figures.style import COLORS, styled
+from dropout_lessons.figures.palette import COLORS, NEUTRALS
+from dropout_lessons.figures.style import styled
 
 # For each way to predict its idea's color, and a line and marker that tell it from the others without color.
 _WAYS = {
-    "plain": ("plain", "-", "s"),
-    "weight scaling": ("dropout", "--", "^"),
+    "plain": ("plain", "--", "^"),
+    "weight scaling": ("reference", ":", "s"),
     "MC dropout": ("dropout", "-", "o"),
     "ensemble": ("ensemble", "-.", "D"),
 }
@@ -68,7 +69,7 @@ def reliability_diagram(panels: Mapping[str, Mapping[str, Reliability]], *, leas
     """
     figure, axes = plt.subplots(1, len(panels), squeeze=False, sharey=True, figsize=(2.95 * len(panels), 3.7))
     for axis, (title, diagrams) in zip(axes[0], panels.items(), strict=True):
-        axis.plot([0, 100], [0, 100], color="#d9d6cf", linewidth=4, zorder=0)
+        axis.plot([0, 100], [0, 100], color=NEUTRALS["ground"], linewidth=4, zorder=0)
         for way, diagram in diagrams.items():
             color, line, marker = _WAYS[way]
             enough = diagram.count >= least

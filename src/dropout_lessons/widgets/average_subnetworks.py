@@ -15,7 +15,8 @@ from dropout_lessons.widgets.base import (
     finite_array,
     hex_images,
     names_of,
-    source,
+    script,
+    style,
 )
 
 _MOST_UNITS = 12  # 4,096 subnetworks, averaged anew between two frames
@@ -57,8 +58,8 @@ class AverageSubnetworks(Interactive):
     """
 
     _name = "average_subnetworks"
-    _esm = source("base.js", "examples.js", "average_subnetworks.js")
-    _css = source("base.css", "examples.css", "average_subnetworks.css")
+    _esm = script("examples.js", "average_subnetworks.js")
+    _css = style("examples.css", "average_subnetworks.css")
 
     keep_prob = KeepProb(0.5).tag(sync=True)
     example = traitlets.Int(0).tag(sync=True)

@@ -57,6 +57,9 @@ function uniformStream(seed) {
   return (i) => mix((start + Math.imul(i, 0x9e3779b9)) | 0) / 2 ** 32;
 }
 
+/** Attributes of what is drawn in the color of an idea, which its style sheet knows as --dl-color. */
+const inColorOf = (idea) => ({ style: `--dl-color: var(--dl-${idea.toLowerCase().replaceAll(" ", "-")})` });
+
 /** A place for a live result. Tests and style sheets find it as [data-value="name"]. */
 function valueOf(name, tag = "span") {
   return h(tag, { "data-value": name });

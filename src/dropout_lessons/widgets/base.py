@@ -14,12 +14,25 @@ import numpy as np
 import traitlets
 from numpy.typing import ArrayLike, NDArray
 
+from dropout_lessons.figures.palette import COLORS, palette_css, variable
 from dropout_lessons.masks import check_keep_prob
 
 
 def source(*names: str) -> str:
     """Return the text of these files of this folder, one after another."""
     return "\n".join(files(__package__).joinpath(name).read_text(encoding="utf-8") for name in names)
+
+
+def script(*names: str) -> str:
+    """Return the palette and what every interactive shares, then these scripts of this folder."""
+    palette = {variable(name).removeprefix("--dl-"): bytes.fromhex(color[1:]) for name, color in COLORS.items()}
+    colors = json.dumps({name: list(color) for name, color in palette.items()})
+    return f"const PALETTE = {colors}; // red, green, blue\n" + source("base.js", *names)
+
+
+def style(*names: str) -> str:
+    """Return the palette and the style that every interactive has, then these style sheets of this folder."""
+    return palette_css(".dropout-lessons-interactive") + source("base.css", *names)
 
 
 def finite_array(name: str, values: ArrayLike, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
@@ -83,7 +96,7 @@ class Interactive(anywidget.AnyWidget):
     """
 
     _name: ClassVar[str]
-    _css = source("base.css")
+    _css = style()
     # ipywidgets 7, which Colab has, displays through this method and would never ask for the HTML form.
     _ipython_display_ = None
 

@@ -1,8 +1,3 @@
-// Told apart by color-blind readers, and at 3:1 or more on white and on near-black.
-const SYNERGY = [46, 158, 91];
-const REDUNDANT = [155, 89, 182];
-const SIZE = [125, 125, 125];
-
 /** The numbers that interaction_matrix.py packed, as a symmetric matrix with a diagonal of 0. */
 function unpack({ most, steps }, bits, units, signed) {
   const levels = 2 ** bits - 1;
@@ -110,7 +105,7 @@ function networkCard(model, network, data) {
   const [ramp, ticks] = [h("div", { class: "dl-ramp" }), h("div", { class: "dl-ticks" })];
   const strongest = [["synergy", "Strongest synergy"], ["redundancy", "Strongest redundancy"]].map(([kind, label]) =>
     button(label, () => assign(model, { network: network.name, pair: network[kind] })));
-  const element = h("div", { class: `dl-network dl-color-${network.color}`, "data-network": network.name, role: "group", "aria-label": network.name },
+  const element = h("div", { class: "dl-network", ...inColorOf(network.color), "data-network": network.name, role: "group", "aria-label": network.name },
     h("p", { class: "dl-name" }, h("span", { class: "dl-key", "aria-hidden": "true" }), network.name),
     field.element, ramp, ticks, buttons(...strongest));
   const counts = row(network.name, "above", "redundant", "synergistic", "total");
@@ -122,7 +117,7 @@ function networkCard(model, network, data) {
     places.forEach((i, row) => places.forEach((j, column) => {
       const value = values[at([i, j])];
       if (i === j || Math.abs(value) <= model.get("threshold")) return;
-      const color = kind === "size" ? SIZE : value > 0 ? SYNERGY : REDUNDANT;
+      const color = PALETTE[kind === "size" ? "reference" : value > 0 ? "synergy" : "redundancy"];
       image.data.set([...color, Math.round(255 * Math.sqrt(Math.abs(value) / largest))], 4 * (row * units + column));
     }));
     field.context.putImageData(image, 0, 0);
@@ -132,8 +127,8 @@ function networkCard(model, network, data) {
     const kind = model.get("show");
     const values = network.shown[kind];
     drawCells(values, kind, largest);
-    const colors = (kind === "size" ? ["transparent", SIZE] : [REDUNDANT, "transparent", SYNERGY])
-      .map((color) => (color === "transparent" ? color : `rgb(${color.join(",")})`));
+    const colors = (kind === "size" ? [null, "reference"] : ["redundancy", null, "synergy"])
+      .map((idea) => (idea ? `var(--dl-${idea})` : "transparent"));
     ramp.style.background = `linear-gradient(to right, ${colors.join(", ")})`;
     ticks.replaceChildren(...(kind === "size" ? [0, largest / 4, largest].map(nats)
       : [`${nats(-largest)} redundant`, "0", `synergy ${nats(largest)}`]).map((label) => h("span", {}, label)));

@@ -13,9 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from dropout_lessons.widgets.base import Interactive, finite_array, source
+from dropout_lessons.figures import COLORS
+from dropout_lessons.widgets.base import Interactive, finite_array, script, style
 
-_COLORS = ("plain", "dropout")  # of ``figures.COLORS``; base.css has them
+_COLORS = ("plain", "dropout")
 _MOST_UNITS = 256
 _MOST_CHARACTERS = 145_000
 _MOST_BITS = 15
@@ -43,7 +44,7 @@ class InteractionMatrix(Interactive):
             ``{"plain": ..., "dropout": ...}``; n from 2 to 256. The diagonal is not used.
         strength: For each of these networks, the mean sizes :math:`|I_{ij}|`, shape (n, n).
         effects: For each of these networks, the mean effects of single units :math:`v(S + i) - v(S)`, shape (n,).
-        colors: For each network, the idea whose color its name has: ``"plain"`` or ``"dropout"``.
+        colors: For each network, the key of ``figures.COLORS`` that its name has.
         show: The matrices shown first: ``"mean"``, or ``"size"`` where ``strength`` is given.
         order: How units are sorted: as in the ``"network"``, by ``"effect"`` where given, by total ``"interaction"``,
             that is the sum of sizes over a unit's pairs, or ``"grouped"``, where those that interact stand together.
@@ -65,8 +66,8 @@ class InteractionMatrix(Interactive):
     """
 
     _name = "interaction_matrix"
-    _esm = source("base.js", "interaction_matrix.js")
-    _css = source("base.css", "interaction_matrix.css")
+    _esm = script("interaction_matrix.js")
+    _css = style("interaction_matrix.css")
 
     show = traitlets.Enum(("mean", "size"), "mean").tag(sync=True)
     order = traitlets.Enum(("network", "effect", "interaction", "grouped"), "network").tag(sync=True)
@@ -90,9 +91,9 @@ class InteractionMatrix(Interactive):
     ) -> None:
         if not 1 <= len(matrices) <= 2:
             raise ValueError(f"matrices must be those of one or two networks by name, got {len(matrices)}")
-        if len(colors) < len(matrices) or not set(colors) <= set(_COLORS):
+        if len(colors) < len(matrices) or not set(colors) <= set(COLORS):
             raise ValueError(
-                f"colors must be one of {_COLORS} for each of {len(matrices)} networks, got {tuple(colors)}"
+                f"colors must be one of {list(COLORS)} for each of {len(matrices)} networks, got {tuple(colors)}"
             )
         for argument, given in (("strength", strength), ("effects", effects)):
             if given is not None and set(given) != set(matrices):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from dropout_lessons.conventions import Convention
-from dropout_lessons.widgets.base import Interactive, KeepProb, source
+from dropout_lessons.widgets.base import Interactive, KeepProb, script
 
 
 class KeepDropConverter(Interactive):
@@ -27,7 +27,7 @@ class KeepDropConverter(Interactive):
     """
 
     _name = "keep_drop_converter"
-    _esm = source("base.js", "keep_drop_converter.js")
+    _esm = script("keep_drop_converter.js")
 
     keep_prob = KeepProb(0.8).tag(sync=True)
 

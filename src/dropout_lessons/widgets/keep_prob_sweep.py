@@ -9,7 +9,7 @@ import pandas as pd
 import traitlets
 from scipy.special import stdtrit
 
-from dropout_lessons.widgets.base import Interactive, KeepProb, source
+from dropout_lessons.widgets.base import Interactive, KeepProb, script, style
 
 _COORDINATES = ("train", "width", "held", "keep_prob", "seed")
 _VALUES = ("units", "train_error", "test_error")
@@ -52,8 +52,8 @@ class KeepProbSweep(Interactive):
     """
 
     _name = "keep_prob_sweep"
-    _esm = source("base.js", "keep_prob_sweep.js")
-    _css = source("base.css", "keep_prob_sweep.css")
+    _esm = script("keep_prob_sweep.js")
+    _css = style("keep_prob_sweep.css")
 
     keep_prob = KeepProb(0.5).tag(sync=True)
     train = traitlets.Int().tag(sync=True)

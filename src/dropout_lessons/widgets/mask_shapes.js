@@ -1,4 +1,3 @@
-const DROPPED = [213, 94, 0];
 const SHAPES = ["entries", "blocks", "maps"];
 
 /** Numbers in [0, 1], one byte each. */
@@ -120,7 +119,7 @@ function mapPictures() {
       const guess = (i) => layer.means[i] + (factors[distance[i]] ?? 0) * neighbors[i];
       return h("div", { class: "dl-map", "data-map": map },
         canvas(layer, (i) => gray(values[at(i)])),
-        canvas(layer, (i) => (mask[at(i)] ? gray(values[at(i)]) : DROPPED)),
+        canvas(layer, (i) => (mask[at(i)] ? gray(values[at(i)]) : PALETTE.dropout)),
         canvas(layer, (i) => gray(mask[at(i)] ? values[at(i)] : guess(at(i)))));
     }));
     element.classList.toggle("dl-few", layer.maps < 4);

@@ -10,7 +10,7 @@ import numpy as np
 import traitlets
 from numpy.typing import ArrayLike, NDArray
 
-from dropout_lessons.widgets.base import Interactive, KeepProb, finite_array, source
+from dropout_lessons.widgets.base import Interactive, KeepProb, finite_array, script, style
 
 _MOST_SIDE = 32
 _MOST_BLOCK = 9
@@ -57,8 +57,8 @@ class MaskShapes(Interactive):
     """
 
     _name = "mask_shapes"
-    _esm = source("base.js", "mask_shapes.js")
-    _css = source("base.css", "mask_shapes.css")
+    _esm = script("mask_shapes.js")
+    _css = style("mask_shapes.css")
 
     layer = traitlets.Unicode().tag(sync=True)
     shape = traitlets.Enum(("entries", "blocks", "maps"), "entries").tag(sync=True)

@@ -183,7 +183,7 @@ function render({ model, el }) {
     now = evaluate(shown, labels, removed());
     numbers.show(shown, now, removed());
     count.textContent = `${removed().length} of ${units}`;
-    colored.className = `dl-color-${color}`;
+    colored.setAttribute("style", inColorOf(color).style);
     toggles.forEach((element, unit) => {
       const effect = now.effects[unit];
       element.setAttribute("aria-pressed", effect !== null);

@@ -11,10 +11,11 @@ import torch
 import traitlets
 from numpy.typing import ArrayLike, NDArray
 
+from dropout_lessons.figures import COLORS
 from dropout_lessons.networks import MLP, evaluating
-from dropout_lessons.widgets.base import Interactive, class_labels, finite_array, source
+from dropout_lessons.widgets.base import Interactive, class_labels, finite_array, script, style
 
-_COLORS = ("plain", "dropout")  # of ``figures.COLORS``; base.css has them
+_COLORS = ("plain", "dropout")
 _MOST_UNITS = 40
 _MOST_EXAMPLES = 200
 _MOST_BYTES = 150_000
@@ -40,7 +41,7 @@ class RemoveUnits(Interactive):
         layer: The hidden layer whose units are removed, such as ``"hidden1"``.
         x: The examples, shape (examples, inputs), at most 200.
         y: The class of each example, shape (examples,).
-        colors: For each network, the idea whose color it has: ``"plain"`` or ``"dropout"``.
+        colors: For each network, the key of ``figures.COLORS`` it is drawn in.
         network: The network shown first; the first one if None.
         removed: The units removed at first, counted from 0, in the order in which they went; every fourth one if None.
         order: How the bars are sorted: by ``"unit"`` or by ``"effect"``.
@@ -59,8 +60,8 @@ class RemoveUnits(Interactive):
     """
 
     _name = "remove_units"
-    _esm = source("base.js", "remove_units.js")
-    _css = source("base.css", "remove_units.css")
+    _esm = script("remove_units.js")
+    _css = style("remove_units.css")
 
     network = traitlets.Unicode().tag(sync=True)
     removed = traitlets.List(traitlets.Int()).tag(sync=True)
@@ -81,9 +82,9 @@ class RemoveUnits(Interactive):
     ) -> None:
         if not 1 <= len(networks) <= 2:
             raise ValueError(f"networks must be one or two networks by name, got {len(networks)}")
-        if len(colors) < len(networks) or not set(colors) <= set(_COLORS):
+        if len(colors) < len(networks) or not set(colors) <= set(COLORS):
             raise ValueError(
-                f"colors must be one of {_COLORS} for each of {len(networks)} networks, got {tuple(colors)}"
+                f"colors must be one of {list(COLORS)} for each of {len(networks)} networks, got {tuple(colors)}"
             )
         x_array = finite_array("x", x, (None, None))
         if len(x_array) > _MOST_EXAMPLES:

@@ -9,7 +9,7 @@ import numpy as np
 import traitlets
 from numpy.typing import ArrayLike, NDArray
 
-from dropout_lessons.widgets.base import Interactive, KeepProb, finite_array, names_of, source
+from dropout_lessons.widgets.base import Interactive, KeepProb, finite_array, names_of, script, style
 
 _LEAST_KEEP_PROB = 0.2  # of the slider; at this end the strength is 4
 _MOST_EXAMPLES = 60  # with 40 trainings of 100 copies each, what a phone adds up between two frames
@@ -51,8 +51,8 @@ class RidgeExplorer(Interactive):
     """
 
     _name = "ridge_explorer"
-    _esm = source("base.js", "ridge_explorer.js")
-    _css = source("base.css", "ridge_explorer.css")
+    _esm = script("ridge_explorer.js")
+    _css = style("ridge_explorer.css")
 
     keep_prob = KeepProb(0.5).tag(sync=True)
     strength = traitlets.Float(1.0, min=0.0).tag(sync=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traitlets
 from numpy.typing import ArrayLike
 
-from dropout_lessons.widgets.base import Interactive, KeepProb, finite_array, source
+from dropout_lessons.widgets.base import Interactive, KeepProb, finite_array, script
 
 _MOST_INPUTS = 200  # with 4,000 masks, what a phone adds up between two frames
 
@@ -42,7 +42,7 @@ class ScalingExplorer(Interactive):
     """
 
     _name = "scaling_explorer"
-    _esm = source("base.js", "scaling_explorer.js")
+    _esm = script("scaling_explorer.js")
 
     keep_prob = KeepProb(0.5).tag(sync=True)
     scaling = traitlets.Enum(("standard", "inverted", "none"), "inverted").tag(sync=True)

@@ -116,7 +116,7 @@ function lastMask() {
         const state = mask === undefined ? "none" : mask & (1 << unit) ? "kept" : "dropped";
         return h("svg:g", { class: `dl-${state}`, "data-unit": state },
           h("svg:circle", { cx: x, cy: y, r: 13 }),
-          state === "dropped" ? svgPath("dl-cross", `M${x - 6} ${y - 6}l12 12m0 -12l-12 12`) : svgText(x, y + 5, unit + 1));
+          ...(state === "dropped" ? [] : [svgText(x, y + 5, unit + 1)]));
       }));
       element.setAttribute("aria-label", mask === undefined ? "No mask drawn yet" : `The last mask ${what} of ${n}`);
     },

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traitlets
 
 from dropout_lessons.masks import expected_distinct_masks
-from dropout_lessons.widgets.base import Interactive, KeepProb, source
+from dropout_lessons.widgets.base import Interactive, KeepProb, script, style
 
 _MOST_STEPS = 100_000  # what a phone draws anew between two frames
 
@@ -33,8 +33,8 @@ class SubnetworkVisits(Interactive):
     """
 
     _name = "subnetwork_visits"
-    _esm = source("base.js", "subnetwork_visits.js")
-    _css = source("base.css", "subnetwork_visits.css")
+    _esm = script("subnetwork_visits.js")
+    _css = style("subnetwork_visits.css")
 
     units = traitlets.Int(6, min=2, max=10).tag(sync=True)
     keep_prob = KeepProb(0.5).tag(sync=True)

@@ -68,8 +68,7 @@ function hiddenUnit(model, [cx, cy], unit) {
       event.preventDefault(); // the space bar would scroll the page
       toggle();
     },
-  }, circle([cx, cy], { class: "dl-ring", r: RADIUS + 4 }), circle([cx, cy]),
-  h("svg:path", { d: `M${cx - 8} ${cy - 8}l16 16m0 -16l-16 16`, class: "dl-cross" }), text);
+  }, circle([cx, cy], { class: "dl-ring", r: RADIUS + 4 }), circle([cx, cy]), text);
   return {
     group,
     show(kept, output) {

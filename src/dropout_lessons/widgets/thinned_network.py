@@ -8,7 +8,7 @@ from typing import Any
 import traitlets
 from numpy.typing import ArrayLike
 
-from dropout_lessons.widgets.base import Interactive, KeepProb, finite_array, source
+from dropout_lessons.widgets.base import Interactive, KeepProb, finite_array, script
 
 _MOST_UNITS = 12  # in a layer; more would not be legible on a phone
 
@@ -46,7 +46,7 @@ class ThinnedNetwork(Interactive):
     """
 
     _name = "thinned_network"
-    _esm = source("base.js", "thinned_network.js")
+    _esm = script("thinned_network.js")
 
     keep_prob = KeepProb(0.5).tag(sync=True)
     mask = traitlets.List(traitlets.Bool()).tag(sync=True)

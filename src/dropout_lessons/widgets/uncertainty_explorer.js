@@ -28,13 +28,13 @@ function methodCard({ name, color, probs }, dashes, { class_names: names, labels
   const information = row("mutual information, nats", "mutual-information");
   const key = swatch(10, lineOf("M0 5H28", dashes));
   const count = probs[0][0].length;
-  const card = h("div", { class: `dl-method dl-color-${color}`, "data-method": name, role: "group", "aria-label": name },
+  const card = h("div", { class: "dl-method", ...inColorOf(color), "data-method": name, role: "group", "aria-label": name },
     h("p", { class: "dl-name" }, key.cloneNode(true), name, h("small", {}, count > 1 ? `mean of ${count} members` : "one network")),
     bars.element,
     h("p", { class: "dl-answer" }, answer, " ", verdict),
     table(null, [entropy, information]));
   const counts = row([key, name], "answered", ...(labels ? ["wrong"] : []));
-  counts.tr.setAttribute("class", `dl-color-${color}`);
+  counts.tr.setAttribute("style", inColorOf(color).style);
   counts.tr.setAttribute("data-method", name);
 
   function drawBars({ members, mean, answer: said }) {
@@ -84,7 +84,7 @@ function entropyChart({ step_labels: labels, step_name: stepName }, methods, lar
       svgPath("dl-axis dl-now", `M${x(step)} ${top}V${bottom}`),
       ...axis("left", BOX, y, ticksOf([0, largestEntropy], niceStep(largestEntropy / 5), 1)),
       ...axis("bottom", BOX, x, steps),
-      ...methods.map(({ color, dashes, entropies }) => h("svg:g", { class: `dl-color-${color}` },
+      ...methods.map(({ color, dashes, entropies }) => h("svg:g", inColorOf(color),
         lineOf(through(entropies(example).map((entropy, i) => [x(i), y(entropy)])), dashes),
         h("svg:circle", { class: "dl-here", r: 5, cx: x(step), cy: y(entropies(example)[step]) }))),
       svgText((left + right) / 2, bottom + 39, `${name}; entropy in nats, gray: no answer`),

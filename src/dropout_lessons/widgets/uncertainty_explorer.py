@@ -10,9 +10,10 @@ import numpy as np
 import traitlets
 from numpy.typing import ArrayLike
 
-from dropout_lessons.widgets.base import Interactive, class_labels, finite_array, hex_images, names_of, source
+from dropout_lessons.figures import COLORS
+from dropout_lessons.widgets.base import Interactive, class_labels, finite_array, hex_images, names_of, script, style
 
-_COLORS = ("plain", "dropout", "ensemble")  # of ``figures.COLORS``; base.css has them
+_COLORS = ("reference", "dropout", "ensemble")
 _UNIT = 1e-4  # probabilities are kept as multiples of it
 
 
@@ -35,7 +36,7 @@ class UncertaintyExplorer(Interactive):
         step_name: What is changed, such as ``"Rotation"``.
         labels: The true class of each example, shape (examples,). With them, wrong answers are counted.
         class_names: A name for each class; their numbers if None.
-        colors: For each method, the idea whose color it has: ``"plain"``, ``"dropout"`` or ``"ensemble"``.
+        colors: For each method, the key of ``figures.COLORS`` it is drawn in.
         threshold: The largest entropy at which a method answers, in nats, from 0 to log(classes).
         example: The example shown first.
         step: The step shown first; the one in the middle if None.
@@ -52,8 +53,8 @@ class UncertaintyExplorer(Interactive):
     """
 
     _name = "uncertainty_explorer"
-    _esm = source("base.js", "examples.js", "uncertainty_explorer.js")
-    _css = source("base.css", "examples.css", "uncertainty_explorer.css")
+    _esm = script("examples.js", "uncertainty_explorer.js")
+    _css = style("examples.css", "uncertainty_explorer.css")
 
     threshold = traitlets.Float(0.5).tag(sync=True)
     example = traitlets.Int(0).tag(sync=True)
@@ -76,9 +77,9 @@ class UncertaintyExplorer(Interactive):
         examples, steps = len(pictures["pixels"]), len(pictures["pixels"][0])
         if not probs:
             raise ValueError("probs must have at least one method, got none")
-        if len(colors) < len(probs) or not set(colors) <= set(_COLORS):
+        if len(colors) < len(probs) or not set(colors) <= set(COLORS):
             raise ValueError(
-                f"colors must be one of {_COLORS} for each of the {len(probs)} methods, got {tuple(colors)}"
+                f"colors must be one of {list(COLORS)} for each of the {len(probs)} methods, got {tuple(colors)}"
             )
         arrays = {
             name: finite_array(f"probs[{name!r}]", array, (examples, steps, None, None))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from dropout_lessons.claims import FEWEST_SEEDS, Evidence, judge, paired
-from dropout_lessons.widgets.base import Interactive, finite_array, source
+from dropout_lessons.widgets.base import Interactive, finite_array, script, style
 
 _MOST_SEEDS = 100  # a row each
 _MOST_PLANNED = 1000
@@ -57,8 +57,8 @@ class VerdictExplorer(Interactive):
     """
 
     _name = "verdict_explorer"
-    _esm = source("base.js", "verdict_explorer.js")
-    _css = source("base.css", "verdict_explorer.css")
+    _esm = script("verdict_explorer.js")
+    _css = style("verdict_explorer.css")
 
     effect = traitlets.Unicode().tag(sync=True)
     seeds = traitlets.Int(2).tag(sync=True)

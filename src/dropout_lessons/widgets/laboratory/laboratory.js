@@ -59,8 +59,8 @@ function makePictures(mode, world) {
   const make = { curve: curvePicture, moons: moonsPicture }[mode];
   const scores = Object.fromEntries(ARMS.map(({ key }) => [key, valueOf(`score-${key}`)]));
   const pictures = make ? Object.fromEntries(ARMS.map(({ key }) => [key, make(world, key)])) : {};
-  const { scale, unit, digits, name } = SAID[mode];
-  const said = ({ error }) => `${name} ${fixed(scale * error, digits)}${unit}`;
+  const { scale, unit, digits, short } = SAID[mode];
+  const said = ({ error }) => `${short} ${fixed(scale * error, digits)}${unit}`;
   const line = (kind) => swatch(10, svgPath(kind, "M0 5H28"));
   const key = legend(...(mode === "curve" ? [[line("dl-truth"), "the function that made the points"]] : []),
     [line("dl-thinned"), "single thinned networks"]);
@@ -129,8 +129,9 @@ function laboratoryView(model) {
   const pictures = makePictures(mode, world);
   const curves = lossCurves(mode);
   const player = makePlayer((seen, last) => {
-    for (const frame of seen) curves.add(frame);
     for (const frame of last) pictures.draw(frame.arm, frame);
+    if (landing) return; // it shows no curves
+    for (const frame of seen) curves.add(frame);
     curves.draw(model.get("epochs"));
   });
   const controls = makeButtons(model, experiment, player);
@@ -165,6 +166,14 @@ function report(model, view) {
   const labels = view.seedChoice.element.querySelectorAll("label");
   labels.forEach((label, i) => (label.hidden = !results.some(([seed]) => seed === i + 1) && i + 1 !== model.get("seed")));
   view.seedChoice.element.hidden = results.length < 2;
+}
+
+/** Show what both networks make of the world before any step: there is a picture before a worker is up. */
+function showStart(model, view) {
+  for (const { key } of ARMS) {
+    const task = tasksOf(model, key, [model.get("seed")], null)[0];
+    view.pictures.draw(key, { fit: drawnOutputs(initialLayers(task, view.world()), view.world()) });
+  }
 }
 
 /** Show the trained networks of the shown seed, or the world without any. */
@@ -210,7 +219,10 @@ function follow(model, view, last) {
   view.inside.allow(null);
   if (moved) view.experiment.clear();
   else if (view.landing) view.experiment.stop();
-  if (view.mode !== "digits") view.pictures.clear();
+  if (view.mode !== "digits") {
+    view.pictures.clear();
+    showStart(model, view);
+  }
   if (view.shownResult()) showSeed(model, view);
   if (view.landing && last.settings !== undefined) view.experiment.start();
   return { settings, seed };
@@ -243,14 +255,11 @@ function render({ model, el }) {
   }
   const close = mount({ model, el }, {
     name: "laboratory",
-    title: landing ? "Two networks learn the same points, right now, on your machine" : TITLES[mode],
-    parts: [
-      ...handles.parts,
-      ...view.controls.parts,
-      ...view.pictures.parts,
-      view.summary,
-      ...(landing ? [] : [columns(view.curves.parts, [view.numbers.element, view.seedChoice.element]), view.inside.element]),
-    ],
+    title: landing ? "Two networks learn the same points" : TITLES[mode],
+    parts: landing
+      ? [...view.pictures.parts, h("div", { class: "dl-landing" }, ...handles.parts, ...view.controls.parts), view.summary]
+      : [...handles.parts, ...view.controls.parts, ...view.pictures.parts, view.summary,
+        columns(view.curves.parts, [view.numbers.element, view.seedChoice.element]), view.inside.element],
     controls: [...handles.controls, view.seedChoice],
     traits: [...HANDLES, "seed"],
     update,

@@ -15,7 +15,7 @@ import traitlets
 from scipy.special import stdtrit
 
 from dropout_lessons import datasets
-from dropout_lessons.widgets.base import Interactive, KeepProb, source
+from dropout_lessons.widgets.base import Interactive, KeepProb, script, style
 
 _EXAMPLES = 1000  # for training, and as many for testing
 _MOST_SEEDS = 10
@@ -101,8 +101,8 @@ class Laboratory(Interactive):
     """
 
     _name = "laboratory"
-    _esm = source("base.js", *(f"laboratory/{name}.js" for name in _SOURCES))
-    _css = source("base.css", "laboratory/laboratory.css")
+    _esm = script(*(f"laboratory/{name}.js" for name in _SOURCES))
+    _css = style("laboratory/laboratory.css")
 
     keep_hidden = KeepProb(0.5).tag(sync=True)
     keep_input = KeepProb(1.0).tag(sync=True)

@@ -2,9 +2,9 @@
 
 /** How the results of a mode are said: its unit, digits, and what is better. */
 const SAID = {
-  digits: { of: "error", scale: 100, unit: "%", difference: " points", digits: 1, name: "test error" },
-  curve: { of: "error", scale: 1, unit: "", difference: "", digits: 3, name: "mean squared error between the points" },
-  moons: { of: "error", scale: 100, unit: "%", difference: " points", digits: 1, name: "error on new points" },
+  digits: { of: "error", scale: 100, unit: "%", difference: " points", digits: 1, name: "test error", short: "test error" },
+  curve: { of: "error", scale: 1, unit: "", difference: "", digits: 3, name: "mean squared error between the points", short: "error between the points" },
+  moons: { of: "error", scale: 100, unit: "%", difference: " points", digits: 1, name: "error on new points", short: "error on new points" },
 };
 
 function resultsTable(mode) {

@@ -2,7 +2,6 @@
 
 const MOST_SHOWN = 24;
 const PAIR_EXAMPLES = 300;
-const PAIR_COLORS = { synergy: [46, 158, 91], redundant: [155, 89, 182] }; // as in the interaction matrix
 
 /** The layer whose units are looked at: the first of the digits' networks, whose weights are pictures; else the last. */
 const lookedAt = (mode) => (mode === "digits" ? 0 : HIDDEN_LAYERS - 1);
@@ -120,11 +119,12 @@ function armUnits(mode, { key, name }, pressed) {
   /** Draw interactions with colors whose strongest is `largest`. */
   function drawPairs(matrix, largest) {
     const side = matrix.length;
+    const { synergy, redundancy } = PALETTE;
     const canvas = h("canvas", { class: "dl-pairs", width: side, height: side, "aria-hidden": "true" });
     const image = new ImageData(side, side);
     matrix.forEach((values, i) => values.forEach((value, j) => {
       if (j <= i) return;
-      const color = [...(value > 0 ? PAIR_COLORS.synergy : PAIR_COLORS.redundant), 255 * Math.sqrt(Math.abs(value) / largest)];
+      const color = [...(value > 0 ? synergy : redundancy), 255 * Math.sqrt(Math.abs(value) / largest)];
       for (const at of [i * side + j, j * side + i]) image.data.set(color, 4 * at);
     }));
     canvas.getContext("2d").putImageData(image, 0, 0);
