@@ -27,6 +27,7 @@ __all__ = [
 
 # What ids begin with, in the order of the chapters: an id does not change when its chapter does.
 TOPICS = (
+    "start",
     "overfitting",
     "subnetworks",
     "training",
@@ -117,7 +118,7 @@ class Exercise:
     @property
     def chapter(self) -> int:
         """Number of the chapter that it belongs to."""
-        return TOPICS.index(self.topic) + 1
+        return TOPICS.index(self.topic)
 
     @property
     def variants(self) -> int:

@@ -34,6 +34,7 @@ else:
 __all__ = ["Assignment", "LatePolicy", "assign", "assigned", "read_assignment", "student_notebook"]
 
 CHAPTERS = (  # files of the book's chapters
+    "00_ten_minutes",
     "01_overfitting_and_coadaptation",
     "02_dropping_units",
     "03_training_with_dropout",
@@ -275,7 +276,7 @@ def assigned(exercise: Exercise, variant: int, *, heading: str, hints: bool) -> 
 
 
 def _chapter(exercise: Exercise) -> str:
-    name = CHAPTERS[exercise.chapter - 1]
+    name = CHAPTERS[exercise.chapter]
     return f"[chapter {exercise.chapter}]({REPOSITORY}/blob/v{version('dropout-lessons')}/chapters/{name}.ipynb)"
 
 
