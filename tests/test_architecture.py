@@ -22,7 +22,7 @@ FLOORS = [
     {"ensembles"},
     {"calibration"},
     {"averaging"},
-    {"claims"},
+    {"claims", "predictions"},
     {"coadaptation"},
     {"figures"},
     {"experiments", "widgets"},

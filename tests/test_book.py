@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
+import json
 import os
 import shutil
 import threading
@@ -102,9 +103,15 @@ class Visit:
     errors: list[str] = field(default_factory=list)
 
 
-def open_page(browser: Browser, origin: str, name: str) -> Visit:
+# As a reader has it who wants nothing hidden behind a prediction.
+NOTHING_HIDDEN = "localStorage.setItem('dropout-lessons.predictions', '{\"open\": true}')"
+
+
+def open_page(browser: Browser, origin: str, name: str, *, hiding: bool = False) -> Visit:
     """Open a page with every request to another origin recorded and refused, and wait until it is all there."""
     context = browser.new_context(viewport=LAPTOP)
+    if not hiding:
+        context.add_init_script(NOTHING_HIDDEN)
     visit = Visit(name, context.new_page())
 
     def only_own_origin(route: Route) -> None:
@@ -223,6 +230,32 @@ def test_a_chapter_opens_on_colab(browser: Browser, origin: str, name: str) -> N
     branch = CONFIG["repository"]["branch"]
     assert links == [f"https://colab.research.google.com/github{repository}/blob/{branch}/{name}.ipynb"]
     assert (ROOT / f"{name}.ipynb").exists()
+    visit.page.context.close()
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_predictions_hide_what_follows_and_know_what_came_out(browser: Browser, origin: str, name: str) -> None:
+    visit = open_page(browser, origin, name, hiding=True)
+    hidden = visit.page.locator("[hidden='until-found']")
+    assert hidden.count() >= 1
+    asked = [json.loads(text) for text in visit.page.locator(".prediction > script").all_inner_texts()]
+    found = {
+        element.get_attribute("data-prediction"): json.loads(element.get_attribute("data-found"))
+        for element in visit.page.locator(".prediction-outcome").all()
+    }
+    for prediction in asked:
+        came_out = found.get(prediction["name"])
+        if prediction["kind"] == "choice":
+            assert came_out in prediction["choices"]
+        elif prediction["kind"] == "curve":
+            assert len(came_out) == len(prediction["places"])
+        elif came_out is not None:
+            assert prediction["low"] <= came_out <= prediction["high"]
+    assert set(found) <= {prediction["name"] for prediction in asked}
+    while (button := visit.page.get_by_role("button", name="Show me").first).count():
+        button.click()
+    assert hidden.count() == 0
+    assert visit.errors == []
     visit.page.context.close()
 
 

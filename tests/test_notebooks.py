@@ -112,7 +112,7 @@ def test_figures_are_described(chapter: NotebookNode) -> None:
 
 
 def test_a_chapter_asks_for_predictions_and_checks_its_claims(chapter: NotebookNode) -> None:
-    assert re.search(r"^:class: .*\bpredict\b", text(chapter), re.MULTILINE), "there is no Predict box"
+    assert re.search(r"^:::\{prediction\} ", text(chapter), re.MULTILINE), "there is no prediction"
     names = set().union(*(calls(cell) for _, cell in code_cells(chapter)))
     assert names & {"claims.check", "check"}, "no claim is checked"
 
