@@ -286,6 +286,7 @@ def test_a_curve_is_drawn_with_the_pointer(visit):
     page.mouse.down()
     page.mouse.move(area["x"] + 0.9 * area["width"], area["y"])
     page.mouse.up()
+    assert box(page, "a curve").evaluate("e => e.scrollWidth <= e.clientWidth")
     values = [point.get_attribute("aria-valuetext") for point in box(page, "a curve").get_by_role("slider").all()]
     assert values == ["5 nats", "10 nats"]
 
@@ -301,7 +302,7 @@ def test_the_summary_counts_and_tells_what_surprised(visit):
     press(page, "a choice", "Commit")
     words = summary.inner_text()
     assert "1 of 2 as you thought; here is what surprised you:" in words
-    assert "a choice: you said tails; it came out heads" in words
+    assert "a choice: you said “tails”; it came out “heads”" in words
     assert "Not answered: a curve." in words
     summary.get_by_role("button", name="Forget my answers").click()
     assert "You have committed to none" in summary.inner_text()

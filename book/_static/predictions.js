@@ -41,12 +41,13 @@
   };
   const button = (label, onclick, kind = "") => h("button", { type: "button", class: kind, onclick }, label);
 
-  const withUnit = ({ unit }, value) => `${Number(value.toPrecision(3))}${!unit || unit === "%" ? unit : ` ${unit}`}`;
+  const numeral = (value) => String(Number(value.toPrecision(3))).replace("-", "−");
+  const withUnit = ({ unit }, value) => `${numeral(value)}${!unit || unit === "%" ? unit : ` ${unit}`}`;
   const stepOf = ({ low, high }) => 10 ** Math.floor(Math.log10((high - low) / 20));
   const within = ({ low, high }, value) => Math.min(high, Math.max(low, value));
 
   /** A picture of curves over the places, or of a scale with marks. */
-  const WIDE = 340, TALL = 190, LEFT = 46, RIGHT = 14, TOP = 12, BOTTOM = 44;
+  const WIDE = 340, TALL = 190, LEFT = 46, RIGHT = 14, TOP = 24, BOTTOM = 44;
   const x = (data, i) => LEFT + 12 + (i * (WIDE - LEFT - RIGHT - 24)) / Math.max(1, data.places.length - 1);
   const y = (data, value) => TALL - BOTTOM - ((within(data, value) - data.low) / (data.high - data.low)) * (TALL - TOP - BOTTOM);
   const text = (at, content, anchor = "middle") => h("svg:text", { x: at[0], y: at[1], "text-anchor": anchor }, content);
@@ -57,8 +58,10 @@
     const svg = h("svg:svg", { viewBox: `0 0 ${WIDE} ${TALL}`, class: "prediction-curve", role: "group", "aria-label": label });
     svg.append(h("svg:path", { class: "frame", d: `M${LEFT} ${TOP}V${TALL - BOTTOM}H${WIDE - RIGHT}` }));
     for (const value of [data.low, (data.low + data.high) / 2, data.high]) {
-      svg.append(text([LEFT - 6, y(data, value) + 4], withUnit(data, value), "end"));
+      svg.append(text([LEFT - 6, y(data, value) + 4], data.unit === "%" ? withUnit(data, value) : numeral(value), "end"));
     }
+    if (data.unit !== "%") svg.append(text([LEFT - 6, 11], data.unit, "start"));
+    if (data.low < 0) svg.append(h("svg:path", { class: "zero", d: `M${LEFT} ${y(data, 0)}H${WIDE - RIGHT}` }));
     data.places.forEach((place, i) => svg.append(text([x(data, i), TALL - BOTTOM + 16], place)));
     svg.append(text([(LEFT + WIDE - RIGHT) / 2, TALL - 8], data.axis));
     return svg;
@@ -160,7 +163,7 @@
       svg.addEventListener("pointermove", (event) => dragged >= 0 && follow(event));
       for (const end of ["pointerup", "pointercancel"]) svg.addEventListener(end, () => (dragged = -1));
       draw();
-      box.querySelector(".prediction-scale").replaceWith(svg);
+      box.querySelector(".prediction-scale").replaceWith(h("div", {}, svg));
       return {
         get: () => (moved ? heights : undefined),
         set(value) {
@@ -191,9 +194,10 @@
     data.kind === "choice" ? value : data.kind === "number" ? withUnit(data, value) : value.map((each) => withUnit(data, each)).join(", ");
 
   const distance = (data, a, b) => a.reduce((sum, value, i) => sum + Math.abs(within(data, b[i]) - value), 0) / a.length;
+  const quoted = (data, value) => (data.kind === "choice" ? `“${value}”` : inWords(data, value));
   const surprise = (data, answer, found) =>
     data.kind === "curve" ? `your curve was ${withUnit(data, distance(data, answer, found))} off, on average`
-      : `you said ${inWords(data, answer)}; it came out ${inWords(data, found)}`;
+      : `you said ${quoted(data, answer)}; it came out ${quoted(data, found)}`;
 
   /** The reader's number or curve and the real one in one picture. */
   const compared = (data, answer, found) => {
