@@ -139,16 +139,16 @@ PAPER = {
     "Fashion, 5,000": "gain declines for large data (Figure 10)",
     "Fashion, 50,000": "gain declines for large data (Figure 10)",
     _NARROW: "n / p units where n were best without (Appendix A.1)",
-    _SHORT: "takes 2-3 times as long (Section 10)",
+    _SHORT: "takes 2-3 times as long (Section 11)",
     _HALF: "",
 }
 
 EXPERIMENT = Experiment(
     title="Where dropout hurts",
-    source="This course; Srivastava et al. 2014, Section 10, Figure 10 and Appendix A, for what to expect",
+    source="This course; Srivastava et al. 2014, Section 11, Figure 10 and Appendix A, for what to expect",
     claim="Where a network does not overfit in its decisions, is too narrow or is trained too briefly, dropout costs accuracy.",
     reported=[
-        Reported("time that training takes with dropout", "2-3 times as long", "Section 10"),
+        Reported("time that training takes with dropout", "2-3 times as long", "Section 11"),
         Reported("units of a layer with dropout where n were best without", "n / p", "Appendix A.1"),
     ],
     scales={
