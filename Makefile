@@ -12,7 +12,7 @@ ENVIRONMENT := $(VENV)/.complete
 STAGES := test-lint test-types test-package test-rounding test-chapters test-book
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book serve test $(STAGES) bench ledger exercises check-exercises lock clean
+.PHONY: help setup book serve test $(STAGES) notebooks bench ledger exercises check-exercises lock clean
 
 help: ## Show what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -65,6 +65,9 @@ test-chapters: $(ENVIRONMENT)
 
 test-book: book
 	$(PYTEST) tests/test_book.py -n 2 --dist loadgroup --durations 10
+
+notebooks: $(ENVIRONMENT) ## Make plain notebooks for Colab, JupyterLab and GitHub
+	$(BIN)/python book/plain.py
 
 bench: $(ENVIRONMENT) ## Run every benchmark
 	@set -e; for file in benchmarks/*.py; do echo "$$file"; $(BIN)/python "$$file"; done

@@ -23,6 +23,7 @@ from urllib.parse import unquote
 
 import joblib
 import outputs
+import plain
 import psutil
 import yaml
 from bs4 import BeautifulSoup
@@ -175,6 +176,7 @@ def build() -> None:
             shutil.rmtree(DOCTREES, ignore_errors=True)
         execute([path for name in changed if (path := source(name)).suffix == ".ipynb" and not outputs.executed(path)])
         make_pages()
+        plain.write(HTML / "notebooks")  # the pages' download buttons lead there
         if found := [f"{name}: {problem}" for name in changed for problem in problems(name)]:
             sys.exit("\n".join(["The book was built, but something is wrong with it.", *found]))
         BUILT_FROM.write_text(json.dumps(current))

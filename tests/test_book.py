@@ -11,6 +11,7 @@ import functools
 import http.server
 import json
 import os
+import re
 import shutil
 import threading
 import time
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import nbformat
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
@@ -226,10 +228,15 @@ def test_a_page_is_accessible(visit: Visit, mode: str, size: dict[str, int]) -> 
 def test_a_chapter_opens_on_colab(browser: Browser, origin: str, name: str) -> None:
     visit = open_page(browser, origin, name)
     links = visit.page.locator("a[href*='colab.research.google.com']").evaluate_all("links => links.map(a => a.href)")
-    repository = urlsplit(CONFIG["repository"]["url"]).path
-    branch = CONFIG["repository"]["branch"]
-    assert links == [f"https://colab.research.google.com/github{repository}/blob/{branch}/{name}.ipynb"]
-    assert (ROOT / f"{name}.ipynb").exists()
+    repository, stem = urlsplit(CONFIG["repository"]["url"]).path, name.removeprefix("chapters/")
+    installed = re.search(r"@(v[\d.]+)", nbformat.read(ROOT / f"{name}.ipynb", as_version=4).cells[1].source)[1]
+    branch = f"notebooks-{installed}"
+    assert links == [f"https://colab.research.google.com/github{repository}/blob/{branch}/{stem}.ipynb"]
+    download = visit.page.locator("a.btn-download-notebook-button, a[href$='.ipynb'][href*='notebooks/']").first
+    answer = visit.page.request.get(f"{origin}/chapters/{download.get_attribute('href')}")
+    assert answer.ok
+    cells = nbformat.reads(answer.text(), as_version=4).cells
+    assert any(cell.outputs for cell in cells if cell.cell_type == "code")
     visit.page.context.close()
 
 
