@@ -235,6 +235,7 @@ def test_a_chapter_opens_on_colab(browser: Browser, origin: str, name: str) -> N
     download = visit.page.locator("a.btn-download-notebook-button, a[href$='.ipynb'][href*='notebooks/']").first
     answer = visit.page.request.get(f"{origin}/chapters/{download.get_attribute('href')}")
     assert answer.ok
+    assert len(answer.body()) < 3_000_000  # GitHub shows no notebook that is much larger
     cells = nbformat.reads(answer.text(), as_version=4).cells
     assert any(cell.outputs for cell in cells if cell.cell_type == "code")
     visit.page.context.close()
