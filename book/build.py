@@ -108,9 +108,12 @@ def missing_outputs(notebook: Path, soup: BeautifulSoup) -> Iterator[str]:
         draws = any(mime.startswith("image/") for output in cell.outputs for mime in output.get("data", {}))
         if draws and not alt:
             yield f"cell {number} draws a figure: describe it in the cell's metadata, mystnb.image.alt"
+        if draws and alt and not cell.metadata["mystnb"].get("figure", {}).get("caption"):
+            yield f"cell {number} draws a figure: say what to see in it in the cell's metadata, mystnb.figure.caption"
         if alt:
             expected_alts[" ".join(alt.split())] += 1
-    found_alts = Counter(" ".join(image.get("alt", "").split()) for image in soup.find_all("img"))
+    pictures = [*soup.find_all("img"), *soup.find_all("svg", role="img")]
+    found_alts = Counter(" ".join((each.get("alt") or each.get("aria-label", "")).split()) for each in pictures)
     for alt in expected_alts - found_alts:
         yield f"the figure described by {alt!r} is missing"
     found_claims = len(soup.select(".checked-claim"))

@@ -1,20 +1,25 @@
 import dataclasses
 import itertools
 import math
+import re
+from pathlib import Path
 
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 
 from dropout_lessons import figures
 from dropout_lessons.calibration import reliability
 from dropout_lessons.claims import paired
 from dropout_lessons.coadaptation import Compensation, Curve, LayerUnits, Study, measure, report
-from dropout_lessons.figures.style import STYLE
+from dropout_lessons.figures.palette import DARK
+from dropout_lessons.figures.style import NARROW, STYLE
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import History
 
@@ -166,15 +171,60 @@ def test_figures_are_drawn_on_a_light_ground_and_closed(draw):
     assert figure.get_figwidth() <= 6  # readable at phone width
 
 
+@pytest.mark.parametrize("narrow", [False, True])
 @pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
-def test_no_label_is_cut_off(draw):
-    figure = draw()
+def test_no_label_is_cut_off(draw, narrow):
+    figure = draw().redraw() if narrow else draw()
     FigureCanvasAgg(figure).draw()
     drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
     assert drawn.x0 >= -0.02
     assert drawn.y0 >= -0.02
     assert drawn.x1 <= width + 0.02
     assert drawn.y1 <= height + 0.02
+
+
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
+def test_a_label_has_eleven_pixels_on_a_phone(draw):
+    figure = draw().redraw()
+    FigureCanvasAgg(figure).draw()
+    written = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    points = 72 * min(figure.get_figwidth(), NARROW)
+    # A phone of 390 pixels leaves 358 to a page's text; a figure is drawn across all of them.
+    assert min(text.get_fontsize() for text in written) * 358 / points >= 11
+
+
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
+def test_a_page_shows_a_figure_in_the_colors_of_its_theme(draw):
+    markup = draw()._repr_mimebundle_()["text/html"]
+    wide, narrow = re.findall(r"<svg.*?</svg>", markup, re.DOTALL)
+    for drawing in (wide, narrow):
+        assert 'role="img" aria-label="Figure"' in drawing
+        labels = re.findall(r"<text[^>]*>", drawing)
+        assert labels
+        assert set(re.findall(r"font-family: ([^;\"]*)", drawing)) == {"inherit"}
+        assert all("fill: var(--dl-" in label or "fill: #" not in label for label in labels)
+    names = re.findall(r' id="([^"]+)"', markup)
+    assert len(names) == len(set(names))
+    assert set(re.findall(r'(?:url\(#|href="#)([^)"]+)', markup)) <= set(names)
+
+
+def test_every_figure_of_a_chapter_has_a_caption_and_an_alternative_text():
+    names = []
+    for path in sorted((Path(__file__).parents[1] / "chapters").glob("*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            draws = re.search(r"^(?:figures\.[a-z]\w*\(|.*\.draw\(\)$)", cell.source, re.MULTILINE)
+            if cell.cell_type == "code" and draws:
+                shown = cell.metadata.get("mystnb", {})
+                assert shown.get("image", {}).get("alt"), f"{path.name}: {cell.source}"
+                assert shown.get("figure", {}).get("caption"), f"{path.name}: {cell.source}"
+                names.append(shown["figure"]["name"])
+    assert len(names) > 50
+    assert len(names) == len(set(names))
+
+
+def test_colors_stand_out_from_a_dark_page():
+    for color in DARK.values():
+        assert contrast(color, "#14181e") >= 3
 
 
 def test_colors_stand_out_from_the_ground_and_from_each_other():

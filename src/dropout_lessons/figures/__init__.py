@@ -1,7 +1,8 @@
 """Results in, matplotlib figure out: the book's figures, which never train a network.
 
-One color stands for one idea in the whole book (``COLORS``, from Okabe and Ito's colour-blind safe palette). Figures are
-drawn on an opaque light ground, so that they read the same on a light page, on a dark one and in a notebook.
+One color stands for one idea in the whole book (``COLORS``, from Okabe and Ito's colour-blind safe palette). A
+notebook and a page show a figure as line art whose colors follow a dark page, drawn once for wide pages and once for
+phones.
 """
 
 from dropout_lessons.figures.averaging import agreement, member_scores, monte_carlo_curves, score_panels

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dropout_lessons.figures.palette import AVERAGES, COLORS, NEUTRALS
-from dropout_lessons.figures.style import styled
+from dropout_lessons.figures.style import styled, subplots
 
 
 def _look_of(average: str) -> tuple[str, str, str]:
@@ -43,7 +42,7 @@ def member_scores(
         >>> figure = member_scores({"subnetworks": torch.rand(100)}, {"average": 0.1}, label="test error (%)")
     """
     groups: dict[str, NDArray[Any]] = {name: scale * values.cpu().numpy() for name, values in scores.items()}
-    figure, axes = plt.subplots(
+    figure, axes = subplots(
         len(groups), 1, sharex=True, squeeze=False, figsize=(5.6, 1.3 * len(groups) + 1.3), layout="constrained"
     )
     everything = np.concatenate([*groups.values(), [scale * value for value in averages.values()]])
@@ -73,7 +72,7 @@ def agreement(reference: Sequence[float], others: Mapping[str, Sequence[float]],
     Example:
         >>> figure = agreement([0.1, 0.2], {"shortcut": [0.11, 0.19]}, label="exact (nats)", axis="loss (nats)")
     """
-    figure, plot = plt.subplots(figsize=(4.8, 4.4), layout="constrained")
+    figure, plot = subplots(figsize=(4.8, 4.4), layout="constrained")
     everything = np.concatenate([np.asarray(reference), *(np.asarray(values) for values in others.values())])
     low, high = 0.8 * everything.min(), 1.25 * everything.max()
     plot.plot([low, high], [low, high], color=NEUTRALS["ground"], linewidth=4, zorder=0)
@@ -113,7 +112,7 @@ def monte_carlo_curves(
         >>> figure = monte_carlo_curves([1, 10, 100], {"test loss (nats)": scores}, {"test loss (nats)": [0.2, 0.2]})
     """
     rows = -(-len(panels) // 2)
-    figure, axes = plt.subplots(rows, 2, squeeze=False, figsize=(5.9, 2.6 * rows), sharex=True, layout="constrained")
+    figure, axes = subplots(rows, 2, squeeze=False, figsize=(5.9, 2.6 * rows), sharex=True, layout="constrained")
     for axis in axes.flat[len(panels) :]:
         axis.axis("off")
     for axis, (label, scores) in zip(axes.flat, panels.items(), strict=False):
@@ -154,7 +153,7 @@ def score_panels(
     """
     arms = list(next(iter(panels.values())))
     colors = {arm: "dropout" if arm == arms[0] else "reference" for arm in arms} if colors is None else colors
-    figure, axes = plt.subplots(
+    figure, axes = subplots(
         1,
         len(panels),
         squeeze=False,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
@@ -15,7 +14,7 @@ from torch import Tensor
 from dropout_lessons.coadaptation import Compensation, Curve, Report, Study
 from dropout_lessons.coadaptation.removal import Perturbation
 from dropout_lessons.figures.palette import COLORS, NEUTRALS
-from dropout_lessons.figures.style import styled
+from dropout_lessons.figures.style import styled, subplots
 
 _GROUND = NEUTRALS["ground"]
 
@@ -35,7 +34,7 @@ def removal_curves(curves: Mapping[str, Curve | Sequence[Curve]]) -> Figure:
         >>> curve = Curve("zero clamp", torch.linspace(0, 1, 3), torch.tensor([[0.9, 0.5, 0.1]]), chance=0.1)
         >>> figure = removal_curves({"plain": [curve, curve]})
     """
-    figure, axis = plt.subplots(figsize=(5.6, 3.5))
+    figure, axis = subplots(figsize=(5.6, 3.5))
     chances = []
     for arm, given in curves.items():
         runs = [given] if isinstance(given, Curve) else list(given)
@@ -90,7 +89,7 @@ def damage_against_sum(compensations: Mapping[str, Compensation | Sequence[Compe
         >>> units = LayerUnits(MLP([4, 8, 3]), "hidden1", torch.randn(20, 4))
         >>> figure = damage_against_sum({"plain": compensation(units)})
     """
-    figure, axis = plt.subplots(figsize=(5.6, 3.9))
+    figure, axis = subplots(figsize=(5.6, 3.9))
     ends: list[float] = []
     for arm, given in compensations.items():
         runs = [given] if isinstance(given, Compensation) else list(given)
@@ -125,7 +124,7 @@ def damage_against_sum(compensations: Mapping[str, Compensation | Sequence[Compe
         axis.set_ylim(limits[1])
     axis.set_xlabel("sum of the damages one at a time")
     axis.set_ylabel("damage together")
-    axis.set_title("nats, mean over examples; on the gray line they add up")
+    axis.set_title("nats, mean over examples;\non the gray line they add up")
     axis.legend(labelcolor="linecolor", handlelength=1.2, loc="upper left", prop={"weight": "bold"})
     return figure
 
@@ -145,7 +144,7 @@ def share_at_damage(points: Mapping[str, tuple[NDArray[np.float64], NDArray[np.f
         >>> damage = np.array([[0.1, 0.3, 0.9], [0.1, 0.4, 1.0]])
         >>> figure = share_at_damage({"plain": (damage, damage / 5), "dropout": (damage, damage / 8)})
     """
-    figure, axis = plt.subplots(figsize=(5.6, 3.5))
+    figure, axis = subplots(figsize=(5.6, 3.5))
     for arm, (damage, share) in points.items():
         for x, y in zip(np.asarray(damage), 100 * np.asarray(share), strict=True):
             axis.plot(x, y, color=COLORS[arm], linewidth=0.8, alpha=0.4)
@@ -199,7 +198,7 @@ def study_intervals(
             for name in study.measures(layers[0])
             if all((study.values(name, arm, layer) > 0).all() for arm in shown for layer in layers)
         ]
-    figure, axes = plt.subplots(
+    figure, axes = subplots(
         1,
         len(layers),
         squeeze=False,
@@ -279,7 +278,7 @@ def coadaptation_report(report: Report) -> Figure:
         >>> x, y = datasets.load("digits").test
         >>> figure = coadaptation_report(measure(MLP([64, 16, 10], keep_prob=0.5), "hidden1", x[:50], y[:50]))
     """
-    figure, axes = plt.subplots(2, 2, figsize=(5.8, 5.4))
+    figure, axes = subplots(2, 2, figsize=(5.8, 5.4))
     _draw_pairs(axes[0, 0], None if report.interaction is None else report.interaction.strength)
     _draw_compensation(axes[0, 1], report.compensation)
     for axis, names in zip(axes[1], (_CLAMPS, _NOISES), strict=True):

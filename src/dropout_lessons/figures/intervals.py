@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dropout_lessons.claims import Evidence
 from dropout_lessons.figures.palette import COLORS
-from dropout_lessons.figures.style import styled
+from dropout_lessons.figures.style import styled, subplots
 
 
 @styled
@@ -35,7 +34,7 @@ def interval_chart(
     """
     if not effects:
         raise ValueError("effects must have at least one row, got none")
-    figure, axis = plt.subplots(figsize=(5.6, 0.36 * len(effects) + 0.9))
+    figure, axis = subplots(figsize=(5.6, 0.36 * len(effects) + 0.9))
     _draw_effects(axis, effects, label=label, colors=colors or {}, scale=scale)
     return figure
 
@@ -67,14 +66,14 @@ def interval_panels(
     if not any(panels.values()):
         raise ValueError("panels must have at least one effect, got none")
     rows = list(dict.fromkeys(name for effects in panels.values() for name in effects))
-    figure, axes = plt.subplots(1, len(panels), squeeze=False, figsize=(5.8, 0.36 * len(rows) + 1.2))
+    figure, axes = subplots(1, len(panels), squeeze=False, figsize=(5.8, 0.36 * len(rows) + 1.2))
     for axis, (title, effects) in zip(axes[0], panels.items(), strict=True):
         _draw_effects(
             axis, effects, rows=rows, label=labels[title], colors=colors or {}, scale=(scales or {}).get(title, 1.0)
         )
         axis.set_title(title)
         axis.locator_params(axis="x", nbins=3)
-        if axis is not axes[0, 0]:
+        if not axis.get_subplotspec().is_first_col():
             axis.set_yticklabels([])
     return figure
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from dropout_lessons.claims import sampled
 from dropout_lessons.figures.palette import COLORS
-from dropout_lessons.figures.style import styled
+from dropout_lessons.figures.style import styled, subplots
 
 _MARKERS = ("o", "s", "^", "D", "v")
 _DASHES = ("--", ":", "-.")
@@ -46,7 +45,7 @@ def keep_prob_panels(
     """
     if not errors:
         raise ValueError("errors must have at least one panel, got none")
-    figure, axes = plt.subplots(1, len(errors), figsize=(1.6 + 2.3 * len(errors), 3.5), squeeze=False)
+    figure, axes = subplots(1, len(errors), figsize=(1.6 + 2.3 * len(errors), 3.5), squeeze=False)
     for axis, (title, lines) in zip(axes[0], errors.items(), strict=True):
         tables = {label: 100 * np.asarray(values, dtype=float) for label, values in lines.items()}
         for label, table in tables.items():
@@ -103,7 +102,7 @@ def winner_curves(sizes: Sequence[int], validation: ArrayLike, test: ArrayLike) 
         >>> errors = 0.1 + 0.01 * np.random.default_rng(0).random((2, 5))
         >>> figure = winner_curves([100, 1000], errors - 0.01, errors)
     """
-    figure, axis = plt.subplots(figsize=(5.6, 3.4))
+    figure, axis = subplots(figsize=(5.6, 3.4))
     for label, values, color, side in (
         ("on test images", test, "dropout", 9),
         ("on the images it was chosen by", validation, "reference", -9),

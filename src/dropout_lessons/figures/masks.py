@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
@@ -19,7 +18,7 @@ from scipy.stats import binom
 from torch import Tensor
 
 from dropout_lessons.figures.palette import COLORS, NEUTRALS
-from dropout_lessons.figures.style import styled
+from dropout_lessons.figures.style import styled, subplots
 
 # What a unit looks like, by whether it is kept.
 _LOOK: dict[bool, dict[str, Any]] = {
@@ -41,8 +40,13 @@ def image_rows(rows: Mapping[str, Float[Tensor, "examples pixels"]], image_shape
         >>> figure = image_rows({"noise": torch.rand(5, 16)}, (4, 4))
     """
     columns = max(len(images) for images in rows.values())
-    figure, axes = plt.subplots(
-        len(rows), columns, squeeze=False, figsize=(5.6, (5.6 / columns + 0.32) * len(rows)), layout="constrained"
+    figure, axes = subplots(
+        len(rows),
+        columns,
+        stack=False,
+        squeeze=False,
+        figsize=(5.6, (5.6 / columns + 0.32) * len(rows)),
+        layout="constrained",
     )
     for row, (name, images) in zip(axes, rows.items(), strict=True):
         # The name is wider than its image: kept out of the layout of columns, with an empty title to make room for it.
@@ -68,7 +72,7 @@ def mask_grid(mask: Bool[Tensor, "examples units"]) -> Figure:
         >>> figure = mask_grid(torch.rand(8, 20) < 0.5)
     """
     examples, units = mask.shape
-    figure, (top, bottom) = plt.subplots(
+    figure, (top, bottom) = subplots(
         2, 1, sharex=True, figsize=(5.6, 3.6), height_ratios=[max(examples / 8, 1), 0.55], layout="constrained"
     )
     kept = mask.cpu().numpy()
@@ -104,7 +108,7 @@ def kept_counts(counts: Mapping[str, Float[Tensor, " rows"]], n_units: int, keep
         >>> import torch
         >>> figure = kept_counts({"ours": (torch.rand(100, 50) < 0.8).sum(1).float()}, 50, 0.8)
     """
-    figure, axis = plt.subplots(figsize=(5.6, 3.3), layout="constrained")
+    figure, axis = subplots(figsize=(5.6, 3.3), layout="constrained")
     spread = 4.5 * math.sqrt(n_units * keep_prob * (1 - keep_prob))
     low, high = max(0, math.floor(n_units * keep_prob - spread)), min(n_units, math.ceil(n_units * keep_prob + spread))
     values = np.arange(low, high + 1)
@@ -116,7 +120,7 @@ def kept_counts(counts: Mapping[str, Float[Tensor, " rows"]], n_units: int, keep
         )
     axis.set_xlabel(f"kept units of {n_units}")
     axis.set_ylabel("share of rows")
-    axis.legend(fontsize=10, handlelength=1.2)
+    axis.legend(fontsize=10, handlelength=1.2, loc="upper left", borderpad=0)
     return figure
 
 
@@ -136,7 +140,7 @@ def thinned_networks(masks: Sequence[Sequence[Bool[Tensor, " ..."]]], n_outputs:
     whole = [np.ones(len(mask), dtype=bool) for mask in masks[0]]
     networks = [whole, *([mask.cpu().numpy() for mask in draw] for draw in masks)]
     rows = math.ceil(len(networks) / 2)
-    figure, axes = plt.subplots(rows, 2, squeeze=False, figsize=(5.8, 2.5 * rows), layout="constrained")
+    figure, axes = subplots(rows, 2, stack=False, squeeze=False, figsize=(5.8, 2.5 * rows), layout="constrained")
     for axis, layers in zip(axes.flat, networks, strict=False):
         _draw_network(axis, [*layers, np.ones(n_outputs, dtype=bool)])
         kept, units = sum(int(layer.sum()) for layer in layers), sum(len(layer) for layer in layers)
@@ -174,7 +178,7 @@ def distinct_masks(draws: Sequence[int], seen: Mapping[str, Sequence[float]], wh
     Example:
         >>> figure = distinct_masks([1, 10, 100], {"4 units": [1, 8, 16]}, {"4 units": 16})
     """
-    figure, axis = plt.subplots(figsize=(5.6, 3.6), layout="constrained")
+    figure, axis = subplots(figsize=(5.6, 3.6), layout="constrained")
     middle = draws[len(draws) // 2]
     axis.plot(draws, draws, color=NEUTRALS["ground"], linewidth=6, solid_capstyle="butt", zorder=0)
     axis.annotate(

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dropout_lessons.figures.palette import COLORS
-from dropout_lessons.figures.style import styled
+from dropout_lessons.figures.style import styled, subplots
 
 _LINES = {"validation": ("-", "full"), "training": ("--", "none")}
 
@@ -53,7 +52,7 @@ def penalty_sweep(
         }
         if any(len(size) != 2 or size != score for size, score in shapes.values()):
             raise ValueError(f"weights and {kind} errors must be (strengths, seeds) arrays of one shape, got {shapes}")
-    figure, axis = plt.subplots(figsize=(5.6, 3.6))
+    figure, axis = subplots(figsize=(5.6, 3.6))
     for kind, scores in errors.items():
         line, fill = _LINES[kind]
         for arm in weights:

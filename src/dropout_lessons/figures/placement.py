@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from dropout_lessons.claims import sampled
 from dropout_lessons.figures.palette import COLORS
-from dropout_lessons.figures.style import styled
+from dropout_lessons.figures.style import styled, subplots
 
 _LINES = ("-", "--", ":")
 
@@ -34,7 +33,7 @@ def excess_loss_curves(steps: Sequence[int], panels: Mapping[str, Mapping[float,
         >>> losses = 0.5 + 0.1 * np.random.default_rng(0).random((3, 5))
         >>> figure = excess_loss_curves([100, 200, 300], {"fresh text": {1.0: losses, 0.9: 2 * losses}})
     """
-    figure, axes = plt.subplots(1, len(panels), squeeze=False, sharey=True, figsize=(5.8, 3.7))
+    figure, axes = subplots(1, len(panels), squeeze=False, sharey=True, figsize=(5.8, 3.7))
     for axis, (title, curves) in zip(axes[0], panels.items(), strict=True):
         lines = iter(_LINES)
         for keep_prob, losses in sorted(curves.items(), reverse=True):

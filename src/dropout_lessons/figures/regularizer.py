@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
@@ -13,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from dropout_lessons.figures.palette import COLORS, NEUTRALS
-from dropout_lessons.figures.style import styled
+from dropout_lessons.figures.style import styled, subplots
 
 _MARKERS = {"plain": "o", "L2": "D", "dropout": "o"}
 
@@ -35,7 +34,7 @@ def coefficients(
     Example:
         >>> figure = coefficients({"plain": [0.5, -0.2], "L2": [0.3, -0.1]}, ["age", "bmi"])
     """
-    figure, axis = plt.subplots(figsize=(5.6, 0.36 * len(features) + 1.2))
+    figure, axis = subplots(figsize=(5.6, 0.36 * len(features) + 1.2))
     axis.axvline(0, color=COLORS["reference"], linewidth=1)
     for i, (arm, values) in enumerate(weights.items()):
         table = np.asarray(values, dtype=float)
@@ -80,7 +79,7 @@ def approximation_ratios(
     Example:
         >>> figure = approximation_ratios([0.1, 1.0, 10.0], {0.5: [1.0, 0.9, 0.3]})
     """
-    figure, axis = plt.subplots(figsize=(5.6, 3.5))
+    figure, axis = subplots(figsize=(5.6, 3.5))
     axis.axhline(1, color=COLORS["reference"], linewidth=1)
     lines = ["-", "--", ":", "-."]
     for (keep_prob, values), line in zip(ratios.items(), lines, strict=False):
@@ -122,7 +121,7 @@ def penalty_by_confidence(
         >>> figure = penalty_by_confidence(torch.tensor([0.1, 0.5]), torch.tensor([0.05, 0.1]), label="probability")
     """
     q = np.linspace(0, 1, 201)
-    figure, axis = plt.subplots(figsize=(5.6, 3.4))
+    figure, axis = subplots(figsize=(5.6, 3.4))
     axis.plot(q, q * (1 - q) / 2, color=COLORS["reference"])
     axis.annotate("quadratic approximation", (0.5, 0.125), xytext=(0, 5), textcoords="offset points", ha="center")
     axis.plot(probs.cpu().numpy(), penalties.cpu().numpy(), "o", color=COLORS["dropout"], markersize=4, alpha=0.6)
@@ -148,8 +147,13 @@ def signed_images(rows: Mapping[str, Float[Tensor, "images pixels"]], image_shap
         >>> figure = signed_images({"features": torch.randn(5, 16)}, (4, 4))
     """
     columns = max(len(images) for images in rows.values())
-    figure, axes = plt.subplots(
-        len(rows), columns, squeeze=False, figsize=(5.6, (5.6 / columns + 0.32) * len(rows)), layout="constrained"
+    figure, axes = subplots(
+        len(rows),
+        columns,
+        stack=False,
+        squeeze=False,
+        figsize=(5.6, (5.6 / columns + 0.32) * len(rows)),
+        layout="constrained",
     )
     for row, (name, images) in zip(axes, rows.items(), strict=True):
         # The name is wider than its image: kept out of the layout of columns, with an empty title to make room for it.
@@ -181,7 +185,7 @@ def activation_histograms(counts: Mapping[str, ArrayLike], edges: ArrayLike, mea
         >>> figure = activation_histograms({"plain": [5, 3, 1]}, [0.0, 1.0, 2.0, 3.0], {"plain": 0.9})
     """
     borders: NDArray[np.float64] = np.asarray(edges, dtype=float)
-    figure, axes = plt.subplots(1, len(counts), squeeze=False, sharey=True, sharex=True, figsize=(5.8, 2.9))
+    figure, axes = subplots(1, len(counts), squeeze=False, sharey=True, sharex=True, figsize=(5.8, 2.9))
     for axis, (arm, values) in zip(axes[0], counts.items(), strict=True):
         table = np.asarray(values, dtype=float)
         if table.shape != (len(borders) - 1,):

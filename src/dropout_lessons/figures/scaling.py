@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dropout_lessons.figures.palette import COLORS
-from dropout_lessons.figures.style import styled
+from dropout_lessons.figures.style import styled, subplots
 
 
 @styled
@@ -31,7 +30,7 @@ def input_distribution(
         >>> import torch
         >>> figure = input_distribution({"inverted": torch.randn(500)}, {"inverted": 0.0}, label="input")
     """
-    figure, axes = plt.subplots(
+    figure, axes = subplots(
         len(draws), 1, sharex=True, squeeze=False, figsize=(5.6, 1.25 * len(draws) + 0.7), layout="constrained"
     )
     everything = np.concatenate([values.cpu().numpy() for values in draws.values()])

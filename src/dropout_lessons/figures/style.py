@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import wraps
 from typing import Any, ParamSpec
 
@@ -10,6 +11,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from dropout_lessons.figures.palette import COLORS, NEUTRALS
+from dropout_lessons.figures.vector import FIGURE_CLASS, FIGURE_CSS, svg_of
 
 STYLE: dict[str, Any] = {
     "figure.dpi": 160,
@@ -31,7 +33,44 @@ STYLE: dict[str, Any] = {
     "figure.constrained_layout.use": True,
 }
 
+NARROW = 4.3  # inches across for a phone: drawn 350 pixels wide there, letters of 10 points have 11 pixels
+_narrow: ContextVar[bool] = ContextVar("narrow", default=False)
+
 Parameters = ParamSpec("Parameters")
+
+
+class BookFigure(Figure):
+    """A figure that a page shows as line art in its own colors and letters, drawn once for wide pages and once for phones."""
+
+    redraw: Callable[[], Figure] | None = None
+    stacked = False
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        wide, narrow = svg_of(self), svg_of(self.redraw() if self.redraw else self)
+        return {
+            "text/html": f'<div class="{FIGURE_CLASS}"><style>\n{FIGURE_CSS}</style>\n'
+            f'<div class="dl-wide">{wide}</div>\n<div class="dl-narrow">{narrow}</div></div>'
+        }
+
+
+def subplots(
+    rows: int = 1, columns: int = 1, *, figsize: tuple[float, float], stack: bool = True, **options: Any
+) -> Any:
+    """Return a figure and its axes as Matplotlib does; for a phone narrower, with panels below each other."""
+    width, height = figsize
+    if not _narrow.get():
+        return plt.subplots(rows, columns, figsize=figsize, FigureClass=BookFigure, **options)
+    if columns == 1 or not stack:
+        scale = 1.0 if stack else NARROW / width
+        size = (min(width, NARROW), scale * height)
+        return plt.subplots(rows, columns, figsize=size, FigureClass=BookFigure, **options)
+    size = (NARROW, max(1.6 * rows * columns, 0.92 * height * columns))
+    figure, axes = plt.subplots(
+        rows * columns, 1, figsize=size, FigureClass=BookFigure, **{**options, "squeeze": False}
+    )
+    panels = axes.reshape(rows, columns)
+    figure.stacked = True
+    return figure, panels if rows > 1 or not options.get("squeeze", True) else panels[0]
 
 
 def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
@@ -39,9 +78,21 @@ def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
 
     @wraps(draw)
     def drawn(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:
+        def again() -> Figure:
+            token = _narrow.set(True)
+            try:
+                return drawn(*args, **kwargs)
+            finally:
+                _narrow.reset(token)
+
         with plt.rc_context(STYLE):
             figure = draw(*args, **kwargs)
+            if getattr(figure, "stacked", False):
+                for axis in figure.axes:  # what stood to the left of all of them
+                    axis.set_ylabel(axis.get_ylabel() or figure.axes[0].get_ylabel())
         plt.close(figure)
+        if isinstance(figure, BookFigure):
+            figure.redraw = again
         return figure
 
     return drawn

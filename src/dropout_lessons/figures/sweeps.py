@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from dropout_lessons.claims import sampled
 from dropout_lessons.figures.palette import COLORS, NEUTRALS
-from dropout_lessons.figures.style import styled
+from dropout_lessons.figures.style import styled, subplots
 
 
 @styled
@@ -51,7 +50,7 @@ def sweep_panels(
         >>> panels = {"narrow": {"dropout": errors}, "wide": {"dropout": errors}}
         >>> figure = sweep_panels(panels, dict.fromkeys(panels, [0.2, 0.5]), x_label="keep_prob", y_label="test error (%)")
     """
-    figure, axes = plt.subplots(1, len(panels), squeeze=False, figsize=(5.8, 3.6))
+    figure, axes = subplots(1, len(panels), squeeze=False, figsize=(5.8, 3.6))
     for axis, (title, curves) in zip(axes[0], panels.items(), strict=True):
         for arm, values in (dashed or {}).get(title, {}).items():
             mean = scale * np.nanmean(_checked(arm, values, x[title]), axis=1)
@@ -123,7 +122,7 @@ def trajectories(
         >>> errors = np.linspace(0.3, 0.1, 4)[:, None].repeat(5, axis=1)
         >>> figure = trajectories({"plain": {"2 layers": errors}}, [5, 10, 15, 20], y_label="validation error (%)")
     """
-    figure, axis = plt.subplots(figsize=(5.6, 3.6))
+    figure, axis = subplots(figsize=(5.6, 3.6))
     ends = {}
     for arm, networks in runs.items():
         means = [scale * _checked(f"{arm}, {name}", values, epochs).mean(1) for name, values in networks.items()]

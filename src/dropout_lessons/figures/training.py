@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dropout_lessons.claims import paired
 from dropout_lessons.figures.palette import COLORS, NEUTRALS
-from dropout_lessons.figures.style import styled
+from dropout_lessons.figures.style import styled, subplots
 from dropout_lessons.training import History
 
 
@@ -29,7 +28,7 @@ def learning_curves(histories: Mapping[str, Sequence[History]]) -> Figure:
     without = [arm for arm, runs in histories.items() if not all(run.validation_loss for run in runs)]
     if without:
         raise ValueError(f"histories must have validation losses, and those of {without} have none; fit a Dataset")
-    figure, panels = plt.subplots(1, 2, figsize=(5.8, 3.3), sharex=True, layout="constrained")
+    figure, panels = subplots(1, 2, figsize=(5.8, 3.3), sharex=True, layout="constrained")
     for axis, kind in zip(panels, ("train", "validation"), strict=True):
         ends = {}
         for arm, runs in histories.items():
@@ -80,7 +79,7 @@ def paired_scores(scores: Mapping[str, Sequence[float]], *, label: str, scale: f
     """
     arms = list(scores)
     values = scale * np.array([scores[arm] for arm in arms])
-    figure, axis = plt.subplots(figsize=(5.6, 3.6), layout="constrained")
+    figure, axis = subplots(figsize=(5.6, 3.6), layout="constrained")
     axis.plot(range(len(arms)), values, color=NEUTRALS["ground"], linewidth=1, zorder=1)
     ticks = [arms[0]]
     for i, arm in enumerate(arms):

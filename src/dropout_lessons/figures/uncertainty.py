@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from dropout_lessons.calibration import Reliability
 from dropout_lessons.figures.palette import COLORS, NEUTRALS
-from dropout_lessons.figures.style import styled
+from dropout_lessons.figures.style import styled, subplots
 
 # For each way to predict its idea's color, and a line and marker that tell it from the others without color.
 _WAYS = {
@@ -40,7 +39,7 @@ def captioned_images(
         >>> import torch
         >>> figure = captioned_images(torch.rand(3, 16), ["a", "b", "c"], (4, 4))
     """
-    figure, axes = plt.subplots(1, len(images), squeeze=False, figsize=(5.8, 5.8 / len(images) + 0.6))
+    figure, axes = subplots(1, len(images), stack=False, squeeze=False, figsize=(5.8, 5.8 / len(images) + 0.6))
     for axis, image, caption in zip(axes[0], images, captions, strict=True):
         axis.imshow(image.view(image_shape).cpu().numpy(), cmap="gray_r", vmin=0, vmax=float(images.max()))
         axis.set_xlabel(caption)
@@ -67,7 +66,7 @@ def reliability_diagram(panels: Mapping[str, Mapping[str, Reliability]], *, leas
 
     Source: Guo et al. 2017, Figure 1.
     """
-    figure, axes = plt.subplots(1, len(panels), squeeze=False, sharey=True, figsize=(2.95 * len(panels), 3.7))
+    figure, axes = subplots(1, len(panels), squeeze=False, sharey=True, figsize=(2.95 * len(panels), 3.7))
     for axis, (title, diagrams) in zip(axes[0], panels.items(), strict=True):
         axis.plot([0, 100], [0, 100], color=NEUTRALS["ground"], linewidth=4, zorder=0)
         for way, diagram in diagrams.items():
@@ -112,7 +111,7 @@ def way_curves(
     Example:
         >>> figure = way_curves([1, 10], {"plain": [[0.3, 0.1], [0.2, 0.1]]}, x_label="factor", label="entropy (nats)")
     """
-    figure, axis = plt.subplots(figsize=(5.8, 3.5))
+    figure, axis = subplots(figsize=(5.8, 3.5))
     ends = {}
     for way, values in scores.items():
         color, line, _ = _WAYS[way]

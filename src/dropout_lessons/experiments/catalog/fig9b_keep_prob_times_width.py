@@ -16,6 +16,7 @@ from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
 from dropout_lessons.experiments.tuning import train, tuned
+from dropout_lessons.figures.style import styled
 
 
 def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
@@ -75,6 +76,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
     ]
 
 
+@styled
 def draw(table: pd.DataFrame) -> Figure:
     shown = table
     rows = shown[shown["design"] == "constant kept units"]
