@@ -47,30 +47,28 @@ class BookFigure(Figure):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         wide, narrow = svg_of(self), svg_of(self.redraw() if self.redraw else self)
-        return {
-            "text/html": f'<div class="{FIGURE_CLASS}"><style>\n{FIGURE_CSS}</style>\n'
-            f'<div class="dl-wide">{wide}</div>\n<div class="dl-narrow">{narrow}</div></div>'
-        }
+        both = f'<div class="dl-wide">{wide}</div>\n<div class="dl-narrow">{narrow}</div>'
+        shown = wide if wide == narrow else both
+        return {"text/html": f'<div class="{FIGURE_CLASS}"><style>\n{FIGURE_CSS}</style>\n{shown}</div>'}
 
 
 def subplots(
     rows: int = 1, columns: int = 1, *, figsize: tuple[float, float], stack: bool = True, **options: Any
-) -> Any:
+) -> tuple[BookFigure, Any]:
     """Return a figure and its axes as Matplotlib does; for a phone narrower, with panels below each other."""
-    width, height = figsize
+    figure = plt.figure(figsize=figsize, FigureClass=BookFigure, layout=options.pop("layout", None))
+    assert isinstance(figure, BookFigure)
     if not _narrow.get():
-        return plt.subplots(rows, columns, figsize=figsize, FigureClass=BookFigure, **options)
+        return figure, figure.subplots(rows, columns, **options)
+    width, height = figsize
     if columns == 1 or not stack:
-        scale = 1.0 if stack else NARROW / width
-        size = (min(width, NARROW), scale * height)
-        return plt.subplots(rows, columns, figsize=size, FigureClass=BookFigure, **options)
-    size = (NARROW, max(1.6 * rows * columns, 0.92 * height * columns))
-    figure, axes = plt.subplots(
-        rows * columns, 1, figsize=size, FigureClass=BookFigure, **{**options, "squeeze": False}
-    )
-    panels = axes.reshape(rows, columns)
+        figure.set_size_inches(min(width, NARROW), height if stack else height * NARROW / width)
+        return figure, figure.subplots(rows, columns, **options)
+    figure.set_size_inches(NARROW, max(1.6 * rows, 0.92 * height) * columns)
     figure.stacked = True
-    return figure, panels if rows > 1 or not options.get("squeeze", True) else panels[0]
+    squeezed = options.pop("squeeze", True) and rows == 1
+    panels = figure.subplots(rows * columns, 1, squeeze=False, **options).reshape(rows, columns)
+    return figure, panels[0] if squeezed else panels
 
 
 def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
@@ -87,7 +85,7 @@ def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
 
         with plt.rc_context(STYLE):
             figure = draw(*args, **kwargs)
-            if getattr(figure, "stacked", False):
+            if isinstance(figure, BookFigure) and figure.stacked:
                 for axis in figure.axes:  # what stood to the left of all of them
                     axis.set_ylabel(axis.get_ylabel() or figure.axes[0].get_ylabel())
         plt.close(figure)
