@@ -24,6 +24,7 @@ from markdown_it.token import Token
 from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
 from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell
 from outputs import BUILD, ROOT
 from pybtex.database import Entry, parse_file
 
@@ -156,14 +157,19 @@ def markdown(source: str, page: str) -> str:
 
 
 def output(found: NotebookNode) -> NotebookNode:
-    """An output that needs no kernel to be seen."""
-    found.get("data", {}).pop(WIDGET, None)
+    """An output that needs no kernel to be seen, and of a figure the picture that every host shows."""
+    data = found.get("data", {})
+    data.pop(WIDGET, None)
+    if "image/png" in data:
+        data.pop("text/html", None)
     return found
 
 
 def plain(chapter: NotebookNode, page: str) -> NotebookNode:
     """A chapter that was run, as a plain notebook; ``page`` is its name in the book."""
+    captioned = []
     for number, cell in enumerate(chapter.cells):
+        captioned.append(cell)
         tags = set(cell.metadata.get("tags", []))
         if cell.cell_type == "markdown":
             cell.source = markdown(cell.source, page)
@@ -174,6 +180,9 @@ def plain(chapter: NotebookNode, page: str) -> NotebookNode:
         cell.outputs = [] if "remove-output" in tags else [output(each) for each in cell.outputs]
         if tags & HIDDEN:
             cell.metadata["jupyter"] = {"source_hidden": True}
+        if caption := cell.metadata.get("mystnb", {}).get("figure", {}).get("caption"):
+            captioned.append(new_markdown_cell(f"*Figure.* {markdown(caption, page)}", id=f"{cell.id}-caption"))
+    chapter.cells = captioned
     chapter.metadata.pop("widgets", None)
     nbformat.validate(chapter)
     return chapter

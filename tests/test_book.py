@@ -200,6 +200,10 @@ def test_every_image_is_there_and_says_what_it_shows(visit: Visit) -> None:
         assert image["width"] > 0, f"{image['src']} does not load"
         assert len(image["alt"].split()) >= 5, f"{image['src']} is described only as {image['alt']!r}"
         assert "_images/" not in image["alt"]
+    for drawing in visit.page.locator(".dropout-lessons-figure svg").all():
+        assert len((drawing.get_attribute("aria-label") or "").split()) >= 5
+    for figure in visit.page.locator("article figure").all():
+        assert figure.locator("figcaption").inner_text().startswith("Figure ")
 
 
 @pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=["laptop", "phone"])
@@ -277,6 +281,7 @@ def test_interactives_answer_to_the_keyboard_offline(browser: Browser, origin: s
         title = interactive.get_attribute("data-interactive")
         values = interactive.locator("[data-value], output")
         assert values.count() >= 1, f"{title} shows no value"
+        interactive.evaluate("each => each.querySelectorAll('details').forEach(fold => { fold.open = true })")
         sliders = interactive.locator("input[type=range]").all()
         # Without a slider, the first button that toggles something.
         for control in sliders or [interactive.locator("button[aria-pressed]").first]:

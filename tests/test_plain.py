@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -36,12 +37,19 @@ def test_no_markup_of_the_book_is_left(pair):
 
 def test_code_and_the_order_of_cells_are_those_of_the_chapter(pair):
     chapter, notebook = pair
-    assert [(cell.id, cell.cell_type) for cell in notebook.cells] == [
-        (cell.id, cell.cell_type) for cell in chapter.cells
-    ]
-    for before, after in zip(chapter.cells, notebook.cells, strict=True):
+    kept = [cell for cell in notebook.cells if not cell.id.endswith("-caption")]
+    assert [(cell.id, cell.cell_type) for cell in kept] == [(cell.id, cell.cell_type) for cell in chapter.cells]
+    for before, after in zip(chapter.cells, kept, strict=True):
         if before.cell_type == "code":
             assert after.source == before.source
+
+
+def test_a_figure_is_a_picture_with_its_caption_below(pair):
+    for cell, below in pairwise(pair[1].cells):
+        caption = cell.metadata.get("mystnb", {}).get("figure", {}).get("caption", "")
+        assert (below.cell_type == "markdown" and below.source.startswith("*Figure.* ")) == bool(caption)
+    picture = new_output("display_data", data={"text/html": "<svg></svg>", "image/png": "iVBO"})
+    assert plain.output(picture).data == {"image/png": "iVBO"}
 
 
 def test_math_is_left_as_it_is(pair):
