@@ -12,7 +12,7 @@ ENVIRONMENT := $(VENV)/.complete
 STAGES := test-lint test-types test-package test-rounding test-chapters test-book
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book serve test $(STAGES) notebooks bench ledger exercises check-exercises lock clean
+.PHONY: help setup book serve page-bars test $(STAGES) notebooks bench ledger exercises check-exercises lock clean
 
 help: ## Show what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -35,6 +35,9 @@ serve: book ## Build the book and serve it on this machine
 	@echo "The book is at http://localhost:$(PORT)/ (Ctrl+C stops)"
 	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
+page-bars: book ## Measure how each chapter reads: prose, code, claims, height (in Chromium)
+	$(BIN)/python book/measure.py
+
 test: $(ENVIRONMENT) ## Check everything: code, chapters, the book in a browser; go on after a failure
 	@failed=(); TIMEFORMAT="%0R s, of the processors %0U + %0S s"; \
 	for stage in $(STAGES); do \
@@ -51,7 +54,7 @@ test-types: $(ENVIRONMENT)
 	$(BIN)/mypy
 
 test-package: $(ENVIRONMENT)
-	$(PYTEST) --doctest-modules src tests $(wildcard instructor/tests) --ignore tests/test_book.py -n 2 --durations 10
+	$(PYTEST) --doctest-modules src tests $(wildcard instructor/tests) --ignore-glob 'tests/test_book*.py' -n 2 --durations 10
 
 # Another processor rounds otherwise. What was recorded and what is claimed must come out there, too.
 test-rounding: export ATEN_CPU_CAPABILITY = default
@@ -64,7 +67,7 @@ test-chapters: $(ENVIRONMENT)
 	$(PYTEST) chapters -n 2 --dist loadscope --durations 10
 
 test-book: book
-	$(PYTEST) tests/test_book.py -n 2 --dist loadgroup --durations 10
+	$(PYTEST) tests/test_book*.py -n 2 --dist loadgroup --durations 10
 
 notebooks: $(ENVIRONMENT) ## Make plain notebooks for Colab, JupyterLab and GitHub
 	$(BIN)/python book/plain.py

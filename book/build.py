@@ -118,7 +118,7 @@ def missing_outputs(notebook: Path, soup: BeautifulSoup) -> Iterator[str]:
         yield f"the figure described by {alt!r} is missing"
     found_claims = len(soup.select(".checked-claim"))
     if found_claims < expected_claims:
-        yield f"{expected_claims} claims are checked, and {found_claims} of their boxes are there"
+        yield f"{expected_claims} claims are checked, and {found_claims} of them are shown"
 
 
 def problems(page: str) -> Iterator[str]:

@@ -13,6 +13,7 @@ from torch import nn
 from dropout_lessons import coadaptation
 from dropout_lessons.calibration import fit_temperature
 from dropout_lessons.claims import paired
+from dropout_lessons.claims.evidence import LOG_RATIO
 from dropout_lessons.coadaptation import MEASURES, Arm, standard_arms, study
 from dropout_lessons.datasets import Dataset, Split, load
 from dropout_lessons.layers import Dropout, GaussianDropout
@@ -167,7 +168,7 @@ def test_paired_effects_are_those_of_claims():
     )
     assert result.values("norm", "L2").tolist() == decayed.tolist()
     assert result.paired("norm", "L2") == paired(decayed, plain)
-    assert result.paired("norm", "L2", "hidden1", ratio=True) == paired(np.log(decayed), np.log(plain))
+    assert result.paired("norm", "L2", "hidden1", ratio=True) == paired(np.log(decayed), np.log(plain), unit=LOG_RATIO)
     row = result.table().iloc[0]
     assert (row.measure, row.arm, row["mean"], row.control) == ("norm", "L2", decayed.mean(), plain.mean())
     assert (row.effect, (row.low, row.high)) == (

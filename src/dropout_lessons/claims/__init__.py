@@ -2,19 +2,21 @@
 
 Evidence is an effect with its 95% interval over seeds (``paired``), over independent draws (``sampled``), or the
 largest deviation of an identity (``exact``). ``judge`` compares it with what the statement requires; ``check`` raises
-where that does not hold.
+where that does not hold, and ``Claims`` shows several as one figure.
 """
 
 from dropout_lessons.claims.evidence import FEWEST_SEEDS, Evidence, exact, paired, sampled
-from dropout_lessons.claims.judging import ClaimError, Judgement, Words, again, check, judge
+from dropout_lessons.claims.judging import ClaimError, Judgement, Words, check, judge
+from dropout_lessons.claims.showing import Anatomy, Claims
 
 __all__ = [
     "FEWEST_SEEDS",
+    "Anatomy",
     "ClaimError",
+    "Claims",
     "Evidence",
     "Judgement",
     "Words",
-    "again",
     "check",
     "exact",
     "judge",

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 from torch import Tensor
 
-__all__ = ["FEWEST_SEEDS", "Evidence", "exact", "paired", "sampled"]
+__all__ = ["FEWEST_SEEDS", "LOG_RATIO", "Evidence", "exact", "paired", "sampled"]
 
 #: With fewer seeds or draws no claim is made.
 FEWEST_SEEDS = 5
 CONFIDENCE = 0.95
 PERCENT_UNITS = ("%", "points", "percentage points")
+#: Unit of natural logarithms of ratios: a page shows them as factors.
+LOG_RATIO = "log ratio"
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,13 @@ class Evidence:
         effect: Mean of the values or of the paired differences; for an identity, the largest deviation.
         interval: 95% confidence interval of the effect; for an identity, the deviation twice.
         n: Number of values.
-        noun: What was counted: ``"seeds"``, ``"draws"`` or ``"values"``.
-        unit: Unit of the effect. Percent units hold fractions, and are shown times 100.
+        noun: What was counted: ``"seeds"``, ``"draws"``, ``"values"`` or the like.
+        unit: Unit of the effect. Percent units hold fractions, and are shown times 100; ``"log ratio"`` holds
+            logarithms of ratios.
         atol: Largest deviation allowed, for an identity; else None.
         arms: Of a paired difference, the means of treatment and control; else None.
         note: What a reader must know of the values, besides.
+        recorded: Whether the values are results of an experiment that were stored.
     """
 
     effect: float
@@ -46,6 +50,7 @@ class Evidence:
     atol: float | None = None
     arms: tuple[float, float] | None = field(default=None, compare=False)
     note: str = field(default="", compare=False)
+    recorded: bool = field(default=False, compare=False)
 
     @property
     def relative(self) -> float | None:
@@ -73,7 +78,8 @@ def paired(
         treatment: One value per seed.
         control: One value per seed, in the same order of seeds.
         unit: Unit of the values. With ``"percentage points"``, ``"points"`` or ``"%"`` they are fractions, as
-            errors are everywhere in this package, and are shown times 100.
+            errors are everywhere in this package, and are shown times 100. With ``"log ratio"`` they are natural
+            logarithms, and a page shows their difference as a factor.
 
     Returns:
         The evidence, to be given to ``check``.
@@ -102,7 +108,7 @@ def paired(
     return replace(_student(arms[0] - arms[1], "seeds", unit), arms=means)
 
 
-def sampled(values: Sequence[float] | NDArray[Any] | Tensor, *, unit: str = "") -> Evidence:
+def sampled(values: Sequence[float] | NDArray[Any] | Tensor, *, unit: str = "", over: str = "draws") -> Evidence:
     r"""Mean of independent draws of one quantity, with its 95% interval.
 
     The interval is :math:`\bar x \pm t_{0.975,\,n-1} \, s / \sqrt{n}`, Student's, as in ``paired``.
@@ -111,12 +117,13 @@ def sampled(values: Sequence[float] | NDArray[Any] | Tensor, *, unit: str = "") 
         values: Independent draws. Values that share a trained network or a data set are independent only for a
             statement about that network or data set; the statement must say so.
         unit: Unit of the values; percent units hold fractions, as in ``paired``.
+        over: What each value comes from, in the plural: ``"draws"``, or ``"seeds"`` with a network or data set each.
 
     Returns:
         The evidence, to be given to ``check``.
 
     Raises:
-        ValueError: If there are fewer than five values or one of them is not finite.
+        ValueError: If there are fewer than five values, one of them is not finite, or ``over`` is no plural.
 
     Example:
         >>> evidence = sampled([0.9, 1.1, 1.0, 0.8, 1.2], unit="nats")
@@ -125,9 +132,11 @@ def sampled(values: Sequence[float] | NDArray[Any] | Tensor, *, unit: str = "") 
 
     Source: Student 1908, "The probable error of a mean".
     """
+    if len(over) < 2 or not over.endswith("s"):
+        raise ValueError(f'over must name in the plural what the values come from, such as "seeds", got {over!r}')
     array = _read("values", values)
-    _check_values("values", array, "draw", unit)
-    return _student(array, "draws", unit)
+    _check_values("values", array, over.removesuffix("s"), unit)
+    return _student(array, over, unit)
 
 
 def exact(
@@ -135,6 +144,7 @@ def exact(
     expected: float | Sequence[float] | NDArray[Any] | Tensor,
     *,
     atol: float,
+    unit: str = "",
 ) -> Evidence:
     r"""Largest absolute deviation of an identity, :math:`\max_j |a_j - e_j|`, to be at most ``atol``.
 
@@ -144,6 +154,7 @@ def exact(
         actual: What was computed; a number, or any shape.
         expected: What it must equal, of the same shape.
         atol: Largest absolute deviation allowed.
+        unit: Unit of both; percent units hold fractions, as in ``paired``.
 
     Returns:
         The evidence, to be given to ``check``.
@@ -166,9 +177,11 @@ def exact(
         raise ValueError(f"actual and expected must hold at least one value, got shape {left.shape}")
     if not 0 <= atol < math.inf:
         raise ValueError(f"atol must be finite and at least 0, got {atol}")
+    for name, values in (("actual", left), ("expected", right)):
+        _check_fractions(name, values, unit)
     with np.errstate(invalid="ignore", over="ignore"):
         deviation = float(np.where(left == right, 0.0, np.abs(left - right)).max())
-    return Evidence(deviation, (deviation, deviation), left.size, "values", atol=atol)
+    return Evidence(deviation, (deviation, deviation), left.size, "values", unit, atol=atol)
 
 
 def _read(name: str, values: float | Sequence[float] | NDArray[Any] | Tensor) -> NDArray[np.float64]:
@@ -198,10 +211,14 @@ def _check_values(name: str, values: NDArray[np.float64], noun: str, unit: str) 
                 f"{name} must be finite, got {value} for {noun} {i}, counted from 0; "
                 f"find the cause and run it again, since leaving it out would bias the result"
             )
+    _check_fractions(name, values, unit)
+
+
+def _check_fractions(name: str, values: NDArray[np.float64], unit: str) -> None:
     if unit in PERCENT_UNITS and np.abs(values).max() > 1:
         raise ValueError(
             f"{name} must hold fractions in [-1, 1] when the unit is {unit!r}, got "
-            f"{values[np.abs(values).argmax()]}; divide percents by 100: they are shown times 100"
+            f"{values.flat[np.abs(values).argmax()]}; divide percents by 100: they are shown times 100"
         )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from html import escape
 from typing import NamedTuple
 
 from dropout_lessons.claims.evidence import CONFIDENCE, PERCENT_UNITS, Evidence
+from dropout_lessons.claims.showing import as_html
 
-__all__ = ["ClaimError", "Judgement", "Words", "again", "check", "judge"]
+__all__ = ["ClaimError", "Judgement", "Words", "check", "judge"]
 
 
 class ClaimError(AssertionError):
@@ -36,7 +36,7 @@ class Words(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Judgement:
-    """A statement with its evidence, and whether that supports it; a notebook shows it as a box.
+    """A statement with its evidence, and whether that supports it; a page shows it as a line with its interval drawn.
 
     Made by ``judge``, which never raises for what was found, and by ``check``, which returns only those that hold.
 
@@ -48,6 +48,7 @@ class Judgement:
         holds: True if it does, False if no part of it does, None if it is undecided.
         shortfall: By how much the interval sticks out of the limits, in the unit of the values; 0 where it does not.
         words: All that in words.
+        reason: Why these limits.
     """
 
     statement: str
@@ -56,6 +57,7 @@ class Judgement:
     holds: bool | None
     shortfall: float
     words: Words = field(compare=False)
+    reason: str = field(default="", compare=False)
 
     @property
     def effect(self) -> float:
@@ -99,21 +101,7 @@ class Judgement:
         return f"{verdict}: {self.statement} ({self.summary}; {self.words.shortfall})"
 
     def _repr_html_(self) -> str:
-        mark, heading = {True: ("✓", "Checked claim"), False: ("✗", "Does not hold"), None: ("?", "Undecided")}[
-            self.holds
-        ]
-        summary = self.summary if self.holds else f"{self.summary}; {self.words.shortfall}"
-        return (
-            f'<div class="{"checked-claim" if self.holds else "judged-claim"}" role="note" '
-            'style="margin: 0.5em 0; padding: 0.5em 1em; '
-            'border: 1px solid currentColor; border-left-width: 0.4em; color: inherit">'
-            f'<p style="margin: 0; font-weight: bold"><span aria-hidden="true">{mark}</span> {heading}</p>'
-            f'<p style="margin: 0.25em 0">{escape(self.statement)}</p>'
-            f'<p style="margin: 0; font-size: 0.9em">{escape(typeset(summary))}</p></div>'
-        )
-
-
-_LABELLED: dict[str, Judgement] = {}
+        return as_html([self])
 
 
 def judge(
@@ -123,6 +111,7 @@ def judge(
     above: float | None = None,
     below: float | None = None,
     within: tuple[float, float] | None = None,
+    reason: str = "",
 ) -> Judgement:
     """Judge whether evidence supports a statement, contradicts it, or leaves it undecided.
 
@@ -136,6 +125,7 @@ def judge(
         above: What the effect must exceed, in the unit of the values (a fraction if that is a percent unit).
         below: What the effect must stay under.
         within: What the effect must lie between.
+        reason: Why this bound, in a sentence, written before the result was known.
 
     Returns:
         The judgement, whatever it is.
@@ -158,18 +148,18 @@ def judge(
             words = Words(
                 "unknown", "[unknown]", f"{evidence.n} {evidence.noun}", _required((low, high), evidence), "too few"
             )
-            return Judgement(statement, evidence, (low, high), None, math.nan, words)
+            return Judgement(statement, evidence, (low, high), None, math.nan, words, reason)
         start, end = evidence.interval
         holds = True if low < start and end < high else False if end <= low or start >= high else None
         shortfall = 0.0 if holds else max(low - start, end - high)
         words = _interval_in_words(evidence, (low, high), bool(holds), shortfall)
-        return Judgement(statement, evidence, (low, high), holds, shortfall, words)
+        return Judgement(statement, evidence, (low, high), holds, shortfall, words, reason)
     if (above, below, within) != (None, None, None):
         raise ValueError("evidence of an identity has its own bound, atol: leave out above, below and within")
     agrees = evidence.effect <= evidence.atol  # never for NaN
     words = _deviation_in_words(evidence, evidence.atol, agrees)
     shortfall = 0.0 if agrees else evidence.effect - evidence.atol
-    return Judgement(statement, evidence, (-math.inf, evidence.atol), agrees, shortfall, words)
+    return Judgement(statement, evidence, (-math.inf, evidence.atol), agrees, shortfall, words, reason)
 
 
 def check(
@@ -179,7 +169,7 @@ def check(
     above: float | None = None,
     below: float | None = None,
     within: tuple[float, float] | None = None,
-    label: str = "",
+    reason: str = "",
 ) -> Judgement:
     """Return the judgement of a statement that its evidence supports, else raise.
 
@@ -191,7 +181,7 @@ def check(
         above: What the effect must exceed.
         below: What the effect must stay under.
         within: What the effect must lie between.
-        label: A name by which ``again`` shows it again.
+        reason: Why this bound, in a sentence.
 
     Returns:
         The judgement, which holds.
@@ -209,43 +199,10 @@ def check(
         Checked claim: Dropout lowers the test error
         (effect -1.44 points, 95% interval [-1.74, -1.14], 5 seeds; required: below 0)
     """
-    judgement = judge(statement, evidence, above=above, below=below, within=within)
+    judgement = judge(statement, evidence, above=above, below=below, within=within, reason=reason)
     if not judgement.holds:
         raise ClaimError(f"not supported: {statement}\n{judgement.summary}; {judgement.words.shortfall}")
-    if label:
-        _LABELLED[label] = judgement
     return judgement
-
-
-def again(label: str) -> Judgement:
-    """Return a checked claim by the label that it was checked with, to be shown again.
-
-    Raises:
-        ValueError: If nothing was checked with this label since Python was started.
-
-    Example:
-        >>> from dropout_lessons.claims import exact
-        >>> _ = check("Sums agree", exact(0.1 + 0.2, 0.3, atol=1e-15), label="sums")
-        >>> again("sums").statement
-        'Sums agree'
-    """
-    if label not in _LABELLED:
-        known = ", ".join(map(repr, _LABELLED)) or "none"
-        raise ValueError(
-            f"label must be that of a claim that was checked, got {label!r}; there are: {known}. Run its cell"
-        )
-    return _LABELLED[label]
-
-
-def typeset(text: str) -> str:
-    """Text with a minus sign for each hyphen that stands before a number."""
-    signs = ("\N{MINUS SIGN}" if _is_sign(text, i) else c for i, c in enumerate(text))
-    return "".join(signs)
-
-
-def _is_sign(text: str, i: int) -> bool:
-    before, after = text[i - 1 : i], text[i + 1 : i + 2]
-    return text[i] == "-" and after.isdigit() and not (before.isalnum() or before in ("_", ")"))
 
 
 def _limits(

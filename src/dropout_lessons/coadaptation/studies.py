@@ -14,6 +14,7 @@ from torch import nn
 
 from dropout_lessons.calibration import fit_temperature
 from dropout_lessons.claims import Evidence, paired
+from dropout_lessons.claims.evidence import LOG_RATIO
 from dropout_lessons.coadaptation.measures import MEASURES
 from dropout_lessons.coadaptation.units import LayerUnits, check_choice
 from dropout_lessons.datasets import Dataset, Split
@@ -117,7 +118,7 @@ class Study:
             if lowest <= 0:
                 raise ValueError(f"ratio=True needs positive values, but {measure!r} has {lowest:.3g}; leave it out")
             treatment, reference = np.log(treatment), np.log(reference)
-        return paired(treatment, reference)
+        return paired(treatment, reference, unit=LOG_RATIO if ratio else "")
 
     def table(self, layer: str | None = None, *, control: str = "plain", ratio: bool = False) -> pd.DataFrame:
         """Every measure of every arm against the control: means, paired effects, and whether these are clear of zero.

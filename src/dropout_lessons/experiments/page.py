@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import get_args
 
-from dropout_lessons.claims.judging import typeset
+from dropout_lessons.claims.natural import typeset
 from dropout_lessons.experiments.entries import Entry, costs, data_of, entries, in_order, place
 from dropout_lessons.experiments.experiment import Experiment, Result, Verdict
 from dropout_lessons.experiments.findings import Origin, Reported

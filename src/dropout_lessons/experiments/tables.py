@@ -59,7 +59,7 @@ def difference(
         )
     edges = {", ".join(map(str, where.values())): _edges(table, where) for where in (treatment, control)}
     note = "; ".join(f"edge: {edge} of {name}" for name, edge in edges.items() if edge)
-    return replace(paired(first.to_numpy(float), second.to_numpy(float), unit=unit), note=note)
+    return replace(paired(first.to_numpy(float), second.to_numpy(float), unit=unit), note=note, recorded=True)
 
 
 def _rows(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:

@@ -71,7 +71,8 @@ more than its parts. Repair it. `hidden` has shape (examples, units); the layer 
         stub="""
 def costs(hidden, weight, bias, labels, units):
     def error():
-        return ((hidden @ weight.T + bias).argmax(dim=1) != labels).double().mean().item()
+        answers = (hidden @ weight.T + bias).argmax(dim=1)
+        return (answers != labels).double().mean().item()
 
     whole = error()
     one_by_one = 0.0

@@ -52,7 +52,8 @@ dropout with p = 0.9". What would you look for in its text to find out what it m
 """,
         answer="numbers",
         stub="""
-# MLP(..., input_keep_prob=, keep_prob=), then nn.Dropout(p=) for the inputs and nn.Dropout(p=) for the hidden units
+# MLP(..., input_keep_prob=, keep_prob=), then nn.Dropout(p=)
+# for the inputs and nn.Dropout(p=) for the hidden units
 numbers = None
 """,
     ),

@@ -55,8 +55,9 @@ of a smaller network without any dropout that computes the same. The check runs 
         answer="thin",
         stub="""
 def thin(weight1, bias1, weight2, kept, keep_prob):
-    \"\"\"weight1: (hidden, in), bias1: (hidden,), weight2: (out, hidden), kept: (hidden,).\"\"\"
-    raise NotImplementedError  # return weight1, bias1, weight2 of the thinned network
+    \"\"\"weight1: (hidden, in), weight2: (out, hidden), kept: (hidden,).\"\"\"
+    # return weight1, bias1, weight2 of the thinned network
+    raise NotImplementedError
 """,
         use=_use_thin,
     ),

@@ -36,7 +36,8 @@ members, and for the fifty of MC dropout, in nats? Say it first, then check with
 """,
         answer="largest",
         stub="""
-largest = None  # two numbers: the largest mutual information of {{members}} members, and of fifty
+# two numbers: the largest mutual information of {{members}} members, and of fifty
+largest = None
 """,
     ),
     Coded(
