@@ -19,6 +19,7 @@ CHAPTERS = sorted(ROOT.glob("chapters/*.ipynb"))
 MOST_LINES = 25  # of a cell that a reader sees; 12 is the aim
 MOST_COLUMNS = 79
 MOST_IN_A_ROW = 2
+FOLDED = {"hide-input", "remove-input", "remove-cell"}
 
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 VERSION = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)[1]
@@ -102,7 +103,7 @@ def test_the_set_up_cell_is_the_same_everywhere(chapter: NotebookNode) -> None:
 
 
 def is_open(cell: NotebookNode) -> bool:
-    return cell.cell_type == "code" and "hide-input" not in cell.metadata.get("tags", [])
+    return cell.cell_type == "code" and not FOLDED & set(cell.metadata.get("tags", []))
 
 
 def test_code_cells_are_short(chapter: NotebookNode) -> None:
