@@ -156,12 +156,14 @@ def markdown(source: str, page: str) -> str:
     return "\n".join(lines)
 
 
-def output(found: NotebookNode) -> NotebookNode:
-    """An output that needs no kernel to be seen, and of a figure the picture that every host shows."""
+def output(found: NotebookNode, count: int | None = None) -> NotebookNode:
+    """An output that needs no kernel to be seen, under the number of its cell, and of a figure the picture that every host shows."""
     data = found.get("data", {})
     data.pop(WIDGET, None)
     if "image/png" in data:
         data.pop("text/html", None)
+    if found.output_type == "execute_result":
+        found.execution_count = count
     return found
 
 
@@ -177,7 +179,7 @@ def plain(chapter: NotebookNode, page: str) -> NotebookNode:
                 book = f"[{CONFIG['title']}]({in_book(f'{page}.ipynb')})"
                 cell.source += f"\n\n*From the book {book}, version {VERSION}.*"
             continue
-        cell.outputs = [] if "remove-output" in tags else [output(each) for each in cell.outputs]
+        cell.outputs = [] if "remove-output" in tags else [output(each, cell.execution_count) for each in cell.outputs]
         if tags & HIDDEN:
             cell.metadata["jupyter"] = {"source_hidden": True}
         if caption := cell.metadata.get("mystnb", {}).get("figure", {}).get("caption"):
