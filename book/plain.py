@@ -105,6 +105,7 @@ def block(info: str, content: str, page: str) -> str:
         wanted = f"*A number from {options['number']}.*" if "number" in options else ""
         if "curve" in options:
             wanted = f"*A curve over {options['axis']} ({options['curve']}), from {options['height']}.*"
+        wanted = wanted.replace(" %", "%")
         ask = "*Answer before you go on; what came out stands below.*"
         return quoted("\n\n".join(filter(None, [f"**Predict: {title}**", body, wanted, ask])))
     if name == "exercise":

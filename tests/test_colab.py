@@ -13,6 +13,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import nbformat
+import plain
 import pytest
 from filelock import FileLock
 from nbclient import NotebookClient
@@ -69,8 +70,8 @@ class Colab:
     content: Path
 
     def run(self, chapter: Path, *, short: bool) -> NotebookNode:
-        """Run a chapter in an empty folder, and then ask where it ran."""
-        notebook = nbformat.read(chapter, as_version=4)
+        """Run the plain notebook of a chapter in an empty folder, and then ask where it ran."""
+        notebook = plain.plain(nbformat.read(chapter, as_version=4), f"chapters/{chapter.stem}")
         set_up = next(number for number, cell in enumerate(notebook.cells) if cell.cell_type == "code")
         if short:
             notebook.cells.insert(set_up + 1, nbformat.v4.new_code_cell(SHORT))

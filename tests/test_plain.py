@@ -118,7 +118,7 @@ srivastava2014dropout`.
 >
 > Draw *it*, says [Srivastava et al. (2014)]({paper}).
 >
-> *A curve over p (0.2, 1), from 0 to 40 %.*
+> *A curve over p (0.2, 1), from 0 to 40%.*
 >
 > *Answer before you go on; what came out stands below.*
 
