@@ -158,7 +158,7 @@ def markdown(source: str, page: str) -> str:
 
 
 def output(found: NotebookNode, count: int | None = None) -> NotebookNode:
-    """An output that needs no kernel to be seen, under the number of its cell, and of a figure the picture that every host shows."""
+    """What needs no kernel to be seen, under the number of its cell; of a figure, the picture that every host shows."""
     data = found.get("data", {})
     data.pop(WIDGET, None)
     if "image/png" in data:
