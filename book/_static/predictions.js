@@ -43,6 +43,7 @@
 
   const numeral = (value) => String(Number(value.toPrecision(3))).replace("-", "−");
   const withUnit = ({ unit }, value) => `${numeral(value)}${!unit || unit === "%" ? unit : ` ${unit}`}`;
+  const onAxis = (data, value) => (data.unit === "%" ? withUnit(data, value) : numeral(value));
   const stepOf = ({ low, high }) => 10 ** Math.floor(Math.log10((high - low) / 20));
   const within = ({ low, high }, value) => Math.min(high, Math.max(low, value));
 
@@ -58,7 +59,7 @@
     const svg = h("svg:svg", { viewBox: `0 0 ${WIDE} ${TALL}`, class: "prediction-curve", role: "group", "aria-label": label });
     svg.append(h("svg:path", { class: "frame", d: `M${LEFT} ${TOP}V${TALL - BOTTOM}H${WIDE - RIGHT}` }));
     for (const value of [data.low, (data.low + data.high) / 2, data.high]) {
-      svg.append(text([LEFT - 6, y(data, value) + 4], data.unit === "%" ? withUnit(data, value) : numeral(value), "end"));
+      svg.append(text([LEFT - 6, y(data, value) + 4], onAxis(data, value), "end"));
     }
     if (data.unit !== "%") svg.append(text([LEFT - 6, 11], data.unit, "start"));
     if (data.low < 0) svg.append(h("svg:path", { class: "zero", d: `M${LEFT} ${y(data, 0)}H${WIDE - RIGHT}` }));
@@ -101,7 +102,7 @@
       slider.addEventListener("input", () => ((moved = true), show(), changed()));
       slider.addEventListener("pointerup", () => ((moved = true), show(), changed()));
       box.querySelector(".prediction-scale").replaceWith(
-        h("div", { class: "prediction-slider" }, h("span", {}, withUnit(data, data.low)), slider, h("span", {}, withUnit(data, data.high)), shown),
+        h("div", { class: "prediction-slider" }, h("span", {}, onAxis(data, data.low)), slider, h("span", {}, onAxis(data, data.high)), shown),
       );
       show();
       return {
