@@ -101,6 +101,8 @@ def resize(page: Page, size: dict[str, int]) -> None:
 def measure(browser: Browser, html: Path, chapter: Path) -> dict[str, float]:
     """The measures of one built chapter."""
     page = browser.new_page(viewport=LAPTOP)
+    # Everything that a reader comes to see, also what a prediction hides until it is answered.
+    page.add_init_script("localStorage.setItem('dropout-lessons.predictions', '{\"open\": true}')")
     page.goto((html / "chapters" / f"{chapter.stem}.html").as_uri(), wait_until="load")
     page.evaluate("() => window.MathJax?.startup?.promise?.then(() => null)")
     page.evaluate("() => document.querySelectorAll('img').forEach(image => { image.loading = 'eager' })")
