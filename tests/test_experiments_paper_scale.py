@@ -19,6 +19,7 @@ sys.path.append(str(Path(__file__).parent / "toys"))
 import toy
 
 from dropout_lessons import cli, datasets
+from dropout_lessons.cli import experiments as commands
 from dropout_lessons.experiments import Result, Row, Unit, UnitsFailed, get, page, run
 from dropout_lessons.experiments.store import UNITS, reached
 
@@ -139,8 +140,8 @@ def test_one_arm_alone_can_be_shown(row, shown):
 
 def test_recording_at_the_papers_scale_keeps_each_unit_with_the_package(tmp_path, monkeypatch, capsys):
     experiment = replace(toy.EXPERIMENT, scales={"paper": {"seeds": 5}})
-    monkeypatch.setattr(cli.experiments, "get", lambda name: experiment)
-    monkeypatch.setattr(cli, "UNITS", tmp_path / "units")
+    monkeypatch.setattr(commands.experiments, "get", lambda name: experiment)
+    monkeypatch.setattr(commands, "UNITS", tmp_path / "units")
     assert cli.main(["experiments", "run", "toy", "--scale", "paper", "--record", "--jobs", "1"]) == 0
     assert len(list((tmp_path / "units/toy/paper/units").glob("*.json"))) == 11
     assert str(tmp_path / "units") in str(Path(capsys.readouterr().out.split("kept in ")[1].strip()).resolve())

@@ -50,9 +50,14 @@ def test_training_loads_nothing_slow(program):
     assert loaded(program) <= loaded(f"import torch, numpy{optimizer}")
 
 
-def test_the_package_alone_does_not_even_load_pytorch():
-    run = [sys.executable, "-c", "import sys, dropout_lessons; assert 'torch' not in sys.modules"]
-    subprocess.run(run, timeout=120, check=True)
+@pytest.mark.parametrize(
+    "program",
+    ["import dropout_lessons", "from dropout_lessons import cli\ntry: cli.main(['--help'])\nexcept SystemExit: pass"],
+    ids=["the package", "the command's help"],
+)
+def test_what_needs_no_pytorch_does_not_load_it(program):
+    run = [sys.executable, "-c", f"{program}\nimport sys\nassert 'torch' not in sys.modules"]
+    subprocess.run(run, timeout=120, check=True, capture_output=True)
 
 
 def test_names_of_the_package_are_found_listed_and_refused():
