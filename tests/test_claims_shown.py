@@ -159,6 +159,15 @@ def test_claims_of_different_units_keep_their_own_axes_and_counts() -> None:
     assert second.endswith("20 draws")
 
 
+@pytest.mark.parametrize(("other", "shared"), [(0.2, True), (30.0, False)])
+def test_numbers_without_a_unit_share_an_axis_if_they_are_alike_in_size(other: float, shared: bool) -> None:
+    first = check("First", difference(0.1, 0.01), above=0)
+    second = check("Second", difference(other, 0.01 * other), above=0)
+    dots = [dot.get("cx") for dot in parsed(Claims([first, second])).iter("circle")]
+    alone = [dot.get("cx") for dot in parsed(first).iter("circle")]
+    assert (dots[:1] != alone) == shared
+
+
 def test_named_judgements_go_by_their_names_alone() -> None:
     claim = check("A whole sentence.", difference(-0.01, 0.001), below=0)
     (line,) = lines(parsed(Claims({"first layer": claim})))

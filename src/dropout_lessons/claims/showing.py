@@ -108,9 +108,8 @@ def as_html(judgements: Sequence[Judgement], names: Sequence[str] | None = None)
     """A claim as a line of text, or several as a figure with a line each, and a fold with what they rest on."""
     said = [in_natural_units(each.evidence, each.limits, each.holds) for each in judgements]
     ranges = [_range(each) for each in judgements]
-    units = {each.unit for each in judgements}
-    if len(units) == 1 and units != {""} and all(each.evidence.atol is None for each in judgements):
-        ranges = [(min(low for low, _ in ranges), max(high for _, high in ranges))] * len(ranges)
+    if _share_a_unit(judgements, ranges):
+        ranges = [_common(ranges)] * len(ranges)
     counts = {each.n for each in said}
     lines = []
     for i, (each, words) in enumerate(zip(judgements, said, strict=True)):
@@ -191,6 +190,18 @@ def _range(judgement: Judgement) -> tuple[float, float]:
 def _spoken(words: Natural) -> str:
     found = f"{words.effect}, 95% interval {words.interval}" if words.interval else words.effect
     return f"{found}; required: {words.required}"
+
+
+def _common(ranges: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    return min(low for low, _ in ranges), max(high for _, high in ranges)
+
+
+def _share_a_unit(judgements: Sequence[Judgement], ranges: Sequence[tuple[float, float]]) -> bool:
+    """Whether one axis serves all. Numbers without a unit may count different things, and have to be alike in size."""
+    if len({each.unit for each in judgements}) > 1 or any(each.evidence.atol is not None for each in judgements):
+        return False
+    low, high = _common(ranges)
+    return bool(judgements[0].unit) or all(10 * (end - start) >= high - low for start, end in ranges)
 
 
 def _drawing(

@@ -115,19 +115,19 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             Finding(
                 f"{title}: with dropout before it, a normalization divides by a larger variance than it meets at test time.",
                 "a shift of variance",
-                sampled(ratio, unit="times"),
+                sampled(ratio, unit="times", over="seeds"),
                 above=1.0,
             ),
             Finding(
                 f"{title}: the shift is the one that the formula predicts, to 5%.",
                 "derived in closed form",
-                sampled(ratio / predicted, unit="times"),
+                sampled(ratio / predicted, unit="times", over="seeds"),
                 within=(0.95, 1.05),
             ),
             Finding(
                 f"{title}: with dropout after all normalizations there is no shift, to 5%.",
                 "no shift",
-                sampled(values(here, "variance_ratio", **after), unit="times"),
+                sampled(values(here, "variance_ratio", **after), unit="times", over="seeds"),
                 within=(0.95, 1.05),
             ),
             Finding(
@@ -169,7 +169,8 @@ def draw(table: pd.DataFrame) -> Figure:
     }
     first, *_ = kinds = list(rows["data"].unique())
     shifts = {
-        name: sampled(values(rows[rows["data"] == first], "variance_ratio", **arm) - 1) for name, arm in arms.items()
+        name: sampled(values(rows[rows["data"] == first], "variance_ratio", **arm) - 1, over="seeds")
+        for name, arm in arms.items()
     }
     panels, labels = {"variance": shifts}, {"variance": f"of {TITLES[first]},\ntoo large by (%)"}
     for data in kinds:

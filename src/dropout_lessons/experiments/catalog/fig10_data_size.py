@@ -61,13 +61,13 @@ def judge(table: pd.DataFrame) -> list[Finding]:
     smallest, between, largest = int(gain.index.min()), 1000, int(gain.index.max())
 
     def change(first: int, second: int) -> Evidence:
-        return sampled((gain.loc[first] - gain.loc[second]).dropna().to_numpy(), unit="percentage points")
+        return sampled((gain.loc[first] - gain.loc[second]).dropna().to_numpy(), unit="percentage points", over="seeds")
 
     few = [
         Finding(
             f"With {size:,} examples dropout takes away less than 5% of the error.",
             "no gain",
-            sampled(gain.loc[size].dropna().to_numpy(), unit="%"),
+            sampled(gain.loc[size].dropna().to_numpy(), unit="%", over="seeds"),
             below=0.05,
         )
         for size in (100, 500)

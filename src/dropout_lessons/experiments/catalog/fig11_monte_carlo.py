@@ -91,7 +91,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         Finding(
             f"That of {most} samples is within one standard deviation of weight scaling.",
             "slightly better, within one standard deviation",
-            sampled(in_spreads.to_numpy(), unit="standard deviations"),
+            sampled(in_spreads.to_numpy(), unit="standard deviations", over="seeds"),
             within=(-1.0, 1.0),
             primary="One standard deviation is the paper's own bound.",
         ),

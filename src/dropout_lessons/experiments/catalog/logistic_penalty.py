@@ -105,7 +105,7 @@ def _off(table: pd.DataFrame, keep_prob: float, size: float, confidence: str = "
     """By which fraction the approximation is larger than the penalty."""
     where = {"keep_prob": keep_prob, "size": size, "confidence": confidence}
     ratio = values(table, "quadratic", **where) / values(table, "exact", **where)
-    return sampled(ratio - 1, unit="%" if abs(ratio - 1).max() <= 1 else "")
+    return sampled(ratio - 1, unit="%" if abs(ratio - 1).max() <= 1 else "", over="seeds")
 
 
 def _worst(table: pd.DataFrame, size: float) -> NDArray[np.float64]:
@@ -125,7 +125,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             "As the weights go to zero the two come to agree: weights a quarter as large, 1/64 for 1/16 of the fitted ones, at "
             "least halve the largest deviation.",
             "equal to first order",
-            sampled(_worst(table, 1 / 64) / _worst(table, 1 / 16)),
+            sampled(_worst(table, 1 / 64) / _worst(table, 1 / 16), over="seeds"),
             below=0.5,
         ),
         Finding(
@@ -157,7 +157,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         Finding(
             "At eight times the fitted weights and keep_prob 0.2 its errors on single examples exceed half of the penalty.",
             "",
-            sampled(values(table, "misplaced", **far) / values(table, "exact", **far)),
+            sampled(values(table, "misplaced", **far) / values(table, "exact", **far), over="seeds"),
             above=0.5,
         ),
     ]

@@ -130,13 +130,13 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         Finding(
             "The squared error averaged over drawn masks is within 1% of it.",
             "equal",
-            sampled(drawn.to_numpy(), unit="%"),
+            sampled(drawn.to_numpy(), unit="%", over="seeds"),
             within=(-0.01, 0.01),
         ),
         Finding(
             "SGD with dropout ends within 5% of the way from the ridge solution to least squares, at each keep_prob.",
             "the same minimizer",
-            sampled(distance.to_numpy(), unit="%"),
+            sampled(distance.to_numpy(), unit="%", over="seeds"),
             below=0.05,
             primary="The paper says that the minimizers are equal; SGD, which still moves, is given a twentieth of the way.",
         ),
