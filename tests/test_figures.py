@@ -183,6 +183,13 @@ def test_no_label_is_cut_off(draw, narrow):
     assert drawn.y1 <= height + 0.02
 
 
+def test_a_long_label_is_broken_on_a_phone():
+    effects = {"inputs 0.8, both hidden 0.5": paired(ERRORS["dropout"], ERRORS["plain"])}
+    figure = figures.interval_chart(effects, label="test error, minus no dropout (points)", scale=100).redraw()
+    FigureCanvasAgg(figure).draw()
+    assert figure.get_tightbbox().x1 <= figure.get_figwidth() + 0.02
+
+
 @pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
 def test_a_label_has_eleven_pixels_on_a_phone(draw):
     figure = draw().redraw()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
@@ -71,6 +72,14 @@ def subplots(
     return figure, panels[0] if squeezed else panels
 
 
+def _fit_labels(figure: BookFigure) -> None:
+    """Break long labels on a phone, and give each panel of a stack the label that stood to the left of all of them."""
+    for axis in figure.axes:
+        axis.set_xlabel("\n".join(textwrap.fill(line, 26) for line in axis.get_xlabel().splitlines()))
+        if figure.stacked:
+            axis.set_ylabel(axis.get_ylabel() or figure.axes[0].get_ylabel())
+
+
 def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
     """Draw in the book's style, and close the figure so that a notebook shows it once: as the cell's value."""
 
@@ -85,9 +94,8 @@ def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
 
         with plt.rc_context(STYLE):
             figure = draw(*args, **kwargs)
-            if isinstance(figure, BookFigure) and figure.stacked:
-                for axis in figure.axes:  # what stood to the left of all of them
-                    axis.set_ylabel(axis.get_ylabel() or figure.axes[0].get_ylabel())
+            if _narrow.get() and isinstance(figure, BookFigure):
+                _fit_labels(figure)
         plt.close(figure)
         if isinstance(figure, BookFigure):
             figure.redraw = again

@@ -221,7 +221,7 @@ function follow(model, view, last) {
   else if (view.landing) view.experiment.stop();
   if (view.mode !== "digits") {
     view.pictures.clear();
-    showStart(model, view);
+    if (view.landing) showStart(model, view);
   }
   if (view.shownResult()) showSeed(model, view);
   if (view.landing && last.settings !== undefined) view.experiment.start();

@@ -28,16 +28,17 @@ function curvePicture(world, arm) {
   const { left, right, top, bottom } = FIT_BOX;
   const picture = chart(360, 236);
   const x = scaleOf([CURVE.low, CURVE.high], [left, right]);
-  const inBox = scaleOf(FIT_RANGE, [bottom, top]);
-  const y = (value) => inBox(Math.max(FIT_RANGE[0], Math.min(FIT_RANGE[1], value)));
+  const y = scaleOf(FIT_RANGE, [bottom, top]);
   const lineOf = (values) => through([...values].map((value, i) => [x(world().picture[i]), y(value)]));
   const [thinned, fit, fixedMarks] = [h("svg:g"), svgPath(`dl-fit dl-${arm}`, ""), h("svg:g")];
+  const box = uniqueId(); // what leaves the box is not seen
   picture.draw([
+    h("svg:clipPath", { id: box }, h("svg:rect", { x: left, y: 0, width: right - left, height: bottom })),
     frameOf(FIT_BOX),
     ...axis("bottom", FIT_BOX, x, ticksOf([-1, 1], 0.5)),
     ...axis("left", FIT_BOX, y, ticksOf([-1, 1], 1)),
     svgText((left + right) / 2, bottom + 37, "x; upward y"),
-    thinned, fixedMarks, fit,
+    h("svg:g", { "clip-path": `url(#${box})` }, thinned, fixedMarks, fit),
   ]);
   return {
     parts: [picture.element],
