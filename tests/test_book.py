@@ -250,7 +250,7 @@ def test_predictions_hide_what_follows_and_know_what_came_out(browser: Browser, 
     visit = open_page(browser, origin, name, hiding=True)
     hidden = visit.page.locator("[hidden='until-found']")
     assert hidden.count() >= 1
-    asked = [json.loads(text) for text in visit.page.locator(".prediction > script").all_inner_texts()]
+    asked = [json.loads(text) for text in visit.page.locator(".prediction > script").all_text_contents()]
     found = {
         element.get_attribute("data-prediction"): json.loads(element.get_attribute("data-found"))
         for element in visit.page.locator(".prediction-outcome").all()
