@@ -181,7 +181,7 @@ def plain(chapter: NotebookNode, page: str) -> NotebookNode:
                 cell.source += f"\n\n*From the book {book}, version {VERSION}.*"
             continue
         cell.outputs = [] if "remove-output" in tags else [output(each, cell.execution_count) for each in cell.outputs]
-        if tags & HIDDEN:
+        if tags & HIDDEN and "%pip" not in cell.source:  # what must be run first is to be seen
             cell.metadata["jupyter"] = {"source_hidden": True}
         if caption := cell.metadata.get("mystnb", {}).get("figure", {}).get("caption"):
             captioned.append(new_markdown_cell(f"*Figure.* {markdown(caption, page)}", id=f"{cell.id}-caption"))

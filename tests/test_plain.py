@@ -138,6 +138,12 @@ def test_what_has_no_plain_form_stops_the_making(text):
         plain.markdown(text, "chapters/01_x")
 
 
+def test_the_cell_that_must_be_run_first_is_open(pair):
+    first = next(cell for cell in pair[1].cells if cell.cell_type == "code")
+    assert "%pip" in first.source
+    assert "source_hidden" not in first.metadata.get("jupyter", {})
+
+
 def test_outputs_stay_without_what_needs_a_kernel():
     data = {"text/plain": "a widget", "text/html": "<script>1</script>", plain.WIDGET: {"model_id": "1"}}
     shown = new_code_cell(
