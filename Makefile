@@ -12,7 +12,7 @@ ENVIRONMENT := $(VENV)/.complete
 STAGES := test-lint test-types test-package test-rounding test-chapters test-book
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book serve page-bars test $(STAGES) notebooks bench ledger exercises check-exercises lock clean
+.PHONY: help setup book pdf serve page-bars test $(STAGES) notebooks bench ledger exercises check-exercises lock clean
 
 help: ## Show what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -30,6 +30,9 @@ $(ENVIRONMENT): requirements.txt pyproject.toml
 
 book: $(ENVIRONMENT) ## Run the chapters and build the book
 	$(BIN)/python book/build.py
+
+pdf: book ## Print the book into one file, _build/dropout-measured.pdf (needs Chromium)
+	$(BIN)/python book/pdf.py
 
 serve: book ## Build the book and serve it on this machine
 	@echo "The book is at http://localhost:$(PORT)/ (Ctrl+C stops)"

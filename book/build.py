@@ -147,6 +147,8 @@ def skeleton(page: str) -> str:
     if path.suffix == ".ipynb":
         cells = (cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown")
         text = "\n\n".join("".join(cell["source"]) for cell in cells)
+    if page == "book/glossary":  # every page marks its terms
+        return "\n".join(re.findall(r"^\S.*", text, re.MULTILINE))
     return "\n".join(SKELETON.findall(text))
 
 

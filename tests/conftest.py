@@ -84,3 +84,14 @@ def open_page(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the pages of the book weigh, where that was tested (test_book.py)."""
+    reports = [report for state in ("passed", "failed") for report in terminalreporter.getreports(state)]
+    weights = [dict(report.user_properties).get("weight") for report in reports]
+    if any(weights):
+        terminalreporter.section("pages: kilobytes on the wire")
+        terminalreporter.line(f"{'page':46}{'all':>8}{'HTML':>8}{'scripts':>9}{'pictures':>10}")
+        for name, *sizes in sorted(filter(None, weights)):
+            terminalreporter.line(f"{name:46}" + "{:8.0f}{:8.0f}{:9.0f}{:10.0f}".format(*sizes))

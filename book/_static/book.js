@@ -1,12 +1,64 @@
-// A table that is too wide scrolls in a box of its own. The keyboard must reach the box to scroll it.
+// What is too wide scrolls in a box of its own, and the keyboard must reach the box to scroll it. Formulas are typeset
+// while one reads, so what is wide is looked for again whenever some are.
+const BOXES = ".pst-scrollable-table-container, .bd-article mjx-container, .bd-article .cell_output .text_html";
 const reachable = () => {
-  for (const box of document.querySelectorAll(".pst-scrollable-table-container")) {
-    box.toggleAttribute("tabindex", false);
-    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+  for (const formula of document.querySelectorAll(".bd-article span.math > mjx-container")) {
+    formula.classList.remove("wide");
+    const room = formula.closest("p, li, td, th, dd, div")?.clientWidth ?? Infinity;
+    formula.classList.toggle("wide", formula.getBoundingClientRect().width > room);
+  }
+  for (const box of document.querySelectorAll(BOXES)) {
+    if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+    else if (box.tabIndex === 0) box.removeAttribute("tabindex");
   }
 };
-addEventListener("load", reachable);
-addEventListener("resize", reachable);
+let planned = 0;
+const plan = () => {
+  cancelAnimationFrame(planned);
+  planned = requestAnimationFrame(reachable);
+};
+addEventListener("load", plan);
+addEventListener("resize", plan);
+document.fonts.addEventListener("loadingdone", plan);
+for (const article of document.querySelectorAll("article.bd-article")) {
+  new MutationObserver((changes) => {
+    const typeset = (node) => node.localName === "mjx-container";
+    if (changes.some(({ addedNodes }) => [...addedNodes].some(typeset))) plan();
+  }).observe(article, { childList: true, subtree: true });
+}
+
+// What a term of the glossary means, shown at the term while the mouse or the focus is on it; Escape closes it.
+const note = document.createElement("div");
+note.id = "term-meaning";
+note.role = "tooltip";
+note.hidden = true;
+const explain = (link) => {
+  const term = TERMS[decodeURIComponent(link.hash.slice(1))];
+  if (!term) return;
+  note.textContent = term.meaning;
+  note.hidden = false;
+  link.setAttribute("aria-describedby", note.id);
+  link.after(note);
+  const place = link.getClientRects()[0];
+  const frame = note.offsetParent.getBoundingClientRect();
+  const left = Math.min(place.left, document.documentElement.clientWidth - note.offsetWidth - 12);
+  note.style.left = `${Math.max(left, 12) - frame.left}px`;
+  note.style.top = `${place.bottom - frame.top}px`;
+};
+const forget = () => {
+  note.previousElementSibling?.removeAttribute("aria-describedby");
+  note.remove();
+};
+for (const link of document.querySelectorAll("a.term")) {
+  link.addEventListener("mouseenter", () => explain(link));
+  link.addEventListener("focus", () => explain(link));
+  link.addEventListener("mouseleave", () => {
+    setTimeout(() => [note, link].some((place) => place.matches(":hover, :focus")) || forget(), 150);
+  });
+  link.addEventListener("blur", forget);
+}
+note.addEventListener("mouseleave", forget);
+addEventListener("keydown", ({ key }) => key === "Escape" && forget());
 
 // One switch for all folded code of a page; it is remembered, since who wants to see code wants it everywhere.
 const folds = ".cell details.hide, .cell .claims details";

@@ -1,0 +1,37 @@
+"""How to cite the book, from CITATION.cff: the directive `how-to-cite`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+BIBTEX = """\
+@misc{{{key},
+  author = {{{{{authors}}}}},
+  title  = {{{title}}},
+  note   = {{Version {version}}},
+  url    = {{{url}}}
+}}"""
+
+
+class HowToCite(SphinxDirective):
+    """A sentence and a BibTeX entry, with a button to copy it."""
+
+    def run(self) -> list[nodes.Node]:
+        path = Path(self.env.app.confdir, "CITATION.cff")
+        self.env.note_dependency(str(path))
+        facts = yaml.safe_load(path.read_text(encoding="utf-8"))
+        facts["authors"] = " and ".join(author["name"] for author in facts["authors"])
+        facts.update(url=self.config.html_baseurl, key=facts["repository-code"].rsplit("/", 1)[-1])
+        sentence = "{authors}. {title}. Version {version}. {url}".format_map(facts)
+        entry = BIBTEX.format_map(facts)
+        return [nodes.paragraph("", sentence), nodes.literal_block(entry, entry, language="bibtex")]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_directive("how-to-cite", HowToCite)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
