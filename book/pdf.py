@@ -18,7 +18,7 @@ import build
 import yaml
 from bs4 import BeautifulSoup, Tag
 from outputs import BUILD, ROOT
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 WHOLE = build.HTML / "whole-book.html"
 PDF = BUILD / "dropout-measured.pdf"
@@ -60,6 +60,8 @@ def article(page: str, soup: BeautifulSoup, pages: Iterable[str]) -> Tag:
         for name in {"href", "src"} & element.attrs.keys():
             element[name] = target(element[name], page, pages)
         del element["loading"]
+        if element.name == "script" and element.string:  # where an interactive says what it loads
+            element.string = element.string.replace('"../_static/', '"_static/')
     for link in text.select("a.headerlink"):
         link.decompose()
     text["id"] = place(page)
@@ -94,25 +96,34 @@ def whole_book(pages: Sequence[str]) -> str:
     )
 
 
+def launch(playwright: Playwright) -> Browser:
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    return playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+
+
+def open_whole(chromium: Browser, path: Path) -> Page:
+    """Open the whole book, and wait until all of it is there. With reduced motion, an interactive shows one state."""
+    page = chromium.new_page(viewport={"width": 760, "height": 1075}, reduced_motion="reduce")
+    page.set_default_timeout(600_000)
+    page.goto(path.as_uri())
+    page.evaluate("() => window.MathJax?.startup.promise.then(() => null)")
+    page.evaluate("() => Promise.all([...document.images].map(image => image.decode())).then(() => null)")
+    page.evaluate("() => document.fonts.ready.then(() => null)")
+    page.wait_for_load_state("networkidle")
+    return page
+
+
 def print_book(pages: Sequence[str], path: Path) -> None:
     """Print these pages of the built book into one file."""
     WHOLE.write_text(whole_book(pages), encoding="utf-8")
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    margins = {"top": "18mm", "bottom": "18mm", "left": "17mm", "right": "17mm"}
     try:
         with sync_playwright() as playwright:
-            chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-            page = chromium.new_page(viewport={"width": 800, "height": 1100}, reduced_motion="reduce")
-            page.set_default_timeout(300_000)
-            page.goto(WHOLE.as_uri())
-            page.evaluate("() => window.MathJax?.startup.promise.then(() => null)")
-            page.evaluate("() => Promise.all([...document.images].map(image => image.decode())).then(() => null)")
-            page.wait_for_load_state("networkidle")
+            page = open_whole(launch(playwright), WHOLE)
             page.pdf(
-                path=path, format="A4", tagged=True, outline=True, print_background=True, display_header_footer=True,
-                header_template="<span></span>", footer_template=FOOT,
-                margin={"top": "18mm", "bottom": "18mm", "left": "17mm", "right": "17mm"},
+                path=path, format="A4", margin=margins, tagged=True, outline=True, print_background=True,
+                display_header_footer=True, header_template="<span></span>", footer_template=FOOT,
             )  # fmt: skip
-            chromium.close()
     finally:
         WHOLE.unlink()
 

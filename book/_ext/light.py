@@ -51,12 +51,13 @@ def waiting_pictures(app: Sphinx, body: str) -> str:
 def share(app: Sphinx, body: str) -> tuple[str, list[str]]:
     """Take out of interactives what all of them begin with; also, the files that bring it once for all pages."""
     files = []
-    for tag, kind in (('<script type="module">', "js"), ("<style>", "css")):
+    for kind, palette in (("js", "const PALETTE = .*\n"), ("css", "")):
         base = (Path(app.confdir) / f"src/dropout_lessons/widgets/base.{kind}").read_text(encoding="utf-8")
-        if f"{tag}\n{base}" in body:
-            body = body.replace(f"{tag}\n{base}", f"{tag}\n")
+        rule = re.compile(palette + re.escape(base))
+        if found := rule.search(body):
+            body = rule.sub("", body)
             files.append(f"interactive.{kind}")
-            Path(app.outdir, "_static", files[-1]).write_text(base, encoding="utf-8")
+            Path(app.outdir, "_static", files[-1]).write_text(found[0], encoding="utf-8")
     return body, files
 
 

@@ -1,0 +1,70 @@
+"""The book as one file: bookmarks, tags, links that lead to its pages, and no line cut off.
+
+`make book` builds what is printed here: two of its pages.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import build
+import pdf
+import pytest
+from playwright.sync_api import sync_playwright
+
+PAGES = ["book/notation", "chapters/05_model_averaging"]
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path: Path = tmp_path_factory.mktemp("pdf") / "two.pdf"
+    pdf.print_book(PAGES, path)
+    return path.read_bytes()
+
+
+def test_headings_are_bookmarks(printed: bytes) -> None:
+    assert b"/Outlines" in printed
+    titles = re.findall(rb"/Title \((.*?)\)", printed)
+    assert any(b"Notation and conventions" in title for title in titles)
+    assert any(b"5. Averaging models" in title for title in titles)
+
+
+def test_the_file_is_tagged_and_says_its_language(printed: bytes) -> None:
+    for part in (b"/StructTreeRoot", b"/MarkInfo", b"/Lang"):
+        assert part in printed
+    kinds = set(re.findall(rb"/S /(\w+)", printed))
+    assert {b"H1", b"H2", b"P", b"Table", b"Figure", b"Link"} <= kinds
+
+
+def test_links_between_pages_lead_to_places_in_the_file(printed: bytes) -> None:
+    assert pdf.target("../chapters/05_model_averaging.html#exercises", PAGES[0], PAGES) == (
+        "#chapters-05_model_averaging--exercises"
+    )
+    assert pdf.target("notation.html", "book/reading", PAGES) == "#book-notation"
+    assert pdf.target("#symbols", PAGES[0], PAGES) == "#book-notation--symbols"
+    assert pdf.target("../_images/a.webp", PAGES[1], PAGES) == "_images/a.webp"
+    assert pdf.target("https://example.org/x.html", PAGES[0], PAGES) == "https://example.org/x.html"
+    assert printed.count(b"/Dest") > 20  # contents of the page's own, and citations do not count
+    assert b"file://" not in printed
+
+
+def test_nothing_is_cut_off_on_paper_and_formulas_and_interactives_are_there() -> None:
+    whole = build.HTML / "whole-book.html"
+    whole.write_text(pdf.whole_book(PAGES), encoding="utf-8")
+    try:
+        with sync_playwright() as playwright:
+            chromium = pdf.launch(playwright)
+            page = pdf.open_whole(chromium, whole)
+            page.emulate_media(media="print")
+            cut = page.locator("pre:visible").evaluate_all(
+                "all => all.filter(pre => pre.scrollWidth > pre.clientWidth + 1).map(pre => pre.textContent)"
+            )
+            assert cut == []
+            assert page.locator("article .math:not(:has(mjx-container))").count() == 0
+            interactives = page.locator(".dropout-lessons-interactive")
+            assert interactives.count() >= 1
+            assert interactives.locator("svg, canvas, table").count() >= 1
+            chromium.close()
+    finally:
+        whole.unlink()
