@@ -13,7 +13,7 @@ import pdf
 import pytest
 from playwright.sync_api import sync_playwright
 
-PAGES = ["book/notation", "chapters/05_model_averaging"]
+PAGES = ["book/glossary", "chapters/05_model_averaging"]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def test_headings_are_bookmarks(printed: bytes) -> None:
     assert b"/Outlines" in printed
     titles = re.findall(rb"/Title \((.*?)\)", printed)
-    assert any(b"Notation and conventions" in title for title in titles)
+    assert any(b"Glossary" in title for title in titles)
     assert any(b"5. Averaging models" in title for title in titles)
 
 
@@ -41,11 +41,11 @@ def test_links_between_pages_lead_to_places_in_the_file(printed: bytes) -> None:
     assert pdf.target("../chapters/05_model_averaging.html#exercises", PAGES[0], PAGES) == (
         "#chapters-05_model_averaging--exercises"
     )
-    assert pdf.target("notation.html", "book/reading", PAGES) == "#book-notation"
-    assert pdf.target("#symbols", PAGES[0], PAGES) == "#book-notation--symbols"
+    assert pdf.target("glossary.html", "book/reading", PAGES) == "#book-glossary"
+    assert pdf.target("#symbols", PAGES[0], PAGES) == "#book-glossary--symbols"
     assert pdf.target("../_images/a.webp", PAGES[1], PAGES) == "_images/a.webp"
     assert pdf.target("https://example.org/x.html", PAGES[0], PAGES) == "https://example.org/x.html"
-    assert printed.count(b"/Dest") > 20  # contents of the page's own, and citations do not count
+    assert printed.count(b"/Dest") > 20  # from terms to the glossary, and back
     assert b"file://" not in printed
 
 

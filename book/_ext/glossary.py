@@ -19,16 +19,7 @@ from sphinx.environment import BuildEnvironment
 
 GLOSSARY = "book/glossary"
 MARKED = ("chapters/", "book/teaching")
-UNMARKED = (
-    nodes.title,
-    nodes.admonition,
-    nodes.reference,
-    nodes.literal,
-    nodes.math,
-    nodes.term,
-    nodes.caption,
-    addnodes.pending_xref,
-)
+UNMARKED = (nodes.title, nodes.admonition, nodes.reference, nodes.literal, nodes.math, nodes.term, nodes.caption)
 SEVERAL = "(?:s|es)?"
 
 

@@ -77,5 +77,5 @@ def write(app: Sphinx, exception: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.connect("build-finished", write)
+    app.connect("build-finished", write, priority=900)  # after extensions have copied their style sheets
     return {"parallel_read_safe": True, "parallel_write_safe": True}
