@@ -410,6 +410,7 @@ def test_interactives_answer_to_the_keyboard_offline(visit: Visit) -> None:
     assert interactives.count() >= 1, f"{visit.name} has no interactive"
     for interactive in interactives.all():
         title = interactive.get_attribute("data-interactive")
+        interactive.locator("details").evaluate_all("all => all.forEach(fold => { fold.open = true })")
         values = interactive.locator("[data-value], output")
         assert values.count() >= 1, f"{title} shows no value"
         interactive.evaluate("each => each.querySelectorAll('details').forEach(fold => { fold.open = true })")

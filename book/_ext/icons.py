@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import logging
 import re
 import shutil
 from pathlib import Path
@@ -17,6 +18,7 @@ from fontTools import subset
 from fontTools.ttLib import TTFont
 from sphinx.application import Sphinx
 
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of each table that it copies
 AWESOME = next(Path(pydata_sphinx_theme.__file__).parent.glob("theme/*/static/vendor/fontawesome/*"))
 FONTS = {"solid": ("Free", 900, "fas"), "brands": ("Brands", 400, "fab")}
 """Family and weight, by the class of an icon, and its older class."""
