@@ -104,7 +104,9 @@ def measure(browser: Browser, html: Path, chapter: Path) -> dict[str, float]:
     # Everything that a reader comes to see, also what a prediction hides until it is answered.
     page.add_init_script("localStorage.setItem('dropout-lessons.predictions', '{\"open\": true}')")
     page.goto((html / "chapters" / f"{chapter.stem}.html").as_uri(), wait_until="load")
-    page.evaluate("() => window.MathJax?.startup?.promise?.then(() => null)")
+    page.evaluate(
+        "() => window.MathJax?.startup.promise.then(() => MathJax.startup.document.lazyTypesetAll()).then(() => null)"
+    )
     page.evaluate("() => document.querySelectorAll('img').forEach(image => { image.loading = 'eager' })")
     page.wait_for_timeout(500)
     blocks = page.evaluate(BLOCKS)

@@ -13,6 +13,7 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urljoin
 
 import build
 import yaml
@@ -20,6 +21,7 @@ from bs4 import BeautifulSoup, Tag
 from outputs import BUILD, ROOT
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 WHOLE = build.HTML / "whole-book.html"
 PDF = BUILD / "dropout-measured.pdf"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -46,7 +48,7 @@ def target(link: str, page: str, pages: Iterable[str]) -> str:
     other = posixpath.normpath(posixpath.join(posixpath.dirname(page), file)).removesuffix(".html") if file else page
     if other in pages:
         return f"#{place(other, name)}"
-    return link if not file else posixpath.normpath(posixpath.join(posixpath.dirname(page), link))
+    return posixpath.normpath(posixpath.join(posixpath.dirname(page), link))
 
 
 def article(page: str, soup: BeautifulSoup, pages: Iterable[str]) -> Tag:
@@ -57,8 +59,11 @@ def article(page: str, soup: BeautifulSoup, pages: Iterable[str]) -> Tag:
             element["id"] = place(page, element["id"])
         for name in REFERRING & element.attrs.keys():
             element[name] = " ".join(place(page, part) for part in element[name].split())
-        for name in {"href", "src"} & element.attrs.keys():
-            element[name] = target(element[name], page, pages)
+        if "src" in element.attrs:
+            element["src"] = target(element["src"], page, pages)
+        if "href" in element.attrs:  # what is not in the file is on the site
+            link = target(element["href"], page, pages)
+            element["href"] = link if link.startswith("#") else urljoin(CONFIG["html"]["baseurl"], link)
         del element["loading"]
         if element.name == "script" and element.string:  # where an interactive says what it loads
             element.string = element.string.replace('"../_static/', '"_static/')
@@ -82,7 +87,7 @@ def whole_book(pages: Sequence[str]) -> str:
     """One page with the text of all of these."""
     soups = {page: BeautifulSoup((build.HTML / f"{page}.html").read_bytes(), "html.parser") for page in pages}
     head = dict.fromkeys(line for page, soup in soups.items() for line in needs(page, soup))
-    title = html.escape(yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["title"])
+    title = html.escape(CONFIG["title"])
     parts = (str(article(page, soup, pages)) for page, soup in soups.items())
     return "\n".join(
         [
