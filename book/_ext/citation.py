@@ -1,4 +1,4 @@
-"""How to cite the book, from CITATION.cff: the directive `how-to-cite`."""
+"""How to cite the book, from CITATION.cff: the first page ends with it, and the directive `how-to-cite` says it."""
 
 from __future__ import annotations
 
@@ -32,6 +32,23 @@ class HowToCite(SphinxDirective):
         return [nodes.paragraph("", sentence), nodes.literal_block(entry, entry, language="bibtex")]
 
 
+SECTION = """
+
+## Cite this book
+
+:::{how-to-cite}
+:::
+
+Cite the papers that the chapters name, too; they are in the [bibliography](bibliography).
+"""
+
+
+def end_first_page(app: Sphinx, name: str, source: list[str]) -> None:
+    if name == app.config.root_doc:
+        source[0] = source[0].rstrip() + SECTION
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("how-to-cite", HowToCite)
+    app.connect("source-read", end_first_page)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
