@@ -409,7 +409,7 @@ def test_interactives_answer_to_the_keyboard_offline(visit: Visit) -> None:
         interactive.scroll_into_view_if_needed()
         for button in interactive.get_by_role("button", name="Train").all():
             button.click()  # a laboratory fetches its digits when it first trains
-    visit.page.wait_for_load_state("networkidle")
+    visit.page.wait_for_timeout(2000)
     visit.page.context.set_offline(True)
     interactives = visit.page.locator(".dropout-lessons-interactive[data-interactive]")
     assert interactives.count() >= 1, f"{visit.name} has no interactive"
