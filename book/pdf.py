@@ -69,6 +69,10 @@ def article(page: str, soup: BeautifulSoup, pages: Iterable[str]) -> Tag:
             element.string = element.string.replace('"../_static/', '"_static/')
     for link in text.select("a.headerlink"):
         link.decompose()
+    for span in text.select(
+        "dl.py :is(span, em):not([id], .math)"
+    ):  # a tag for each word of the reference: too many to print
+        span.unwrap()
     text["id"] = place(page)
     return text
 
