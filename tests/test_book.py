@@ -156,8 +156,10 @@ def open_page(browser: Browser, origin: str, name: str, *, hiding: bool = False)
             route.abort()
 
     def note_console(message: ConsoleMessage) -> None:
-        if message.type == "error":
-            visit.errors.append(message.text)
+        url = message.location.get("url", "")
+        # Whenever a script changes the address, the browser itself asks for the icon again, also when it is offline.
+        if message.type == "error" and not ("DISCONNECTED" in message.text and url.endswith("/favicon.svg")):
+            visit.errors.append(f"{message.text} {url}".strip())
 
     context.route("**/*", only_own_origin)
     visit.page.on("console", note_console)

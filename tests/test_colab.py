@@ -80,7 +80,7 @@ class Colab:
         client = NotebookClient(
             notebook,
             kernel_name="colab",
-            timeout=120,
+            timeout=300,
             allow_error_names=["ClaimError"] if short else [],
             resources={"metadata": {"path": str(self.content)}},
         )

@@ -22,7 +22,7 @@ addEventListener("resize", plan);
 document.fonts.addEventListener("loadingdone", plan);
 for (const article of document.querySelectorAll("article.bd-article")) {
   new MutationObserver((changes) => {
-    const typeset = (node) => node.localName === "mjx-container";
+    const typeset = (node) => node.localName?.startsWith("mjx-"); // the whole, or what stands in it once it is seen
     if (changes.some(({ addedNodes }) => [...addedNodes].some(typeset))) plan();
   }).observe(article, { childList: true, subtree: true });
 }

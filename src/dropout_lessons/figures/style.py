@@ -15,6 +15,7 @@ from dropout_lessons.figures.palette import COLORS, NEUTRALS
 from dropout_lessons.figures.vector import FIGURE_CLASS, FIGURE_CSS, svg_of
 
 STYLE: dict[str, Any] = {
+    "image.interpolation": "none",  # an SVG holds the pixels themselves, not many times as many that are made of them
     "figure.dpi": 160,
     "figure.facecolor": NEUTRALS["paper"],
     "axes.facecolor": NEUTRALS["paper"],

@@ -50,7 +50,7 @@ def svg_of(figure: Figure) -> str:
     Its names begin with a hash of what it shows, so that several can stand in one page.
     """
     buffer = io.StringIO()
-    with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "dropout-lessons", "image.interpolation": "none"}):
+    with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "dropout-lessons"}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
