@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "_build/html/chapters" / f"{path.stem}.html" for path in sorted(ROOT.glob("chapters/*.ipynb"))]
@@ -30,9 +30,9 @@ def test_one_switch_unfolds_all_code_and_is_remembered(browser: Browser) -> None
     closed = ".cell details.hide:not([open]), .claims details:not([open])"
     assert page.locator(closed).count() == folds.count() > 5
     page.get_by_role("button", name="Show all code").click()
-    assert page.locator(closed).count() == 0
+    expect(page.locator(closed)).to_have_count(0)
     page.reload()
-    assert page.locator(closed).count() == 0
+    expect(page.locator(closed)).to_have_count(0)
     page.get_by_role("button", name="Fold code").click()
-    assert page.locator(closed).count() == folds.count()
+    expect(page.locator(closed)).to_have_count(folds.count())
     page.close()

@@ -8,7 +8,7 @@ const reachable = () => {
     formula.classList.toggle("wide", formula.getBoundingClientRect().width > room);
   }
   for (const box of document.querySelectorAll(BOXES)) {
-    if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
     else if (box.tabIndex === 0) box.removeAttribute("tabindex");
   }
 };
