@@ -102,6 +102,10 @@ def test_the_set_up_cell_is_the_same_everywhere(chapter: NotebookNode) -> None:
     assert first.source == SET_UP
 
 
+def test_no_cell_is_empty(chapter: NotebookNode) -> None:
+    assert [cell.id for cell in chapter.cells if not cell.source.strip()] == []
+
+
 def is_open(cell: NotebookNode) -> bool:
     return cell.cell_type == "code" and not FOLDED & set(cell.metadata.get("tags", []))
 
