@@ -13,9 +13,10 @@ from dropout_lessons.figures.coadaptation import (
     share_at_damage,
     study_intervals,
 )
+from dropout_lessons.figures.images import image_rows, signed_images
 from dropout_lessons.figures.intervals import interval_chart, interval_panels
 from dropout_lessons.figures.keep_prob import keep_prob_panels, winner_curves
-from dropout_lessons.figures.masks import distinct_masks, image_rows, kept_counts, mask_grid, thinned_networks
+from dropout_lessons.figures.masks import distinct_masks, kept_counts, mask_grid, thinned_networks
 from dropout_lessons.figures.overfitting import penalty_sweep
 from dropout_lessons.figures.palette import COLORS
 from dropout_lessons.figures.placement import excess_loss_curves
@@ -24,7 +25,6 @@ from dropout_lessons.figures.regularizer import (
     approximation_ratios,
     coefficients,
     penalty_by_confidence,
-    signed_images,
 )
 from dropout_lessons.figures.scaling import input_distribution
 from dropout_lessons.figures.sweeps import sweep_panels, trajectories

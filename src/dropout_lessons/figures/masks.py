@@ -28,40 +28,6 @@ _LOOK: dict[bool, dict[str, Any]] = {
 
 
 @styled
-def image_rows(rows: Mapping[str, Float[Tensor, "examples pixels"]], image_shape: tuple[int, int]) -> Figure:
-    """Draw rows of images, each with its name above it.
-
-    Args:
-        rows: For each row its name and its images, flattened, with values from 0 to their largest.
-        image_shape: Height and width in pixels.
-
-    Example:
-        >>> import torch
-        >>> figure = image_rows({"noise": torch.rand(5, 16)}, (4, 4))
-    """
-    columns = max(len(images) for images in rows.values())
-    figure, axes = subplots(
-        len(rows),
-        columns,
-        stack=False,
-        squeeze=False,
-        figsize=(5.6, (5.6 / columns + 0.32) * len(rows)),
-        layout="constrained",
-    )
-    for row, (name, images) in zip(axes, rows.items(), strict=True):
-        # The name is wider than its image: kept out of the layout of columns, with an empty title to make room for it.
-        row[0].set_title(" ")
-        row[0].text(0, 1.12, name, transform=row[0].transAxes).set_in_layout(False)
-        for axis, image in zip(row, images, strict=False):
-            axis.imshow(image.view(image_shape).cpu().numpy(), cmap="gray_r", vmin=0, vmax=float(images.max()))
-        for axis in row:
-            axis.set_xticks([])
-            axis.set_yticks([])
-            axis.spines[:].set_visible(False)
-    return figure
-
-
-@styled
 def mask_grid(mask: Bool[Tensor, "examples units"]) -> Figure:
     """Draw the masks of a batch: a row for each example, a column for each unit, filled where the unit is kept.
 

@@ -133,43 +133,6 @@ def penalty_by_confidence(
 
 
 @styled
-def signed_images(rows: Mapping[str, Float[Tensor, "images pixels"]], image_shape: tuple[int, int]) -> Figure:
-    """Draw rows of images with positive and negative values, such as learned features; zero is gray, as in the paper.
-
-    Each row has a scale of its own, from minus its largest absolute value to that value.
-
-    Args:
-        rows: For each row its name and its images, flattened.
-        image_shape: Height and width in pixels.
-
-    Example:
-        >>> import torch
-        >>> figure = signed_images({"features": torch.randn(5, 16)}, (4, 4))
-    """
-    columns = max(len(images) for images in rows.values())
-    figure, axes = subplots(
-        len(rows),
-        columns,
-        stack=False,
-        squeeze=False,
-        figsize=(5.6, (5.6 / columns + 0.32) * len(rows)),
-        layout="constrained",
-    )
-    for row, (name, images) in zip(axes, rows.items(), strict=True):
-        # The name is wider than its image: kept out of the layout of columns, with an empty title to make room for it.
-        row[0].set_title(" ")
-        row[0].text(0, 1.12, name, transform=row[0].transAxes).set_in_layout(False)
-        most = float(images.abs().max()) or 1.0
-        for axis, image in zip(row, images, strict=False):
-            axis.imshow(image.view(image_shape).cpu().numpy(), cmap="gray", vmin=-most, vmax=most)
-        for axis in row:
-            axis.set_xticks([])
-            axis.set_yticks([])
-            axis.spines[:].set_visible(False)
-    return figure
-
-
-@styled
 def activation_histograms(counts: Mapping[str, ArrayLike], edges: ArrayLike, means: Mapping[str, float]) -> Figure:
     """Draw how often hidden units take which activation, for each arm, with the mean activation as a line.
 
