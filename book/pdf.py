@@ -12,7 +12,9 @@ import posixpath
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from urllib.parse import urljoin
 
 import build
@@ -22,7 +24,6 @@ from outputs import BUILD, ROOT
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-WHOLE = build.HTML / "whole-book.html"
 PDF = BUILD / "dropout-measured.pdf"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 REFERRING = {"for", "aria-labelledby", "aria-describedby", "aria-controls"}
@@ -110,8 +111,25 @@ def launch(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
 
 
-def open_whole(chromium: Browser, path: Path) -> Page:
-    """Open the whole book, and wait until all of it is there. With reduced motion, an interactive shows one state."""
+@contextmanager
+def open_whole(pages: Sequence[str]) -> Iterator[Page]:
+    """Open one page with the text of all of these, and wait until all of it is there.
+
+    With reduced motion, an interactive shows one state. The file lies beside what it refers to, under a name of its
+    own: two may be printed at a time.
+    """
+    with NamedTemporaryFile("w", encoding="utf-8", dir=build.HTML, prefix="whole-", suffix=".html") as file:
+        file.write(whole_book(pages))
+        file.flush()
+        with sync_playwright() as playwright:
+            chromium = launch(playwright)
+            try:
+                yield load(chromium, Path(file.name))
+            finally:
+                chromium.close()
+
+
+def load(chromium: Browser, path: Path) -> Page:
     page = chromium.new_page(viewport={"width": 760, "height": 1075}, reduced_motion="reduce")
     page.set_default_timeout(600_000)
     page.goto(path.as_uri())
@@ -124,17 +142,12 @@ def open_whole(chromium: Browser, path: Path) -> Page:
 
 def print_book(pages: Sequence[str], path: Path) -> None:
     """Print these pages of the built book into one file."""
-    WHOLE.write_text(whole_book(pages), encoding="utf-8")
     margins = {"top": "18mm", "bottom": "18mm", "left": "17mm", "right": "17mm"}
-    try:
-        with sync_playwright() as playwright:
-            page = open_whole(launch(playwright), WHOLE)
-            page.pdf(
-                path=path, format="A4", margin=margins, tagged=True, outline=True, print_background=True,
-                display_header_footer=True, header_template="<span></span>", footer_template=FOOT,
-            )  # fmt: skip
-    finally:
-        WHOLE.unlink()
+    with open_whole(pages) as page:
+        page.pdf(
+            path=path, format="A4", margin=margins, tagged=True, outline=True, print_background=True,
+            display_header_footer=True, header_template="<span></span>", footer_template=FOOT,
+        )  # fmt: skip
 
 
 def main() -> None:

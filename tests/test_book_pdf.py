@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import build
 import pdf
 import pytest
-from playwright.sync_api import sync_playwright
 
 PAGES = ["book/glossary", "chapters/05_model_averaging"]
 
@@ -50,21 +50,29 @@ def test_links_between_pages_lead_to_places_in_the_file(printed: bytes) -> None:
 
 
 def test_nothing_is_cut_off_on_paper_and_formulas_and_interactives_are_there() -> None:
-    whole = build.HTML / "whole-book.html"
-    whole.write_text(pdf.whole_book(PAGES), encoding="utf-8")
-    try:
-        with sync_playwright() as playwright:
-            chromium = pdf.launch(playwright)
-            page = pdf.open_whole(chromium, whole)
-            page.emulate_media(media="print")
-            cut = page.locator("pre:visible").evaluate_all(
-                "all => all.filter(pre => pre.scrollWidth > pre.clientWidth + 1).map(pre => pre.textContent)"
-            )
-            assert cut == []
-            assert page.locator("article .math:not(:has(mjx-container))").count() == 0
-            interactives = page.locator(".dropout-lessons-interactive")
-            assert interactives.count() >= 1
-            assert interactives.locator("svg, canvas, table").count() >= 1
-            chromium.close()
-    finally:
-        whole.unlink()
+    with pdf.open_whole(PAGES) as page:
+        page.emulate_media(media="print")
+        cut = page.locator("pre:visible").evaluate_all(
+            "all => all.filter(pre => pre.scrollWidth > pre.clientWidth + 1).map(pre => pre.textContent)"
+        )
+        assert cut == []
+        assert page.locator("article .math:not(:has(mjx-container))").count() == 0
+        interactives = page.locator(".dropout-lessons-interactive")
+        assert interactives.count() >= 1
+        assert interactives.locator("svg, canvas, table").count() >= 1
+
+
+def test_two_books_can_be_printed_at_a_time_and_leave_nothing_behind() -> None:
+    before = set(build.HTML.iterdir())
+    with pdf.open_whole(PAGES[:1]) as page:
+        (own,) = set(build.HTML.iterdir()) - before
+        assert page.url == own.as_uri()
+        with ThreadPoolExecutor(1) as other:  # Playwright wants a thread of its own for each
+            assert other.submit(open_and_name, PAGES[1:]).result() != own.name
+        assert own.exists()
+    assert set(build.HTML.iterdir()) == before
+
+
+def open_and_name(pages: list[str]) -> str:
+    with pdf.open_whole(pages) as page:
+        return page.url.rpartition("/")[2]
