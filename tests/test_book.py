@@ -323,8 +323,8 @@ def violations(page: Page, where: str | None, options: dict) -> list[str]:
         ("co-adaptation", "chapters/01_overfitting_and_coadaptation"),
         ("Mask", "chapters/02_dropping_units"),
         ("weight scaling", "chapters/05_model_averaging"),
-        ("variance shift", "chapters/08_where_dropout_helps"),
-        ("MC dropout", "chapters/10_uncertainty"),
+        ("variance shift", "chapters/09_where_dropout_helps"),
+        ("MC dropout", "chapters/12_uncertainty"),
     ],
 )
 def test_a_search_finds_the_page_that_explains_a_term_first(
