@@ -30,6 +30,7 @@ BARS = {
     "height at 390": (None, 24_000),
     "open code in a row": (None, 2),
     "cut at 1280": (None, 0),
+    "cut at 390": (None, 0),
     "a sentence stands": (None, 1),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import measure  # of the folder book
 import pytest
 from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, expect
@@ -35,4 +36,22 @@ def test_one_switch_unfolds_all_code_and_is_remembered(browser: Browser) -> None
     expect(page.locator(closed)).to_have_count(0)
     page.get_by_role("button", name="Fold code").click()
     expect(page.locator(closed)).to_have_count(folds.count())
+    page.close()
+
+
+def test_on_a_phone_code_that_would_be_cut_is_folded_until_it_is_opened(browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(PAGES[3].as_uri())
+    assert page.evaluate(measure.CUT) == 0
+    fold = page.locator("details.on-phones:visible").first
+    code = fold.locator("pre")
+    expect(code).to_be_hidden()
+    fold.locator("summary").click()
+    expect(code).to_be_visible()
+    assert page.evaluate(measure.CUT) == 1
+    page.set_viewport_size({"width": 1280, "height": 800})  # turned, or a window made wide: all is as it is on a laptop
+    expect(code).to_be_visible()
+    expect(fold.locator("summary")).to_be_hidden()
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(code).to_be_hidden()
     page.close()

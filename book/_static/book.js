@@ -60,19 +60,45 @@ for (const link of document.querySelectorAll("a.term")) {
 note.addEventListener("mouseleave", forget);
 addEventListener("keydown", ({ key }) => key === "Escape" && forget());
 
+// On a phone, code that is wider than the page is folded: who wants to read it opens it, and scrolls.
+const phone = matchMedia("(max-width: 600px)");
+const summary = `<summary aria-label="Toggle hidden content"><p class="collapsed admonition-title">Code</p>
+  <p class="expanded admonition-title">Code</p></summary>`;
+const fold = (code) => {
+  const details = document.createElement("details");
+  details.className = "admonition hide above-input on-phones";
+  details.innerHTML = summary;
+  code.replaceWith(details);
+  details.append(code);
+};
+const seen = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    const lines = target.querySelector("pre");
+    if (!phone.matches || lines.scrollWidth <= lines.clientWidth) continue;
+    seen.unobserve(target);
+    fold(target);
+  }
+});
+for (const lines of document.querySelectorAll(".bd-article .cell > .cell_input pre")) {
+  seen.observe(lines.closest(".cell_input")); // what a prediction hides is as wide as the page when it is shown
+}
+phone.addEventListener("change", () => {
+  for (const details of document.querySelectorAll("details.on-phones")) details.open = !phone.matches;
+});
+
 // One switch for all folded code of a page; it is remembered, since who wants to see code wants it everywhere.
 const folds = ".cell details.hide, .cell .claims details";
 addEventListener("DOMContentLoaded", () => {
-  const cells = document.querySelectorAll(folds);
+  const cells = () => document.querySelectorAll(folds);
   const title = document.querySelector(".bd-article h1");
-  if (!cells.length || !title) return;
+  if (!cells().length || !title) return;
   const button = document.createElement("button");
   button.type = "button";
   button.className = "show-all-code";
   const show = (open) => {
     button.textContent = open ? "Fold code" : "Show all code";
     button.dataset.open = String(open);
-    for (const cell of cells) cell.open = open;
+    for (const cell of cells()) cell.open = open;
   };
   const remembered = () => {
     try {

@@ -25,6 +25,12 @@ def band(rng: np.random.Generator) -> float:
     return round(float(low if rng.integers(2) else 1 - low), 3)
 
 
+def _other(keep_prob: float) -> float:
+    """A keep probability from the other band, which nobody can take for this one's probability of dropping."""
+    opposite = (keep_prob + 0.5) % 1
+    return round(opposite + 0.09 if abs(opposite - (1 - keep_prob)) < 0.05 else opposite, 3)
+
+
 def layer(rng: np.random.Generator, *, calls: int = CALLS, rows: int = _ROWS, units: int = _UNITS) -> Inputs:
     """What ``trials.try_layer`` needs: inputs of three sizes, half of one zero, and two keep probabilities."""
     keep_prob = band(rng)
@@ -36,7 +42,7 @@ def layer(rng: np.random.Generator, *, calls: int = CALLS, rows: int = _ROWS, un
         "sparse_upstream": away_from_zero(rng, *sparse.shape),
         "narrow": away_from_zero(rng, 2048, 2),
         "keep_prob": keep_prob,
-        "other_keep_prob": round((keep_prob + 0.5) % 1, 3),  # the other band
+        "other_keep_prob": _other(keep_prob),
         "calls": calls,
     }
 

@@ -62,10 +62,11 @@ def _quantile(n: int, share: float = 0.975) -> float:
     return float(stdtrit(n - 1, share))
 
 
-# Distances of the mean from the bound, in standard errors, at which mistakes show.
+# Distances of the mean from the bound, in standard errors, at which mistakes show. The largest is decided by a 99%
+# interval, too, and not by one for a single difference.
 _DISTANCES = {
-    _MANY: ((0.2, 1.2), (1.86, 1.93), (2.02, 2.12), (2.17, 2.22), (2.3, 2.6), (3.0, 4.0)),
-    _FEW: ((0.2, 1.2), (2.3, 2.45), (2.6, 2.74), (3.0, 4.0)),
+    _MANY: ((0.2, 1.2), (1.86, 1.93), (2.02, 2.12), (2.17, 2.22), (2.3, 2.6), (3.4, 4.4)),
+    _FEW: ((0.2, 1.2), (2.3, 2.45), (2.6, 2.74), (3.0, 4.0), (4.8, 5.8)),
 }
 
 
