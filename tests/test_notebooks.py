@@ -19,7 +19,7 @@ CHAPTERS = sorted(ROOT.glob("chapters/*.ipynb"))
 MOST_LINES = 25  # of a cell that a reader sees; 12 is the aim
 MOST_COLUMNS = 79
 MOST_IN_A_ROW = 2
-FOLDED = {"hide-input", "remove-input", "remove-cell"}
+FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 VERSION = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)[1]
@@ -143,9 +143,10 @@ def test_a_cell_that_checks_a_claim_is_folded_and_its_sentence_is_whole(chapter:
 def test_figures_are_described(chapter: NotebookNode) -> None:
     """What is drawn is known when the chapter runs: book/build.py compares; this finds most of it at once."""
     for number, cell in code_cells(chapter):
-        alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+        told = cell.metadata.get("mystnb", {})
+        alt = told.get("image", {}).get("alt", "")
         draws = any(re.match(r"(plt|figures)\.|.*\.(plot|imshow|hist|bar|scatter)$", name) for name in calls(cell))
-        if draws or "mystnb" in cell.metadata:
+        if draws or told.keys() & {"image", "figure"}:
             assert len(alt.split()) >= 8, f"cell {number} draws: say what is to be seen in mystnb.image.alt"
 
 
@@ -177,3 +178,9 @@ def test_no_chapter_depends_on_one_machine(path: Path) -> None:
         r"""(?:(?<=["'\s(=])/(?:home|root|tmp|usr|content|mnt|Users|work)/|[A-Z]:\\\\|file://)\S*""", source
     )
     assert absolute == []
+
+
+@pytest.mark.parametrize("page", [*CHAPTERS, *sorted(ROOT.glob("book/*.md"))], ids=lambda path: path.stem)
+def test_a_link_that_gives_the_number_of_a_chapter_leads_there(page):
+    links = re.findall(r"\[[^\]\[]*?(\d+)\]\((?:\.\./chapters/)?(\d\d)_", page.read_text(encoding="utf-8"))
+    assert [int(said) for said, _ in links] == [int(file) for _, file in links]
