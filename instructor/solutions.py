@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import sys
 import time
 from dataclasses import dataclass
@@ -92,30 +93,39 @@ def coded() -> list[Coded]:
     return [exercise for exercise in exercises.bank().values() if isinstance(exercise, Coded)]
 
 
-def table(counts: list[Count]) -> str:
-    """The counts in Markdown, a row for each exercise."""
-    lines = [
-        "| exercise | right answers | accepted | wrong answers | rejected | right diagnosis | milliseconds |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for exercise in dict.fromkeys(one.answer.exercise for one in counts):
-        mine = [one for one in counts if one.answer.exercise == exercise]
-        right = [one for one in mine if one.answer.diagnosis is None]
-        wrong = [one for one in mine if one.answer.diagnosis is not None]
-        tried = sum(one.runs for one in wrong)
-        diagnosed = min((one.diagnosed / one.runs for one in wrong), default=1)
-        slowest = 1000 * max(one.seconds for one in mine)
-        lines.append(
-            f"| {exercise} | {len(right)} | {sum(one.passed for one in right):,} of {sum(one.runs for one in right):,} "
-            f"| {len(wrong)} | {tried - sum(one.passed for one in wrong):,} of {tried:,} "
-            f"| {diagnosed:.1%} | {slowest:.1f} |"
-        )
-    return "\n".join(lines)
+def row(counts: list[Count]) -> str:
+    """The counts of the answers to one exercise, as a row in Markdown."""
+    right = [one for one in counts if one.answer.diagnosis is None]
+    wrong = [one for one in counts if one.answer.diagnosis is not None]
+    tried = sum(one.runs for one in wrong)
+    diagnosed = min((one.diagnosed / one.runs for one in wrong), default=1)
+    slowest = 1000 * max(one.seconds for one in counts)
+    return (
+        f"| {counts[0].answer.exercise} | {len(right)} "
+        f"| {sum(one.passed for one in right):,} of {sum(one.runs for one in right):,} "
+        f"| {len(wrong)} | {tried - sum(one.passed for one in wrong):,} of {tried:,} "
+        f"| {diagnosed:.1%} | {slowest:.1f} |"
+    )
 
+
+def table(rows: dict[str, str]) -> str:
+    """The rows in the order of the book."""
+    return "\n".join([HEAD, *(rows[exercise.id] for exercise in coded() if exercise.id in rows)])
+
+
+def rows_of(page: Path, counts: str) -> dict[str, str]:
+    """The rows of a page that was written before, by exercise; none if it counted otherwise."""
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    return dict(re.findall(r"^(?=\| ([a-z]+-\d+) \|)(.+)$", text, re.MULTILINE)) if counts in text else {}
+
+
+HEAD = """\
+| exercise | right answers | accepted | wrong answers | rejected | right diagnosis | milliseconds |
+| --- | --- | --- | --- | --- | --- | --- |"""
 
 PAGE = """# How far the checks can be trusted
 
-`make check-exercises` runs each right answer {right:,} times and each wrong one {wrong} times, with fresh inputs and in ten
+`make check-exercises` runs {runs}, with fresh inputs and in ten
 variants, and writes this page. Right answers are the reference and others in a different style; wrong ones are mistakes
 that students make. The right diagnosis is the share of the worst wrong answer; milliseconds are those of the slowest answer.
 
@@ -130,19 +140,21 @@ def main() -> int:
     parser.add_argument("--right", type=int, default=3000, help="runs of a right answer (default: %(default)s)")
     parser.add_argument("--wrong", type=int, default=200, help="runs of a wrong answer (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=-1, help="processes (default: one for each core)")
-    parser.add_argument("--out", type=Path, help="page to write")
+    parser.add_argument("--out", type=Path, help="page to write; rows of exercises that are not counted now stay")
     options = parser.parse_args()
     chosen = options.exercises or [exercise.id for exercise in coded()]
     every = [answer for exercise in chosen for answer in of(exercise)]
     counts = joblib.Parallel(n_jobs=options.jobs, verbose=1)(
         joblib.delayed(count)(answer, options.wrong if answer.diagnosis else options.right) for answer in every
     )
-    print(table(counts))
+    rows = {exercise: row([one for one in counts if one.answer.exercise == exercise]) for exercise in chosen}
+    print(table(rows))
     failed = [one for one in counts if not one.as_it_should]
     for one in failed:
         print(one, file=sys.stderr)
     if options.out and not failed:
-        page = PAGE.format(right=options.right, wrong=options.wrong, table=table(counts))
+        runs = f"each right answer {options.right:,} times and each wrong one {options.wrong} times"
+        page = PAGE.format(runs=runs, table=table(rows_of(options.out, runs) | rows))
         aside = options.out.with_suffix(".new")
         aside.write_text(page, encoding="utf-8")
         aside.replace(options.out)

@@ -91,3 +91,17 @@ def test_no_solution_stands_in_a_public_file(tmp_path):
     assert not (tmp_path / "instructor").exists()
     files = sorted(solutions.HERE.glob("*-[0-9]*.*"))
     assert [str(leak) for leak in leaks(files, tmp_path)] == []
+
+
+def test_the_page_keeps_the_rows_of_exercises_that_are_not_counted_anew(tmp_path, monkeypatch):
+    page = tmp_path / "checks.md"
+
+    def main(*arguments):
+        monkeypatch.setattr(sys, "argv", ["solutions.py", *arguments, "--jobs", "1", "--out", str(page)])
+        assert solutions.main() == 0
+        return re.findall(r"^\| ([a-z]+-\d+) \|", page.read_text(encoding="utf-8"), re.MULTILINE)
+
+    few, more = ("--right", "2", "--wrong", "2"), ("--right", "3", "--wrong", "2")
+    assert main("scaling-1", *few) == ["scaling-1"]
+    assert main("overfitting-1", *few) == ["overfitting-1", "scaling-1"]  # in the order of the book
+    assert main("scaling-1", *more) == ["scaling-1"]  # counted otherwise: the page says one number for all
