@@ -23,14 +23,22 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = sorted(ROOT.glob("chapters/*.ipynb"))
 
-# Colab's line of ipywidgets, and what it imports.
-COLAB_WIDGETS = [
+# Colab's kernel and its line of ipywidgets, and what they import.
+COLAB = [
+    "ipython==7.34.0",
+    "ipykernel==6.17.1",
+    "backcall==0.2.0",
+    "pickleshare==0.7.5",
+    "nest-asyncio==1.6.0",
     "ipywidgets==7.7.1",
     "widgetsnbextension==3.6.10",
     "jupyterlab_widgets==1.1.11",
     "ipython_genutils==0.2.0",
 ]
-NOT_ON_COLAB = ("dropout_lessons", "__editable__", "ipywidgets", "widgetsnbextension", "jupyterlab_widgets", "google")
+NOT_ON_COLAB = (
+    "dropout_lessons", "__editable__", "IPython", "ipython", "ipykernel", "ipywidgets", "widgetsnbextension",
+    "jupyterlab_widgets", "google",
+)  # fmt: skip
 
 # The part of google.colab.output that anywidget uses.
 OUTPUT = """
@@ -43,8 +51,9 @@ def enable_custom_widget_manager():
 """
 
 WHERE = """
-import json, dropout_lessons, google.colab.output, ipywidgets, torch
+import json, IPython, dropout_lessons, google.colab.output, ipywidgets, torch
 print(json.dumps({"package": dropout_lessons.__file__, "torch": torch.__file__, "ipywidgets": ipywidgets.__version__,
+                  "ipython": IPython.__version__,
                   "widget manager": google.colab.output._widgets._installed_url}))
 """
 
@@ -110,11 +119,11 @@ def make_supplies(folder: Path) -> None:
             (base / entry.name).symlink_to(entry)
 
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    command = [*pip, "install", "--no-deps", "--target", base, *COLAB_WIDGETS]
+    command = [*pip, "install", "--no-deps", "--target", base, *COLAB]
     installed = subprocess.run(command, capture_output=True, text=True, timeout=240)
     if installed.returncode:
         message = (
-            f"{COLAB_WIDGETS[0]}, which Colab has, cannot be installed: {installed.stderr.strip().splitlines()[-1]}"
+            f"What Colab has, {COLAB[0]} and others, cannot be installed: {installed.stderr.strip().splitlines()[-1]}"
         )
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
     # Colab has a notebook server, which ipywidgets 7 asks for; that pip sees one is enough.
@@ -170,7 +179,7 @@ def test_a_chapter_runs_on_colab(chapter: Path, supplies: Path, tmp_path: Path) 
     where = json.loads(last.outputs[-1].text)
     assert Path(where["package"]).is_relative_to(environment.prefix), "the set-up cell did not install the package"
     assert not Path(where["torch"]).is_relative_to(environment.prefix), "the set-up cell replaced Colab's PyTorch"
-    assert where["ipywidgets"] == "7.7.1"
+    assert (where["ipython"], where["ipywidgets"]) == ("7.34.0", "7.7.1")
     assert where["widget manager"], "no interactive turned on Colab's manager for custom widgets"
     shown = [output.data.get("text/html", "") for cell in cells for output in cell.outputs if "data" in output]
     assert any("dropout-lessons-interactive" in html for html in shown), "ipywidgets 7 kept back the HTML form"
