@@ -105,3 +105,8 @@ def test_the_page_keeps_the_rows_of_exercises_that_are_not_counted_anew(tmp_path
     assert main("scaling-1", *few) == ["scaling-1"]
     assert main("overfitting-1", *few) == ["overfitting-1", "scaling-1"]  # in the order of the book
     assert main("scaling-1", *more) == ["scaling-1"]  # counted otherwise: the page says one number for all
+
+
+def test_the_page_of_the_book_counts_every_exercise_that_a_program_checks():
+    counted = solutions.rows_of(ROOT / "book/checks.md", "each right answer 3,000 times and each wrong one 200 times")
+    assert list(counted) == CODED
