@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
 from collections import Counter
@@ -17,7 +19,9 @@ import build
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+from fontTools.ttLib import TTFont
 from PIL import Image
+from playwright.sync_api import Browser
 
 HTML = build.HTML
 CONFIG = yaml.safe_load((build.ROOT / "_config.yml").read_text(encoding="utf-8"))
@@ -57,6 +61,27 @@ def test_a_page_says_what_it_is_about_and_where_it_is(name: str) -> None:
     assert "<" not in title
     (canonical,) = soup(name).head.select('link[rel="canonical"]')
     assert canonical["href"] == said(name, "og:url") == urljoin(BASE, f"{name}.html")
+
+
+PICTURES = """() => [...document.querySelectorAll("*")].flatMap(element => ["::before", "::after"].map(
+    which => getComputedStyle(element, which))).filter(style => /[\\uE000-\\uF8FF]/.test(style.content)).map(
+    style => [style.content, style.fontFamily])"""
+
+
+@pytest.mark.parametrize("name", ["book/index", "chapters/03_training_with_dropout"])
+def test_every_picture_of_a_font_is_in_the_font_that_it_is_drawn_with(name: str, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto((HTML / f"{name}.html").as_uri())
+    drawn = page.evaluate(PICTURES)
+    page.close()
+    assert drawn
+    style = (HTML / "_static/icons.css").read_text(encoding="utf-8")
+    fonts = {
+        family: TTFont(io.BytesIO(base64.b64decode(data))).getBestCmap()
+        for family, data in re.findall(r'font-family: "([^"]+)";[^}]*base64,([^)]+)\)', style)
+    }
+    for content, families in drawn:
+        assert {ord(sign) for sign in content.strip('"')} <= fonts[families.strip('"')].keys(), (content, families)
 
 
 def test_no_two_pages_say_the_same_of_themselves() -> None:

@@ -46,7 +46,13 @@ def test_options_that_overlap_or_leave_a_gap_are_refused(holds):
 
 def test_a_number_and_a_curve_are_shown_with_their_unit():
     assert shown(outcome("n", np.float64(10.66), unit="%")) == ("What came out: 10.7%.", 10.66)
-    assert shown(outcome("c", np.array([1.0, 2.25]), unit="points")) == ("What came out: 1, 2.25 points.", [1.0, 2.25])
+    assert shown(outcome("n", 7.0, unit="experiments"))[0] == "What came out: 7 experiments."
+    assert shown(outcome("n", 60_000.4))[0] == "What came out: 60,000."
+    assert shown(outcome("c", [2.042, -0.156, 0.0]))[0] == "What came out: 2.04, \N{MINUS SIGN}0.16, 0.00."
+    assert shown(outcome("c", np.array([1.0, 2.25]), unit="points")) == (
+        "What came out: 1.00, 2.25 points.",
+        [1.0, 2.25],
+    )
 
 
 @pytest.mark.parametrize("found", [float("nan"), [1.0, float("inf")], [], [[1.0]]])

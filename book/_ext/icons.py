@@ -64,6 +64,8 @@ def icons(pages: str, styles: str) -> str:
     for kind, (family, weight, older) in FONTS.items():
         face = f'font-family: "Font Awesome 6 {family}"; font-weight: {weight}'
         lines += [f"@font-face {{ {face}; src: url({font(kind, used)}) }}", f".fa-{kind}, .{older} {{ {face} }}"]
+        # By this name the theme's own style sheets take the font for what stands before a title.
+        lines += [f':root {{ --fa-font-{kind}: normal {weight} 1em/1 "Font Awesome 6 {family}" }}']
     return "\n".join([*lines, COMMON, *(f'.{name}::before {{ content: "\\{known[name]:x}" }}' for name in named), ""])
 
 

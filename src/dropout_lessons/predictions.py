@@ -39,7 +39,10 @@ class Outcome:
             return self.found
         heights = self.found if isinstance(self.found, tuple) else (self.found,)
         sign = self.unit if self.unit in ("", "%") else f" {self.unit}"
-        return ", ".join(f"{height:.3g}" for height in heights) + sign
+        largest = max(map(abs, heights))
+        whole = largest == 0 or all(height == round(height) for height in heights)
+        decimals = 0 if whole else max(0, 2 - math.floor(math.log10(largest)))  # three digits of the largest
+        return ", ".join(f"{height:,.{decimals}f}" for height in heights).replace("-", "\N{MINUS SIGN}") + sign
 
     def __repr__(self) -> str:
         return f"What came out of “{self.name}”: {self._said()}" + (f". {self.words}" if self.words else "")
