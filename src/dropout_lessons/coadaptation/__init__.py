@@ -6,10 +6,11 @@ layer, on given examples. Each measure is then a question to it, and what lies b
 
 from dropout_lessons.coadaptation.arms import standard_arms
 from dropout_lessons.coadaptation.damage import keep_prob_for_damage, mean_damage
-from dropout_lessons.coadaptation.dependence import Reliance, interaction_share, reliance
+from dropout_lessons.coadaptation.dependence import Reliance, interaction_share, reliance, share_at_equal_damage
 from dropout_lessons.coadaptation.estimate import Estimate
 from dropout_lessons.coadaptation.measures import MEASURES, Effort, Measure, Text
 from dropout_lessons.coadaptation.pairs import Interaction, interaction
+from dropout_lessons.coadaptation.planted import PLANTED, PlantedNetwork, planted_data, planted_scores, planted_study
 from dropout_lessons.coadaptation.removal import Compensation, Curve, ablation_curve, compensation
 from dropout_lessons.coadaptation.reports import Report, measure, report
 from dropout_lessons.coadaptation.robustness import robustness_curve
@@ -20,6 +21,7 @@ from dropout_lessons.ensembles import Arm as Arm
 
 __all__ = [
     "MEASURES",
+    "PLANTED",
     "Compensation",
     "Curve",
     "Effort",
@@ -28,6 +30,7 @@ __all__ = [
     "Layer",
     "LayerUnits",
     "Measure",
+    "PlantedNetwork",
     "Reliance",
     "Report",
     "Study",
@@ -42,9 +45,13 @@ __all__ = [
     "linear_cka",
     "mean_damage",
     "measure",
+    "planted_data",
+    "planted_scores",
+    "planted_study",
     "reliance",
     "report",
     "robustness_curve",
+    "share_at_equal_damage",
     "standard_arms",
     "study",
     "unit_correlation",

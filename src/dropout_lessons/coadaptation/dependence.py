@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from dropout_lessons.coadaptation.damage import keep_prob_for_damage
 from dropout_lessons.coadaptation.estimate import Estimate
 from dropout_lessons.coadaptation.pairs import difference, toggled_in_contexts, without
 from dropout_lessons.coadaptation.units import LayerUnits, check_count
@@ -79,6 +80,34 @@ def interaction_share(
             center = values.mean(0)  # roughly, so that no digits cancel
         groups.append(_Moments.of(group, values - center, keep_prob))
     return _unexplained(groups, units, samples)
+
+
+def share_at_equal_damage(units: LayerUnits, generator: torch.Generator | None = None, damage: float = 0.2) -> float:
+    """The interaction share at the keep probability at which absent units cost a given amount.
+
+    The same masks hurt one network more than another, and what hurts more is less of a sum of its parts; so networks are compared
+    where they are hurt alike.
+
+    Args:
+        units: The units, on their examples.
+        generator: Source of the masks, the same for finding the keep probability and for the share. When None, a copy of
+            PyTorch's global generator, which stays as it is.
+        damage: In nats (for regression in squared units).
+
+    Raises:
+        ValueError: If an argument is out of range, or the layer's absence costs less than ``damage``.
+
+    Example:
+        >>> from dropout_lessons.networks import MLP
+        >>> network = MLP([4, 8, 3], generator=torch.Generator().manual_seed(0))
+        >>> 0 <= share_at_equal_damage(LayerUnits(network, "hidden1", torch.eye(4)), damage=0.01) < 1
+        True
+    """
+    generator = own_generator(generator)
+    state = generator.get_state()
+    keep_prob = keep_prob_for_damage(units, damage, samples=64, generator=generator)
+    generator.set_state(state)
+    return interaction_share(units, keep_prob, generator=generator, progress=False).value
 
 
 def degree_variances(table: Float[Tensor, "sets examples"], keep_prob: float) -> Float[Tensor, " degrees"]:
