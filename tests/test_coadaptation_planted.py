@@ -29,12 +29,12 @@ def units(planting):
 @pytest.mark.parametrize("planting", PLANTED)
 def test_planted_networks_predict_the_log_odds_of_the_labels(planting):
     logits = PlantedNetwork(planting)(X)
-    torch.testing.assert_close(logits[:, 1] - logits[:, 0], X[:, :5].sum(1))
+    torch.testing.assert_close(logits[:, 1] - logits[:, 0], 1.5 * X[:, :5].sum(1))
 
 
 def test_labels_are_as_likely_as_the_evidence_says():
     x, y = (torch.cat(parts) for parts in zip(*(planted_data(seed).test for seed in range(50)), strict=True))
-    probability = x[:, :5].sum(1).sigmoid()
+    probability = (1.5 * x[:, :5].sum(1)).sigmoid()
     # A mean of 10,000 with standard deviation at most 1/2 is within 4 standard errors.
     assert abs((y - probability).mean()) < 4 * 0.5 / len(y) ** 0.5
 
@@ -51,13 +51,13 @@ def of_pairs(planting):
     return found[True, True] - found[True, False] - found[False, True] + found[False, False]
 
 
-@pytest.mark.parametrize(("planting", "joint"), [("additive", 0), ("copies", 0), ("canceling", 0), ("backups", -0.8)])
+@pytest.mark.parametrize(("planting", "joint"), [("additive", 0), ("copies", 0), ("canceling", 0), ("backups", -1.2)])
 def test_evidence_of_a_pair_adds_up_but_for_backups_and_xor(planting, joint):
     assert of_pairs(planting) == pytest.approx(joint, abs=1e-5)
 
 
 def test_an_xor_unit_says_nothing_without_the_other():
-    assert of_pairs("XOR") == pytest.approx(1, abs=1e-5)
+    assert of_pairs("XOR") == pytest.approx(1.5, abs=1e-5)
 
 
 def test_units_interact_within_their_pair_more_than_with_others():
@@ -76,7 +76,9 @@ def test_share_at_equal_damage_is_the_share_where_the_masks_cost_so_much():
 
 def test_correlation_misses_pairs_that_need_each_other_and_copies_do_not_count_as_reliance():
     scores = planted_scores(planted_study({"supporting": MEASURES["supporting"]}, seeds=range(5)))
-    assert "sees" not in set(scores.loc[["correlation", "effective rank per unit", "sparsity"]].to_numpy().flat)
+    assert not {"sees", "false alarm"} & set(
+        scores.loc[["correlation", "effective rank per unit", "sparsity"]].to_numpy().flat
+    )
 
 
 def test_reliance_sees_every_planting_in_which_units_rely_on_each_other():

@@ -21,11 +21,12 @@ from dropout_lessons.coadaptation.studies import NETWORK, Question, Study, study
 from dropout_lessons.datasets import Dataset, Split
 
 PAIRS = 5
+_WEIGHT = 1.5  # log-odds of a piece of evidence: a test loss of 0.32 nats, as of networks trained on 1000 small digits
 _NUISANCE = 3.0  # size of what cancels, beside evidence of size 1
 _BACKUP = 0.9  # of a piece of evidence, what one backup alone says
 _EXAMPLES = 200
 # Smaller differences from the additive network are not counted, as a part of its value: two codes in which no unit relies on
-# another, votes and copies, differ by up to a fifth towards reliance (a pilot run with six pairs).
+# another, votes and copies, differed by up to a fifth towards reliance in a pilot run with six pairs.
 MARGIN = 0.25
 
 Evidence = Float[Tensor, "... pairs"]
@@ -72,7 +73,8 @@ PLANTED: Mapping[str, Planting] = {
 class PlantedNetwork(nn.Module):
     r"""A network of ten units, the layer ``"units"``, that adds up five pieces of evidence :math:`e_k = \pm 1`.
 
-    The log-odds of class 1 are :math:`\sum_k e_k`, which are those of the labels of :func:`planted_data`, whatever the planting.
+    The log-odds of class 1 are :math:`1.5 \sum_k e_k`, those of the labels of :func:`planted_data`, whatever the
+    planting.
 
     Args:
         planting: How two units carry a piece of evidence: a key of ``PLANTED``.
@@ -94,7 +96,7 @@ class PlantedNetwork(nn.Module):
         self.planting = planting
         self.units = nn.Identity()
         self.output = nn.Linear(PAIRS, 2, bias=False)
-        half = torch.full((PAIRS,), 0.5)
+        half = torch.full((PAIRS,), _WEIGHT / 2)
         self.output.weight.data = torch.stack([-half, half])
 
     def forward(self, x: Float[Tensor, "examples features"]) -> Float[Tensor, "examples 2"]:
@@ -115,7 +117,7 @@ def planted_data(seed: int) -> Dataset:
 
     def split() -> Split:
         x = torch.randint(0, 2, (_EXAMPLES, 3 * PAIRS), generator=generator) * 2.0 - 1
-        return Split(x, torch.bernoulli(x[:, :PAIRS].sum(1).sigmoid(), generator=generator).long())
+        return Split(x, torch.bernoulli((_WEIGHT * x[:, :PAIRS].sum(1)).sigmoid(), generator=generator).long())
 
     noisy = torch.zeros(_EXAMPLES, dtype=torch.bool)
     return Dataset("planted", split(), split(), split(), n_classes=2, image_shape=(3, PAIRS), noisy=noisy)
@@ -170,7 +172,8 @@ def planted_scores(found: Study) -> pd.DataFrame:
 
     A measure ``"sees"`` a planting if it differs from the additive network by more than a quarter of that one's value, with the
     whole 95% interval over the seeds, in the direction in which it is read as reliance; ``"reversed"`` if so in the other one;
-    else it ``"misses"`` it. ``"copies"`` do not rely on each other: a measure that sees something there is wrong.
+    else it ``"misses"`` it. ``"copies"`` do not rely on each other: seeing something there is a ``"false alarm"``, and not
+    seeing it is ``"right"``.
 
     Args:
         found: Made by :func:`planted_study`.
@@ -188,14 +191,17 @@ def planted_scores(found: Study) -> pd.DataFrame:
         additive = found.values(measure, "additive", layer)
         scale = abs(additive.mean())
         rows[measure] = {
-            planting: _word(paired(found.values(measure, planting, layer), additive).interval, scale * MARGIN, reads)
-            for planting in list(PLANTED)[1:]
+            planting: _word(
+                paired(found.values(measure, planting, layer), additive).interval, scale * MARGIN, reads, own.relies
+            )
+            for planting, own in list(PLANTED.items())[1:]
         }
     return pd.DataFrame(rows).T.rename_axis(index="measure")
 
 
-def _word(interval: tuple[float, float], margin: float, reads: int) -> str:
+def _word(interval: tuple[float, float], margin: float, reads: int, relies: bool) -> str:
     up, down = interval[0] > margin, interval[1] < -margin
     if not (up or down):
-        return "misses"
-    return "reversed" if reads * (1 if up else -1) < 0 else "sees"
+        return "misses" if relies else "right"
+    towards = reads * (1 if up else -1) >= 0
+    return ("sees" if relies else "false alarm") if towards else "reversed"

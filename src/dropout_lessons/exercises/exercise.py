@@ -34,6 +34,7 @@ TOPICS = {
     "scaling": 4,
     "averaging": 5,
     "coadaptation": 6,
+    "verdict": 7,
     "choosing": 8,
     "placement": 9,
     "penalties": 11,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -130,15 +132,18 @@ def damage_against_sum(compensations: Mapping[str, Compensation | Sequence[Compe
 
 
 @styled
-def share_at_damage(points: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]) -> Figure:
+def share_at_damage(
+    points: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]], *, colors: Mapping[str, str] | None = None
+) -> Figure:
     """Draw the interaction share against the mean damage, while the keep probability is swept: a line for each arm.
 
     What random removal costs more is less of a sum of its parts, in every network; arms differ where one line lies above
     another at the same damage. Each seed is a thin line, the mean a thick one.
 
     Args:
-        points: For each arm, a key of ``COLORS``, the mean damage (nats) and the interaction share (a fraction), both of shape
-            (seeds, keep probabilities).
+        points: For each arm the mean damage (nats) and the interaction share (a fraction), both of shape (seeds, keep
+            probabilities).
+        colors: For each arm its key of ``COLORS``; its name when None.
 
     Example:
         >>> damage = np.array([[0.1, 0.3, 0.9], [0.1, 0.4, 1.0]])
@@ -146,10 +151,11 @@ def share_at_damage(points: Mapping[str, tuple[NDArray[np.float64], NDArray[np.f
     """
     figure, axis = subplots(figsize=(5.6, 3.5))
     for arm, (damage, share) in points.items():
+        color = COLORS[arm if colors is None else colors[arm]]
         for x, y in zip(np.asarray(damage), 100 * np.asarray(share), strict=True):
-            axis.plot(x, y, color=COLORS[arm], linewidth=0.8, alpha=0.4)
+            axis.plot(x, y, color=color, linewidth=0.8, alpha=0.4)
         x, y = np.mean(damage, axis=0), 100 * np.mean(share, axis=0)
-        axis.plot(x, y, color=COLORS[arm], marker="o", markersize=4, label=arm)
+        axis.plot(x, y, color=color, marker="o", markersize=4, label=arm)
     axis.set_ylim(bottom=0)
     axis.set_xlabel("mean damage of removal (nats)")
     axis.set_ylabel("interaction share (%)")
@@ -165,6 +171,7 @@ def study_intervals(
     *,
     control: str = "plain",
     arms: Sequence[str] | None = None,
+    less: Mapping[str, int] | None = None,
 ) -> Figure:
     """Draw how each measure of each arm compares with the control: the ratio of geometric means, with its paired 95% interval.
 
@@ -176,6 +183,8 @@ def study_intervals(
         measures: A row for each; when None, all of the layer that are positive everywhere. Others cannot be drawn as ratios.
         control: Name of the arm that the others are compared with.
         arms: Names of the arms to draw, keys of ``COLORS``; all but the control when None.
+        less: For each measure, -1 if smaller values are read as less co-adaptation, 1 if larger ones are. Then a filled mark
+            shows less of it, a cross more, and a hollow one neither. All marks are filled when None.
 
     Raises:
         ValueError: If a name is unknown, a value is not positive, or there are fewer than five seeds.
@@ -218,9 +227,8 @@ def study_intervals(
                 found = study.paired(measure, arm, where, control=control, ratio=True)
                 low, middle, high = np.exp([found.interval[0], found.effect, found.interval[1]])
                 axis.plot([low, high], [row + offset] * 2, color=COLORS[arm], linewidth=1.6, solid_capstyle="butt")
-                axis.plot(
-                    [middle], [row + offset], "o", color=COLORS[arm], markersize=4, label=arm if row == 0 else None
-                )
+                mark = _mark(found.interval, 0 if less is None else less[measure])
+                axis.plot([middle], [row + offset], color=COLORS[arm], label=arm if row == 0 else None, **mark)
         axis.set_xscale("log")
         axis.set_title(layer)
         axis.tick_params(axis="y", length=0)
@@ -229,10 +237,10 @@ def study_intervals(
     axes[0, 0].set_yticks(range(len(measures)), measures)
     axes[0, 0].set_ylim(len(measures) - 0.5, -0.5)
     figure.supxlabel(f"times that of {control}", fontsize=11, color=NEUTRALS["text"])
-    handles, names = axes[0, 0].get_legend_handles_labels()
+    handles = [Line2D([], [], color=COLORS[arm], marker="o", markersize=4, linewidth=1.6) for arm in arms]
     figure.legend(
         handles,
-        names,
+        arms,
         loc="outside upper center",
         ncols=3,
         labelcolor="linecolor",
@@ -240,6 +248,14 @@ def study_intervals(
         prop={"weight": "bold"},
     )
     return figure
+
+
+def _mark(interval: tuple[float, float], less: int) -> dict[str, Any]:
+    """How an interval of a log ratio is marked: filled if it lies on the side of less co-adaptation, or on any if that is 0."""
+    low, high = sorted(less * end for end in interval)
+    if less and high < 0:
+        return {"marker": "x", "markersize": 6, "markeredgewidth": 1.8}
+    return {"marker": "o", "markersize": 5 if less else 4, "markerfacecolor": "none" if less and low <= 0 else None}
 
 
 def _label_ratios(axes: NDArray[np.object_]) -> None:

@@ -41,6 +41,7 @@ CHAPTERS = (  # files of the book's chapters
     "04_test_time_scaling",
     "05_model_averaging",
     "06_measuring_coadaptation",
+    "07_the_verdict",
     "08_choosing_keep_probabilities",
     "09_where_dropout_helps",
     "11_dropout_as_regularizer",

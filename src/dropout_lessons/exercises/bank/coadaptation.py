@@ -101,11 +101,12 @@ about the same.*
         kind="argue",
         minutes=25,
         points=4,
-        objectives=(3, 4),
+        objectives=(2, 3),
         prompt=r"""
-`arms` also has networks with Gaussian dropout, which multiplies by noise and never removes a unit. Say before you run it which
-claims of the verdict you expect to hold for it, and what it would mean if they did not. Then add the arm, with five seeds.
-*Expect no clear difference from dropout in the share at equal damage and in robustness to noise.*
+`standard_arms` also has networks with Gaussian dropout, which multiplies by noise and never removes a unit. Say before you run it
+which measures you expect to move as they do with dropout, and what it would mean if they did not. Then compare the two arms by
+`study`, as the next chapter does, with five seeds. *Expect no clear difference from dropout in the share at equal damage and in
+robustness to noise.*
 """,
     ),
     Written(
@@ -115,11 +116,12 @@ claims of the verdict you expect to hold for it, and what it would mean if they 
         kind="design",
         minutes=40,
         points=5,
-        objectives=(4, 5),
+        objectives=(2, 3),
         prompt=r"""
 A colleague says that co-adaptation builds up late in training, so that stopping early prevents it. Write down which measure
-decides, at which layer, what difference would count, and what else must be equal. Then add an arm that stops after 10 epochs,
-and run it with ten seeds. *Expect the error to be a point higher, and no clear difference in the share at equal damage.*
+decides, at which layer, what difference would count, and what else must be equal. Then compare an arm that stops after 10 epochs
+with a plain one by `study`, as the next chapter does, with ten seeds. *Expect the error to be a point higher, and no clear
+difference in the share at equal damage.*
 """,
     ),
 )

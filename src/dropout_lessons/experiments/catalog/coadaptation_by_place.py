@@ -164,6 +164,6 @@ EXPERIMENT = Experiment(
     version=2,
     remark=(
         "The paper says it and shows filters; it has no measure. Ours is the share of the variance over masks that no sum over "
-        "units explains, at masks that cost every network the same. Another measure may answer otherwise: chapter 6."
+        "units explains, at masks that cost every network the same. Another measure may answer otherwise: chapters 6 and 7."
     ),
 )
