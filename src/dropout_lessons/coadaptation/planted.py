@@ -103,7 +103,8 @@ class PlantedNetwork(nn.Module):
         evidence, key, nuisance = x.unflatten(-1, (3, PAIRS)).unbind(-2)
         own = PLANTED[self.planting]
         h = self.units(torch.stack(own.write(evidence, key, nuisance), dim=-1).flatten(-2))
-        return self.output(own.read(*h.unflatten(-1, (PAIRS, 2)).unbind(-1)))
+        logits: Tensor = self.output(own.read(*h.unflatten(-1, (PAIRS, 2)).unbind(-1)))
+        return logits
 
 
 def planted_data(seed: int) -> Dataset:
