@@ -167,7 +167,7 @@ _LARGEST = 60.0  # logit: its exp is far from the end of float32
 def _draw_exact(rng: np.random.Generator) -> Inputs:
     while True:  # until each mistake shows (the empty subnetwork, say, is not too rare) and no exp overflows
         units, rows, classes = int(rng.choice([4, 5, 7])), int(rng.integers(5, 10)), int(rng.integers(3, 6))
-        inputs = {
+        inputs: Inputs = {
             "hidden": np.abs(drawing.away_from_zero(rng, rows, units)),
             "weight": drawing.away_from_zero(rng, classes, units),
             "bias": drawing.away_from_zero(rng, classes),
