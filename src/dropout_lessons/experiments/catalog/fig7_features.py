@@ -145,6 +145,8 @@ EXPERIMENT = Experiment(
     remark="The paper shows pictures; the number of pixels that a feature covers is this course's way to count them. Fewer "
     "examples and shorter training than the paper's, and Adam, which the paper does not use. The comparison with a network "
     "stopped early, at the reconstruction error that dropout reaches, is an addition: less training alone changes features. "
+    "It does not show that local features are dropout's own: with an L2 penalty they cover as few pixels where copies are as "
+    "good, and part of what vanishes is noise that the weights began with, on pixels without ink (chapter 6). "
     "Reconstructions are clearly worse with dropout here. The hidden layer has the same number of units with and without it, and "
     "the noise is still there at the end of training; what the paper did to reach similar errors it does not say.",
 )
