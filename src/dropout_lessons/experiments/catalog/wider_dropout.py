@@ -1,0 +1,161 @@
+"""Is it lost capacity? Dropout with digits' keep probabilities on clothes, in layers of once, twice and four times the units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from dropout_lessons import figures
+from dropout_lessons.claims import Evidence, paired
+from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments.experiment import Experiment
+from dropout_lessons.experiments.findings import Finding, Reported
+from dropout_lessons.experiments.tables import difference, values
+from dropout_lessons.experiments.tuning import train, tuned
+
+# The paper's keep probabilities, which are right for digits.
+KEEP_PROBS = {
+    "plain": {"input_keep_prob": 1.0, "keep_prob": 1.0},
+    "dropout": {"input_keep_prob": 0.8, "keep_prob": 0.5},
+}
+HALF = (
+    "n / p units are twice as many at p = 0.5. If too few units were the cause, they would regain all of the loss; less "
+    "than half of it leaves most of the loss to other causes."
+)
+
+
+def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
+    for times in config["times"]:
+        width = times * config["width"]
+        for arm, keep_probs in KEEP_PROBS.items():
+            settings = {
+                **{name: config[name] for name in ("data", "train", "recipe")},
+                "times": times,
+                "arm": arm,
+                **keep_probs,
+                "sizes": [784, width, width, 10],
+            }
+            yield tuned(settings, config["candidates"], config["seeds"])
+
+
+def compute(unit: Unit, device: torch.device) -> list[Row]:
+    return train(unit, device)
+
+
+def loss_of_width(table: pd.DataFrame, times: int, column: str = "test_error") -> Evidence:
+    """What dropout costs in layers so many times as wide, against the narrow network without dropout."""
+    return difference(
+        table, column, {"arm": "dropout", "times": times}, {"arm": "plain", "times": 1}, unit="percentage points"
+    )
+
+
+def regained(table: pd.DataFrame, times: int) -> Evidence:
+    """Fall of the error of dropout networks so many times as wide, less half of what dropout costs the narrow one."""
+    plain, narrow = (values(table, "test_error", arm=arm, times=1) for arm in KEEP_PROBS)
+    wide = values(table, "test_error", arm="dropout", times=times)
+    return replace(paired(narrow - wide, (narrow - plain) / 2, unit="percentage points"), recorded=True)
+
+
+def judge(table: pd.DataFrame) -> list[Finding]:
+    widest = int(table["times"].max())
+    return [
+        Finding(
+            "Clothes: the keep probabilities of digits raise the test error.", "", loss_of_width(table, 1), above=0
+        ),
+        Finding(
+            "Twice as many units regain more than half of it.",
+            "n / p units where n were best without",
+            regained(table, 2),
+            above=0,
+            primary=HALF,
+        ),
+        Finding(
+            f"{widest} times as many units regain more than half of it.",
+            "",
+            regained(table, widest),
+            above=0,
+        ),
+        Finding(
+            f"With {widest} times as many units the network with dropout gets more of its training examples right.",
+            "",
+            difference(
+                table,
+                "train_error",
+                {"arm": "dropout", "times": widest},
+                {"arm": "dropout", "times": 1},
+                unit="percentage points",
+            ),
+            below=0,
+        ),
+        Finding(
+            f"Without dropout, {widest} times as many units lower the test error.",
+            "",
+            difference(
+                table,
+                "test_error",
+                {"arm": "plain", "times": widest},
+                {"arm": "plain", "times": 1},
+                unit="percentage points",
+            ),
+            below=0,
+        ),
+    ]
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    panels: dict[str, dict[str, Evidence]] = {"test error": {}, "training error": {}}
+    colors = {}
+    for panel, column in (("test error", "test_error"), ("training error", "train_error")):
+        for arm in KEEP_PROBS:
+            for times in sorted(table["times"].unique().tolist()):
+                if (arm, times) == ("plain", 1):
+                    continue
+                row = f"{arm}, {times} x units" if times > 1 else arm
+                colors[row] = "dropout" if arm == "dropout" else "reference"
+                panels[panel][row] = difference(
+                    table, column, {"arm": arm, "times": times}, {"arm": "plain", "times": 1}
+                )
+    labels = dict.fromkeys(panels, "minus plain, 1 x\n(points)")
+    return figures.interval_panels(panels, labels=labels, scales=dict.fromkeys(panels, 100.0), colors=colors)
+
+
+_RATES = [{"learning_rate": rate} for rate in (0.1, 0.03)]
+_SHARED = {
+    "data": "fashion_10k",
+    "train": 1000,
+    "times": [1, 2, 4],
+    "candidates": _RATES,
+}
+
+EXPERIMENT = Experiment(
+    title="Is it lost capacity? Wider layers for dropout on clothes",
+    source="This course; Srivastava et al. 2014, Appendix A.1, for the rule of n / p units",
+    claim="What too much dropout costs on clothes comes from too few units: wider layers regain it.",
+    reported=[Reported("units of a layer with dropout where n were best without", "n / p", "Appendix A.1")],
+    scales={
+        "lecture": {
+            **_SHARED,
+            "width": 32,
+            "recipe": {"epochs": 20},
+            "candidates": _RATES[:1],
+            "seeds": 5,
+        },
+        "workstation": {**_SHARED, "width": 256, "recipe": {"epochs": 40}, "seeds": 10},
+        "paper": {**_SHARED, "data": "fashion_mnist", "width": 1024, "recipe": {"epochs": 200}, "seeds": 5},
+    },
+    origin="course",
+    arms=arms,
+    compute=compute,
+    judge=judge,
+    draw=draw,
+    remark=(
+        "Each arm has the better of two learning rates on validation images. Dropout means the paper's keep probabilities, 0.8 "
+        "for inputs and 0.5 for hidden units, which raise the error on 1,000 pictures of clothes. All networks see the "
+        "same number of examples, so a wider one is not trained for longer."
+    ),
+)
