@@ -44,6 +44,7 @@ CHAPTERS = (  # files of the book's chapters
     "07_the_verdict",
     "08_choosing_keep_probabilities",
     "09_where_dropout_helps",
+    "10_dropout_today",
     "11_dropout_as_regularizer",
     "12_uncertainty",
     "13_reproducing_the_paper",

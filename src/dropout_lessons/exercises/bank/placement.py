@@ -51,11 +51,12 @@ EXERCISES = (
         kind="predict",
         minutes=10,
         points=2,
-        objectives=(4,),
+        objectives=(1,),
         constants={"keep_prob": (0.9, 0.95, 0.97, 0.85, 0.93, 0.98, 0.88)},
         prompt=r"""
 A recurrent state is dropped with a fresh mask at every step, and $p = {{keep_prob}}$. After how many steps is the memory of a
-unit more likely gone than left? Guess first, then derive it, and check by changing the cell above.
+unit more likely gone than left? Guess first, then derive it, and check it with masks
+that you draw.
 """,
         answer="steps",
         stub="""
@@ -91,7 +92,7 @@ def variance_ratio(h, weight, keep_prob):
         kind="find the bug",
         minutes=15,
         points=3,
-        objectives=(4,),
+        objectives=(1,),
         prompt=r"""
 This function runs a small recurrent network in training mode, with dropout on its memory. It never learns to remember anything
 for more than a few steps. Repair it, with inverted scaling, a mask for each sequence and unit, and new masks at each call.
@@ -147,12 +148,46 @@ lower by about 0.19 nats.*
         kind="design",
         minutes=40,
         points=5,
-        objectives=(5,),
+        objectives=(2,),
         prompt=r"""
 Give the transformers on fresh text three times as many steps: 14,400 texts, each read once. What is left of the difference?
 What do you expect on repeated text, if you repeat the 200 texts 72 times? *Expect a difference of about 0.02 nats on fresh
 text, with an interval that has zero in it. On repeated text the network without dropout ends about 2.5 nats above the least
 possible loss, the one with dropout about 0.4.*
+""",
+    ),
+    Coded(
+        id="placement-7",
+        title="a neighbor is left",
+        level="warm-up",
+        kind="predict",
+        minutes=10,
+        points=2,
+        objectives=(2,),
+        constants={"keep_prob": (0.2, 0.3, 0.25, 0.15, 0.35, 0.1)},
+        prompt=r"""
+The entries of a feature map are dropped one by one, and kept with $p = {{keep_prob}}$ only. One of them, away from the
+border, was dropped. How likely is it that at least one of its eight nearest neighbors is still there? What would it be if
+whole maps were dropped?
+""",
+        answer="left",
+        stub="""
+left = None  # the probability, for single entries
+""",
+    ),
+    Written(
+        id="placement-8",
+        title="too narrow, or too much?",
+        level="stretch",
+        kind="design",
+        minutes=40,
+        points=5,
+        objectives=(4,),
+        prompt=r"""
+A colleague trains with the paper's keep probabilities, loses accuracy, and says: "The thinned layers are too narrow. Give
+them more units." Name another cause that would look the same, and design a comparison that tells the two apart: the arms,
+what each is tuned on, what is held fixed, the statement and its bound. Write all of it down before you run it, on clothes
+with a size of training set that the chapter does not use.
 """,
     ),
 )

@@ -200,7 +200,28 @@ def _gradients(
     return to_x, to_weight
 
 
+def _judge_neighbor(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+    p = inputs["keep_prob"]
+    yield from comparing.number(
+        outputs["answer"],
+        1 - (1 - p) ** 8,
+        {
+            "none-left": ((1 - p) ** 8, "That is how likely it is that all eight are gone."),
+            "keep-and-drop-swapped": (1 - p**8, "Keeping and dropping are swapped: p keeps."),
+            "all-left": (p**8, "That is how likely it is that all eight are left: one is enough."),
+            "one-neighbor": (p, "That is the probability for one neighbor: there are eight."),
+            "chances-added": (8 * p, "Chances of several neighbors do not add up: more than one may be left."),
+            "four-neighbors": (1 - (1 - p) ** 4, "Only the four at its sides are counted: corners are near, too."),
+            "itself-counted": (1 - (1 - p) ** 9, "The entry itself is counted, and it was dropped."),
+            "exactly-one": (8 * p * (1 - p) ** 7, "That is the probability of exactly one: more will do, too."),
+        },
+        rtol=0.002,
+        what="The probability",
+    )
+
+
 EXAMINERS = {
+    "left": Examiner(_judge_neighbor),
     "steps": Examiner(_judge_memory),
     "variance_ratio": Examiner(_judge_layer, _draw_layer),
     "run": Examiner(_judge_sequence, _draw_sequence),

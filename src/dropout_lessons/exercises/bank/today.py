@@ -1,0 +1,89 @@
+"""Exercises on what is left of dropout today."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from dropout_lessons.exercises.exercise import Coded, Inputs, Written
+
+__all__ = ["EXERCISES"]
+
+
+def _use_path(answer: Any, inputs: Inputs) -> dict[str, Any]:
+    x, keep_prob = inputs["x"], inputs["keep_prob"]
+    seed = torch.initial_seed()
+    outcome: dict[str, Any] = {"trainable": False, "any_axes": False, "trouble": ""}
+    y = torch.stack([torch.as_tensor(answer(x.clone(), keep_prob)).detach() for _ in range(inputs["calls"])])
+    leaf = x.clone().requires_grad_()
+    try:
+        trained = answer(leaf * 1, keep_prob)
+        (gradient,) = torch.autograd.grad(trained, leaf, inputs["upstream"].to(trained.dtype))
+        outcome |= {"trainable": True, "trained": trained.detach(), "gradient": gradient}
+    except NotImplementedError:
+        raise
+    except Exception as error:  # without gradients it ran: they are what it does not bear
+        outcome["trouble"] = f"{type(error).__name__}: {error}"[:300]
+    try:
+        outcome |= {"images": torch.as_tensor(answer(inputs["images"].clone(), keep_prob)).detach(), "any_axes": True}
+    except Exception as error:  # such as of shapes that do not fit
+        outcome["trouble"] = f"{type(error).__name__}: {error}"[:300]
+    return {**outcome, "y": y, "reseeds": torch.initial_seed() != seed}
+
+
+EXERCISES = (
+    Coded(
+        id="today-1",
+        title="drop a branch",
+        level="core",
+        kind="implement",
+        minutes=15,
+        points=3,
+        objectives=(3,),
+        prompt=r"""
+A residual block computes $x + f(x)$. DropPath, as stochastic depth is called where every example has a coin of its own, drops
+the whole branch $f(x)$ of an example, and leaves the others' in place. Write `drop_path(branch, keep_prob)` for training, with
+inverted scaling: `branch` holds $f(x)$, examples first, then any number of axes, and what is returned is added to $x$.
+""",
+        answer="drop_path",
+        given="import torch",
+        stub="""
+def drop_path(branch, keep_prob):
+    raise NotImplementedError
+""",
+        use=_use_path,
+    ),
+    Coded(
+        id="today-2",
+        title="how deep is it?",
+        level="warm-up",
+        kind="predict",
+        minutes=10,
+        points=2,
+        objectives=(3,),
+        constants={"blocks": (12, 24, 10, 16, 20), "keep_prob": (0.8, 0.6, 0.7, 0.9)},
+        prompt=r"""
+A network has {{blocks}} residual blocks. Block $l$ is kept with probability $1 - \frac{l}{L}(1 - p_L)$: the deeper, the more
+often it is dropped, and the last one is kept with $p_L = {{keep_prob}}$. How many blocks does an example pass on average?
+""",
+        answer="depth",
+        stub="""
+depth = None  # blocks, on average
+""",
+    ),
+    Written(
+        id="today-3",
+        title="is it the noise, or the second pass?",
+        level="stretch",
+        kind="design",
+        minutes=40,
+        points=5,
+        objectives=(4,),
+        prompt=r"""
+R-Drop passes every batch through the network twice, with other masks, and adds a penalty where the two disagree. Its step costs
+twice as much. Choose three arms that it has to beat before you would say that the penalty helps, say what each holds fixed,
+and state the claim with its bound. Then run it on 1,000 digits at five seeds. What do you conclude if the interval has zero in it?
+""",
+    ),
+)
