@@ -11,7 +11,7 @@ from dropout_lessons.exercises.judges import comparing, drawing, masks
 
 __all__ = ["EXAMINERS"]
 
-_CALLS, _EXAMPLES, _UNITS = 256, 1024, 3  # coins enough to see a rate that is a point off
+_CALLS, _EXAMPLES, _UNITS = 200, 512, 2  # coins enough to see a rate that is a point off
 
 
 def _draw_path(rng: np.random.Generator) -> Inputs:

@@ -87,7 +87,7 @@ def draw(table: pd.DataFrame) -> Figure:
     return figures.interval_panels(panels, labels=labels, scales=dict.fromkeys(panels, 100.0))
 
 
-_SHARED = {
+_SHARED: dict[str, Any] = {
     "data": ["mnist_10k"],
     "train": 500,
     "row": 14,

@@ -132,7 +132,7 @@ def draw(table: pd.DataFrame) -> Figure:
     return figures.interval_panels(panels, labels=labels, scales={"test error": 100.0})
 
 
-_SHARED = {
+_SHARED: dict[str, Any] = {
     "data": ["mnist_10k", "fashion_10k"],
     "train": 1000,
     "width": 64,

@@ -125,7 +125,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 _RATES = [{"learning_rate": rate} for rate in (0.2, 0.1, 0.03)]
-_SHARED = {
+_SHARED: dict[str, Any] = {
     "data": "fashion_10k",
     "train": 1000,
     "times": [1, 2, 4],
