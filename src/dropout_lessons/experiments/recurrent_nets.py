@@ -87,10 +87,10 @@ class RowReader(nn.Module):
         sequence = x.view(len(x), -1, self.rows)
         drives = self.from_row(self._dropped(sequence, "not recurrent")).unbind(1)
         cell = state = x.new_zeros(len(x), self.units)
-        locked = self._mask(state) if self.place == "locked on the state" else None
+        is_locked = self.training and self.place == "locked on the state"
+        locked = self._mask(state) / self.keep_prob if is_locked else torch.ones_like(state)
         for drive in drives:
-            read = state if locked is None else state * locked / self.keep_prob
-            read = self._dropped(read, "fresh on the state")
+            read = self._dropped(state * locked, "fresh on the state")
             gates = drive + self.from_state(read)
             open_input, forget, output = gates[:, : 3 * self.units].sigmoid().chunk(3, dim=1)
             new_cell = (
@@ -102,7 +102,7 @@ class RowReader(nn.Module):
         return logits
 
     def _mask(self, x: Tensor) -> Bool[Tensor, " ..."]:
-        return sample_mask(x.shape, self.keep_prob if self.training else 1.0, device=x.device)
+        return sample_mask(x.shape, self.keep_prob, device=x.device)
 
     def _dropped(self, x: Tensor, place: str) -> Tensor:
         if place != self.place or not self.training:
