@@ -120,6 +120,9 @@ FIGURES = {
     "learning_curves": lambda: figures.learning_curves({"plain": [RUN, RUN], "dropout": [RUN, RUN]}),
     "paired_scores": lambda: figures.paired_scores(ERRORS, label="error (%)"),
     "penalty_sweep": lambda: figures.penalty_sweep(SIZES, {"validation": SWEPT, "training": SWEPT}),
+    "what_units_add": lambda: figures.what_units_add(
+        [-1, 0, 1], {"plain": [[3, 3, 3], [-2, -2, 0]], "dropout": [[0.5, 0.5, 1], [0.5, 0.5, 1]]}, ([0.5], [1.2])
+    ),
     "input_distribution": lambda: figures.input_distribution({"a": torch.randn(99)}, {"a": 0.0}, label="input"),
     "score_panels": lambda: figures.score_panels(
         {"loss (nats)": {"a": [0.3], "b": [0.4]}, "error (%)": {"a": [0.1], "b": [0.2]}}
@@ -382,6 +385,16 @@ def test_a_penalty_sweep_draws_each_penalty_from_the_plain_network_on_with_means
 def test_a_penalty_sweep_needs_weights_and_errors_of_the_same_networks(weights, errors, message):
     with pytest.raises(ValueError, match=message):
         figures.penalty_sweep(weights, errors)
+
+
+def test_a_curve_is_drawn_whole_and_without_the_unit_that_adds_most():
+    curves = [line.get_ydata().tolist() for line in FIGURES["what_units_add"]().axes[2].get_lines()]
+    assert curves == [[1, 1, 3], [-2, -2, 0], [1.2]]
+
+
+def test_what_units_add_needs_a_column_for_each_point():
+    with pytest.raises(ValueError, match=r"units\['plain'\] must have shape \(units, 3\), got \(2, 2\)"):
+        figures.what_units_add([-1, 0, 1], {"plain": [[1, 2], [1, 2]]}, ([0], [0]))
 
 
 def test_an_interval_chart_draws_each_effect_with_its_interval_in_the_label_unit():

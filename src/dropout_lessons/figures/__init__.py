@@ -17,7 +17,7 @@ from dropout_lessons.figures.images import image_rows, signed_images
 from dropout_lessons.figures.intervals import interval_chart, interval_panels
 from dropout_lessons.figures.keep_prob import keep_prob_panels, winner_curves
 from dropout_lessons.figures.masks import distinct_masks, kept_counts, mask_grid, thinned_networks
-from dropout_lessons.figures.overfitting import penalty_sweep
+from dropout_lessons.figures.overfitting import penalty_sweep, what_units_add
 from dropout_lessons.figures.palette import COLORS
 from dropout_lessons.figures.placement import excess_loss_curves
 from dropout_lessons.figures.regularizer import (
@@ -65,5 +65,6 @@ __all__ = [
     "thinned_networks",
     "trajectories",
     "way_curves",
+    "what_units_add",
     "winner_curves",
 ]

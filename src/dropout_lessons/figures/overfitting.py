@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from dropout_lessons.figures.palette import COLORS
+from dropout_lessons.figures.palette import COLORS, NEUTRALS
 from dropout_lessons.figures.style import styled, subplots
 
 _LINES = {"validation": ("-", "full"), "training": ("--", "none")}
@@ -104,4 +104,46 @@ def penalty_sweep(
     axis.minorticks_off()
     axis.set_xlabel(f"{label} (logarithmic)")
     axis.set_ylabel("error (%)")
+    return figure
+
+
+@styled
+def what_units_add(
+    x: ArrayLike,
+    units: Mapping[str, ArrayLike],
+    points: tuple[ArrayLike, ArrayLike],
+    *,
+    bias: Mapping[str, float] | None = None,
+) -> Figure:
+    """Draw what each unit adds to a curve, and below it the curve, whole and without the unit that adds most.
+
+    Args:
+        x: Where the curve was taken, shape (points,).
+        units: For each arm, a key of ``COLORS``, what each unit adds there, shape (units, points).
+        points: The examples, x and y, that the networks learned.
+        bias: For each arm what no unit adds; 0 when None.
+
+    Raises:
+        ValueError: If what the units of an arm add does not have a column for each point of the curve.
+
+    Example:
+        >>> x = np.linspace(-1, 1, 5)
+        >>> figure = what_units_add(x, {"plain": [2 * x, -x], "dropout": [x / 2, x / 2]}, ([0.5], [0.4]))
+    """
+    grid = np.asarray(x)
+    figure, axes = subplots(2, len(units), squeeze=False, figsize=(5.8, 4.6), sharex=True, sharey="row", stack=False)
+    for column, (arm, added) in zip(axes.T, units.items(), strict=True):
+        parts = np.asarray(added)
+        if parts.ndim != 2 or parts.shape[1] != len(grid):
+            raise ValueError(f"units[{arm!r}] must have shape (units, {len(grid)}), got {parts.shape}")
+        whole = parts.sum(0) + (bias or {}).get(arm, 0.0)
+        largest = parts[np.abs(parts).mean(1).argmax()]
+        column[0].plot(grid, parts.T, color=COLORS[arm], linewidth=0.7, alpha=0.7)
+        column[0].set_title(arm, color=COLORS[arm], weight="bold")
+        column[1].plot(grid, whole, color=COLORS[arm])
+        column[1].plot(grid, whole - largest, "--", color=COLORS["reference"], linewidth=1.2)
+        column[1].plot(*points, "o", color=NEUTRALS["text"], markersize=3)
+        column[1].set_xlabel("x")
+    axes[0, 0].set_ylabel("added by each unit")
+    axes[1, 0].set_ylabel("y")
     return figure

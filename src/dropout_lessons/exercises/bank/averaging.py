@@ -161,10 +161,11 @@ def exact_mean(hidden, weight, bias, keep_prob):
         points=6,
         objectives=(4,),
         prompt=r"""
-Train ten networks *with* the chosen dropout for each seed, for 16 epochs each, and average them: with weight scaling, and with
-ten samples each. Add the two arms to the comparison, on both data sets. What does the second kind of averaging still add to
-the first? *Expect the ten with weight scaling to have the lowest loss of all arms on digits, and fewer errors than the ten
-plain ones. Ten samples each do not lower that loss further: they raise it.*
+Train ten networks *with* this chapter's dropout for each seed (`fit_all` and `best_keep`), for 16 epochs each, and average
+them: with weight scaling, and with ten samples each. Compare them with ten plain networks, trained as long, on both data
+sets. What does the second kind of averaging still add to the first? *Expect the ten with weight scaling to have the lowest
+loss of all arms on digits, and fewer errors than the ten plain ones. Ten samples each do not lower that loss further: they
+raise it.*
 """,
     ),
 )

@@ -125,9 +125,10 @@ quarter of the training labels wrong: about as many as are false.*
         objectives=(3, 4),
         prompt=r"""
 A unit that is stuck at zero may be something that the layer above has never seen. Replace units by their mean over the
-examples instead (`clamp="mean"` in `LayerUnits`), for plain, L2 and L1. Which of this chapter's
-claims survive? *Expect those on reliance to survive, and those on L1. With half of the units gone, L2 now keeps more
-right answers than plain, by about four points.*
+examples instead (`clamp="mean"` in `LayerUnits`), for plain, L2 and L1. Do this chapter's
+claims on reliance survive? Then take out half of the units at random, with `ablation_curve`, in both ways. *Expect the
+claims to survive. With half of the units held at their mean, L2 keeps more right answers than plain, by about four
+points; at zero it has no such lead.*
 """,
     ),
     Written(
