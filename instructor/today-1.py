@@ -88,6 +88,12 @@ def drop_path(branch, keep_prob):
         size = (len(branch),) + (1,) * (branch.dim() - 1)
         return branch * (torch.rand(size) < keep_prob) / keep_prob
 
+# %% wrong: wrong-gradient: straight through
+def drop_path(branch, keep_prob):
+    size = (len(branch),) + (1,) * (branch.dim() - 1)
+    kept = branch * (torch.rand(size) < keep_prob) / keep_prob
+    return branch + (kept - branch).detach()
+
 # %% wrong: fixed-axes: two axes
 def drop_path(branch, keep_prob):
     kept = torch.rand(len(branch), 1) < keep_prob

@@ -84,7 +84,8 @@ def _judge_hedge(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     def solved(
         strength: float, noise: float = noise, penalty: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
-        covariance = np.array([[1, 1, 0], [1, 2 + noise, 1], [0, 1, 1]], dtype=np.float64)
+        parts = np.array([[1, 0, 0], [1, 1, np.sqrt(noise)], [0, 1, 0]])  # of the inputs: x1, x3 and the noise
+        covariance = parts @ parts.T
         sizes = np.diag(covariance) if penalty is None else penalty
         return np.linalg.solve(covariance + strength * np.diag(sizes), covariance[0])
 

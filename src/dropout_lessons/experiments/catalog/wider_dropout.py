@@ -156,8 +156,8 @@ EXPERIMENT = Experiment(
     remark=(
         "Each arm has the best of three learning rates on validation images of four seeds. Dropout means the paper's keep "
         "probabilities, 0.8 for inputs and 0.5 for hidden units, which raise the error on 1,000 pictures of clothes. All "
-        "networks see the same number of examples, so a wider one is not trained for longer. The tuning was widened twice after a "
-        "result was seen: by a third learning rate, since the best of two was always the larger one, and from two to four "
+        "networks see the same number of examples, so a wider one is not trained for longer. The tuning was widened twice after "
+        "a result was seen: by a third learning rate, since the best of two was always the larger one, and from two to four "
         "seeds. The verdict was undecided each time; that twice the units lower dropout's own error held before the last "
         "run and not in it."
     ),
