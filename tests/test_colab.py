@@ -180,7 +180,7 @@ def test_a_chapter_runs_on_colab(chapter: Path, supplies: Path, tmp_path: Path) 
     assert Path(where["package"]).is_relative_to(environment.prefix), "the set-up cell did not install the package"
     assert not Path(where["torch"]).is_relative_to(environment.prefix), "the set-up cell replaced Colab's PyTorch"
     assert (where["ipython"], where["ipywidgets"]) == ("7.34.0", "7.7.1")
-    if any("from dropout_lessons.widgets import" in cell.source for cell in cells):
+    if chapter.stem not in ("07_the_verdict", "10_dropout_today"):  # these have no interactive
         assert where["widget manager"], "no interactive turned on Colab's manager for custom widgets"
         shown = [output.data.get("text/html", "") for cell in cells for output in cell.outputs if "data" in output]
         assert any("dropout-lessons-interactive" in html for html in shown), "ipywidgets 7 kept back the HTML form"

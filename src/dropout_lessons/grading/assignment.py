@@ -278,7 +278,7 @@ def assigned(exercise: Exercise, variant: int, *, heading: str, hints: bool) -> 
 
 
 def _chapter(exercise: Exercise) -> str:
-    name = next(name for name in CHAPTERS if name.startswith(f"{exercise.chapter:02}_"))
+    name = CHAPTERS[exercise.chapter]
     return f"[chapter {exercise.chapter}]({REPOSITORY}/blob/v{version('dropout-lessons')}/chapters/{name}.ipynb)"
 
 
