@@ -14,10 +14,13 @@ import tqdm.auto
 
 Item = TypeVar("Item")
 
-__all__ = ["SEEDS", "describe", "device", "scale", "seeds"]
+__all__ = ["MOST_OFFSETS", "SEEDS", "describe", "device", "generator", "scale", "seed", "seed_offset", "seeds"]
 
 #: Number of seeds behind a comparison at each scale.
 SEEDS = {"lecture": 5, "workstation": 20}
+#: Offsets of all seeds go up to this: PyTorch's generators tell seeds apart by their lower 32 bits.
+MOST_OFFSETS = 400
+_STRIDE = 10_000_000  # farther than any two seeds of a chapter or an experiment
 
 
 def device() -> torch.device:
@@ -56,6 +59,53 @@ def seeds() -> range:
         True
     """
     return range(SEEDS[scale()])
+
+
+def seed_offset() -> int:
+    """Return by how much all seeds are moved, from the environment variable ``DROPOUT_LESSONS_SEED_OFFSET``; 0 by default.
+
+    Every draw of a chapter or an experiment, of data, weights, order, masks and tuning, comes from a seed that ``seed`` or
+    ``generator`` moved. So each offset is a run with fresh seeds, and with 0 all is as it is in the book. The test sets
+    do not move.
+
+    Raises:
+        ValueError: If the variable is no integer from 0 to 400.
+
+    Example:
+        >>> 0 <= seed_offset() <= MOST_OFFSETS
+        True
+    """
+    value = os.environ.get("DROPOUT_LESSONS_SEED_OFFSET", "0")
+    if not value.isdecimal() or int(value) > MOST_OFFSETS:
+        raise ValueError(f"DROPOUT_LESSONS_SEED_OFFSET must be an integer from 0 to {MOST_OFFSETS}, got {value!r}")
+    return int(value)
+
+
+def seed(number: int) -> int:
+    """Return the seed that a number stands for: the number itself, moved if all seeds are.
+
+    Raises:
+        ValueError: As in ``seed_offset``.
+
+    Example:
+        >>> seed(3) - seed(0)
+        3
+    """
+    return number + _STRIDE * seed_offset()
+
+
+def generator(number: int, device: str | torch.device = "cpu") -> torch.Generator:
+    """Return PyTorch's generator on a device, seeded with what a number stands for.
+
+    Raises:
+        ValueError: As in ``seed_offset``.
+
+    Example:
+        >>> start = generator(3)
+        >>> start.initial_seed() == seed(3)
+        True
+    """
+    return torch.Generator(device).manual_seed(seed(number))
 
 
 def describe() -> None:

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dropout_lessons import runtime
 from dropout_lessons.claims import paired
 from dropout_lessons.coadaptation.dependence import share_at_equal_damage
 from dropout_lessons.coadaptation.measures import MEASURES
@@ -114,7 +115,7 @@ def planted_data(seed: int) -> Dataset:
         >>> planted_data(seed=0).test
         Split(x: (200, 15) torch.float32, y: (200,) torch.int64)
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = runtime.generator(seed)
 
     def split() -> Split:
         x = torch.randint(0, 2, (_EXAMPLES, 3 * PAIRS), generator=generator) * 2.0 - 1

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from dropout_lessons import runtime
 from dropout_lessons.calibration import fit_temperature
 from dropout_lessons.claims import Evidence, paired
 from dropout_lessons.claims.evidence import LOG_RATIO
@@ -298,7 +299,7 @@ def _measured(
     outcomes = {"train loss": train.loss, "train error": train.error, "test loss": test.loss, "test error": test.error}
     rows = [(NETWORK, measure, value) for measure, value in {**outcomes, "temperature": temperature}.items()]
 
-    generator = torch.Generator().manual_seed(run.seed + _STREAM)
+    generator = runtime.generator(run.seed + _STREAM)
     part: Split = getattr(run.data, on)
     drawn = torch.randperm(len(part.y), generator=generator)[:examples].to(part.y.device)
     state = generator.get_state()

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from dropout_lessons import runtime
+
 
 class MarkovSource:
     r"""A random language in which each symbol depends on the two before it.
@@ -45,7 +47,9 @@ class MarkovSource:
             raise ValueError(f"symbols must be an integer from 2, got {symbols!r}")
         if not 0 < concentration < float("inf"):
             raise ValueError(f"concentration must be a positive number, got {concentration}")
-        draws = np.random.default_rng(seed).dirichlet(np.full(symbols, concentration), size=(symbols, symbols))
+        draws = np.random.default_rng(runtime.seed(seed)).dirichlet(
+            np.full(symbols, concentration), size=(symbols, symbols)
+        )
         self.symbols = symbols
         self.next_probs: Float[Tensor, "a b c"] = torch.from_numpy(draws)
         self.pair_probs: Float[Tensor, "a b"] = self._stationary()

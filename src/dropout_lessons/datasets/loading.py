@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from dropout_lessons import runtime
 from dropout_lessons.datasets.dataset import Dataset, Split
 from dropout_lessons.datasets.files import FILES
 from dropout_lessons.datasets.sources import SOURCES
@@ -110,7 +111,7 @@ def load(
             f"test examples, and {validation} of them are used for validation"
         )
 
-    order = np.random.default_rng(seed).permutation(pool)
+    order = np.random.default_rng(runtime.seed(seed)).permutation(pool)
     parts = {"train": order[:train], "validation": order[pool - validation :]}
     splits = {
         part: _tensors(raw.pool_images[chosen], raw.pool_labels[chosen], source.white) for part, chosen in parts.items()
@@ -118,7 +119,7 @@ def load(
     splits["test"] = _tensors(raw.test_images, raw.test_labels, source.white)
     n_classes = 1 + int(max(raw.pool_labels.max(), raw.test_labels.max()))
 
-    rng = np.random.default_rng([seed, 1])  # its own stream: noise does not change the split
+    rng = np.random.default_rng([runtime.seed(seed), 1])  # its own stream: noise does not change the split
     noisy = torch.from_numpy(rng.permutation(train) < round(label_noise * train))
     random_labels = torch.from_numpy(rng.integers(n_classes, size=train, dtype=np.int64))
     clean = splits["train"]

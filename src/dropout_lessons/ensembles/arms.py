@@ -10,6 +10,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from dropout_lessons import runtime
 from dropout_lessons.datasets import Dataset
 from dropout_lessons.ensembles.fitting import fit_ensemble
 from dropout_lessons.training import History, Recipe
@@ -44,10 +45,10 @@ class Arm:
     def at(self, seed: int, data: Dataset) -> tuple[nn.Module, Dataset, Recipe]:
         """The untrained network, the data and the recipe of one seed."""
         if self.shuffle_labels:
-            order = torch.randperm(len(data.train.y), generator=torch.Generator().manual_seed(seed + _STREAM))
+            order = torch.randperm(len(data.train.y), generator=runtime.generator(seed + _STREAM))
             shuffled = data.train._replace(y=data.train.y[order.to(data.train.y.device)])
             data = dataclasses.replace(data, train=shuffled)
-        network = self.make(torch.Generator().manual_seed(seed))
+        network = self.make(runtime.generator(seed))
         return network, data, dataclasses.replace(self.recipe, seed=seed)
 
 

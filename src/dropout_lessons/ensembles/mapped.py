@@ -16,6 +16,7 @@ from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from torch.nn.modules.batchnorm import _NormBase
 from torch.utils._pytree import tree_map
 
+from dropout_lessons import runtime
 from dropout_lessons.datasets import Split
 from dropout_lessons.ensembles.stack import Member
 from dropout_lessons.penalties import weights
@@ -56,7 +57,7 @@ class Mapped:
         self.objective = objective.for_training(self.parts[0]["train"], self.recipe.precision)
         if any(objective.for_training(parts["train"], "float32").ignores for parts in self.parts):
             self.objective = replace(self.objective, ignores=True)
-        self.orders = [torch.Generator().manual_seed(member.recipe.seed) for member in members]
+        self.orders = [runtime.generator(member.recipe.seed) for member in members]
         self.parameters, self.buffers = stack_module_state(networks)
         decayed = {id(weight) for weight in weights(networks[0])}
         names = {id(parameter): name for name, parameter in networks[0].named_parameters()}

@@ -10,6 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from dropout_lessons import runtime
 from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.layers import Dropout
 from dropout_lessons.layers.dropout import training_scale
@@ -167,8 +168,8 @@ class Stack:
         first = self.networks[0]
         self.device, self.epoch = device_of(first), 0
         # The streams of fit: one for the order, and one for the masks of layers without a generator of their own.
-        self.orders = [torch.Generator().manual_seed(recipe.seed) for recipe in self.recipes]
-        streams = [torch.Generator(self.device).manual_seed(recipe.seed) for recipe in self.recipes]
+        self.orders = [runtime.generator(recipe.seed) for recipe in self.recipes]
+        streams = [runtime.generator(recipe.seed, self.device) for recipe in self.recipes]
         self.parameters = [
             _Parameter(parameters, self.recipes)
             for parameters in zip(*(network.parameters() for network in self.networks), strict=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from dropout_lessons import datasets
+from dropout_lessons import datasets, runtime
 from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.experiments.arms import Arm, Unit
 from dropout_lessons.layers import Dropout
@@ -55,7 +55,7 @@ def trained_autoencoder(unit: Unit, device: torch.device) -> tuple[Dataset, MLP,
             [inputs, unit["hidden"], inputs],
             keep_prob=keep_prob,
             dropout=lambda keep: Dropout(keep, scaling="standard"),
-            generator=torch.Generator().manual_seed(unit.seed),
+            generator=runtime.generator(unit.seed),
         ).to(device)
         network.output.weight.data *= 0.1  # begins with an even image, not with noise
         recipe = Recipe(**{**unit["recipe"], "epochs": epochs}, seed=unit.seed)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from dropout_lessons import datasets, figures
+from dropout_lessons import datasets, figures, runtime
 from dropout_lessons.claims import Evidence
 from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.experiments.arms import Arm, Row, Unit
@@ -74,7 +74,7 @@ def build(unit: Unit, candidate: Mapping[str, Any], image_shape: tuple[int, ...]
         hidden=unit["hidden"],
         **{name: chosen[name] for name in OF_NETWORK if name in chosen},
         conv_dropout=MASKS[chosen.get("masks", "entries")],
-        generator=torch.Generator().manual_seed(unit.seed),
+        generator=runtime.generator(unit.seed),
     )
 
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from dropout_lessons import datasets
+from dropout_lessons import datasets, runtime
 from dropout_lessons.experiments.arms import Row, Unit
 from dropout_lessons.experiments.conv_nets import shrunk
 from dropout_lessons.experiments.tuning import recipe_of, rows_of
@@ -131,7 +131,7 @@ def build(unit: Unit, candidate: Mapping[str, Any], rows: int) -> RowReader:
         unit["units"],
         place=unit["arm"],
         keep_prob=chosen.get("keep_prob", 1.0),
-        generator=torch.Generator().manual_seed(unit.seed),
+        generator=runtime.generator(unit.seed),
     )
 
 

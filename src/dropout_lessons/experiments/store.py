@@ -29,6 +29,7 @@ import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 
+from dropout_lessons import runtime
 from dropout_lessons.experiments.arms import Row, Unit, planned
 from dropout_lessons.experiments.experiment import Experiment, Result
 from dropout_lessons.experiments.registry import get
@@ -99,7 +100,7 @@ class Store:
 
     def __init__(self, folder: str | os.PathLike[str], experiment: Experiment, scale: str) -> None:
         self.experiment, self.scale = experiment, scale
-        self.folder = Path(folder) / experiment.name / scale
+        self.folder = _place(folder, experiment, scale)
         self._locks = self.folder / ".locks"
         with _explained(self.folder):
             (self.folder / "units").mkdir(parents=True, exist_ok=True)
@@ -159,13 +160,13 @@ def kept(folder: str | os.PathLike[str], experiment: Experiment, scale: str) -> 
         ValueError: If there is none, it was changed, or it is out of date.
     """
     command = f"dropout-lessons experiments run {experiment.name} --scale {scale} --folder {shlex.quote(str(folder))}"
-    path = Path(folder) / experiment.name / scale
+    path = _place(folder, experiment, scale)
     return _read_result(path / "table.csv", path / "provenance.json", experiment, f"`{command}` makes it")
 
 
 def reached(experiment: Experiment, scale: str, folder: str | os.PathLike[str] = UNITS) -> Result | None:
     """What a run that is not finished has computed so far, or None if that is nothing; its provenance names what is missing."""
-    path = Path(folder) / experiment.name / scale / "units"
+    path = _place(folder, experiment, scale) / "units"
     units: list[Unit] = []
     done: dict[str, Done] = {}
 
@@ -253,8 +254,12 @@ def record(result: Result) -> Path:
 
     Raises:
         ValueError: If it is of another scale than the workstation's: the lecture scale is too small to be reported, and
-            what the paper's scale computes is kept unit by unit.
+            what the paper's scale computes is kept unit by unit. Or if all seeds are moved.
     """
+    if runtime.seed_offset():
+        raise ValueError(
+            f"DROPOUT_LESSONS_SEED_OFFSET must be unset for a result to be recorded, got {runtime.seed_offset()}"
+        )
     if result.scale != "workstation":
         raise ValueError(f'scale must be "workstation" for a result to be recorded as a whole, got {result.scale!r}')
     path = RECORDS / f"{result.experiment.name}.csv"
@@ -323,6 +328,12 @@ def _trusted(path: Path, unit: Unit) -> Done:
 
 def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _place(folder: str | os.PathLike[str], experiment: Experiment, scale: str) -> Path:
+    """The files of an experiment at a scale; with all seeds moved they are others."""
+    offset = runtime.seed_offset()
+    return Path(folder) / experiment.name / (f"{scale}-seeds-{offset}" if offset else scale)
 
 
 def _plain(values: Mapping[str, Any]) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from dropout_lessons import datasets
+from dropout_lessons import datasets, runtime
 from dropout_lessons.datasets import Dataset
 from dropout_lessons.ensembles import fit_ensemble
 from dropout_lessons.experiments.arms import Arm, Candidate, Row, Unit
@@ -102,7 +102,7 @@ def fit_candidates(
     for candidate in candidates_of(unit):
         chosen = {**unit.settings, **candidate}
         keep_probs = {name: chosen[name] for name in OF_NETWORK if name in chosen}
-        generator = torch.Generator().manual_seed(unit.seed)
+        generator = runtime.generator(unit.seed)
         networks.append(MLP(unit["sizes"], **keep_probs, **network, generator=generator).to(device))
         recipes.append(recipe_of(unit.settings, candidate, unit.seed))
     histories = fit_ensemble(

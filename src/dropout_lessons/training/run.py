@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dropout_lessons import runtime
 from dropout_lessons.datasets import Split
 from dropout_lessons.penalties import l1_penalty, max_norm_, weights
 from dropout_lessons.running.examples import device_of, tensors_of
@@ -67,6 +68,7 @@ def optimizer_of(recipe: Recipe, decayed: Sequence[Tensor], others: Sequence[Ten
 
 def seeded(seed: int, device: torch.device) -> None:
     """Seed PyTorch's generators of the CPU and of a device, which are to be forked around this."""
+    seed = runtime.seed(seed)
     torch.default_generator.manual_seed(seed)  # not torch.manual_seed, which seeds devices that are not forked
     if device.type == "cuda":
         with torch.cuda.device(device):
@@ -84,7 +86,7 @@ class Run:
         self.fingerprint = ""
         # The order of the examples has a generator of its own, so that networks with and without dropout see the
         # same batches.
-        self.order = torch.Generator().manual_seed(recipe.seed)
+        self.order = runtime.generator(recipe.seed)
         decayed = list(weights(network))
         known = {id(weight) for weight in decayed}
         others = [parameter for parameter in network.parameters() if id(parameter) not in known]

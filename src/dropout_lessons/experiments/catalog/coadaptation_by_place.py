@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from dropout_lessons import datasets, figures
+from dropout_lessons import datasets, figures, runtime
 from dropout_lessons.calibration import fit_temperature
 from dropout_lessons.claims import Evidence
 from dropout_lessons.coadaptation import LayerUnits, interaction_share, keep_prob_for_damage, mean_damage
@@ -43,7 +43,7 @@ def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
     data = datasets.load(unit["data"], train=unit["train"], seed=unit.seed).to(device)
-    generator = torch.Generator().manual_seed(unit.seed)
+    generator = runtime.generator(unit.seed)
     network = MLP(unit["sizes"], generator=generator, **PLACES[unit["arm"]]).to(device)
     recipe = Recipe(epochs=unit["epochs"], seed=unit.seed)
     fit(network, data, recipe, evaluate_every=recipe.epochs, progress=False)
@@ -63,7 +63,7 @@ def _measured(network: MLP, layer: str, examples: datasets.Split, temperature: f
     units = LayerUnits(network, layer, *examples, temperature=temperature)
 
     def draws() -> torch.Generator:  # the same masks for all measures and networks
-        return torch.Generator(examples.x.device).manual_seed(0)
+        return runtime.generator(0, examples.x.device)
 
     keep_prob = keep_prob_for_damage(units, damage, samples=64, generator=draws())
     share = interaction_share(units, keep_prob, generator=draws(), progress=False)

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from dropout_lessons import datasets, figures
+from dropout_lessons import datasets, figures, runtime
 from dropout_lessons.calibration import error, nll
 from dropout_lessons.ensembles import fit_ensemble
 from dropout_lessons.experiments.arms import Arm, Candidate, Row, Unit
@@ -47,7 +47,7 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
     # Every member has initial weights and an order of its own; no two seeds share one. Dropout has those of the first.
     members = unit["members"] if unit["network"] == "plain" else 1
     seeds = [unit["members"] * unit.seed + member for member in range(members)]
-    networks = [MLP(unit["sizes"], generator=torch.Generator().manual_seed(seed), **keep).to(device) for seed in seeds]
+    networks = [MLP(unit["sizes"], generator=runtime.generator(seed), **keep).to(device) for seed in seeds]
     recipes = [recipe_of(unit.settings, candidate, seed) for seed in seeds]
     fit_ensemble(networks, data, recipes, evaluate_every=recipes[0].epochs, progress=False)
     probs = []

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from dropout_lessons import datasets, figures
+from dropout_lessons import datasets, figures, runtime
 from dropout_lessons.averaging import monte_carlo_average, weight_scaling
 from dropout_lessons.calibration import error, nll
 from dropout_lessons.claims import sampled
@@ -36,11 +36,11 @@ def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
     data = datasets.load(unit["data"], train=unit["train"], seed=unit.seed).to(device)
-    network = MLP(unit["sizes"], generator=torch.Generator().manual_seed(unit.seed), **KEEP).to(device)
+    network = MLP(unit["sizes"], generator=runtime.generator(unit.seed), **KEEP).to(device)
     recipe = Recipe(**unit["recipe"], seed=unit.seed)
     fit(network, data, recipe, evaluate_every=recipe.epochs, progress=False)
     x, y = data.test.x[: unit["test"]], data.test.y[: unit["test"]]
-    generator = torch.Generator(device).manual_seed(1000 * unit.seed + unit["repetition"])
+    generator = runtime.generator(1000 * unit.seed + unit["repetition"], device)
     averages = monte_carlo_average(network, x, samples=unit["samples"], generator=generator, progress=False)
     if unit["repetition"] == 0:
         averages[0] = weight_scaling(network, x)

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from dropout_lessons import datasets, figures
+from dropout_lessons import datasets, figures, runtime
 from dropout_lessons.claims import paired
 from dropout_lessons.ensembles import fit_ensemble
 from dropout_lessons.experiments.arms import Arm, Row, Unit
@@ -37,7 +37,7 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
     data = datasets.load(unit["data"], train=unit["train"], seed=unit.seed).to(device)
     sizes = [784, *unit["hidden"], 10]
     networks = [
-        MLP(sizes, generator=torch.Generator().manual_seed(unit.seed), **keep).to(device)  # type: ignore[arg-type]
+        MLP(sizes, generator=runtime.generator(unit.seed), **keep).to(device)  # type: ignore[arg-type]
         for keep in ARMS.values()
     ]
     recipe = Recipe(**unit["recipe"], seed=unit.seed)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
 
-from dropout_lessons import datasets, figures
+from dropout_lessons import datasets, figures, runtime
 from dropout_lessons.claims import Evidence, paired
 from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.ensembles import fit_ensemble
@@ -65,7 +65,7 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
         for keep_prob in KEEP_PROBS:
             n = hidden_units(unit["width"], keep_prob, held)
             if (keep_prob, n) not in networks:  # at SHARED the two are one network
-                start = torch.Generator().manual_seed(unit.seed)
+                start = runtime.generator(unit.seed)
                 network = MLP([inputs, n, n, data.n_classes], keep_prob=keep_prob, generator=start)
                 networks[keep_prob, n] = network.to(device)
     fitted = fit_ensemble(list(networks.values()), data, recipe, evaluate_every=recipe.epochs, progress=False)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from sklearn.datasets import load_diabetes
 from torch import Tensor
 
-from dropout_lessons import figures
+from dropout_lessons import figures, runtime
 from dropout_lessons.claims import exact, sampled
 from dropout_lessons.datasets import Split
 from dropout_lessons.experiments.arms import Arm, Row, Unit
@@ -34,7 +34,7 @@ def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
-    keep_prob, generator = unit["keep_prob"], torch.Generator().manual_seed(unit.seed)
+    keep_prob, generator = unit["keep_prob"], runtime.generator(unit.seed)
     x, y = (torch.from_numpy(array) for array in load_diabetes(return_X_y=True, scaled=False))
     chosen = torch.randperm(len(y), generator=generator)[: unit["examples"]]
     x, y = x[chosen] - x[chosen].mean(0), y[chosen] - y[chosen].mean()
@@ -110,7 +110,7 @@ def _trained(
     recipe: Recipe,
     device: torch.device,
 ) -> Float[Tensor, " features"]:
-    start = torch.Generator().manual_seed(recipe.seed)
+    start = runtime.generator(recipe.seed)
     network = MLP([x.shape[1], 1], input_keep_prob=keep_prob, generator=start).double().to(device)
     fit(network, Split(x, y[:, None]), recipe, outputs="values", progress=False)
     weights: Tensor = network.output.weight.detach()[0].cpu()

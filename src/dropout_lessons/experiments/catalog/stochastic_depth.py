@@ -11,7 +11,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from dropout_lessons import datasets, figures
+from dropout_lessons import datasets, figures, runtime
 from dropout_lessons.claims import Evidence
 from dropout_lessons.experiments.arms import Arm, Row, Unit
 from dropout_lessons.experiments.experiment import Experiment
@@ -63,7 +63,7 @@ class Block(nn.Module):
 
 def build(arm: str, keep_prob: float, *, width: int, depth: int, seed: int) -> nn.Sequential:
     """A residual network; branches are kept less often the deeper they are, the last with ``keep_prob``."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = runtime.generator(seed)
     first = HiddenLayer(784, width, generator=generator)
     blocks = []
     for i in range(1, depth + 1):

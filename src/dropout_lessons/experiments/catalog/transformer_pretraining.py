@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dropout_lessons import figures
+from dropout_lessons import figures, runtime
 from dropout_lessons.claims import Evidence
 from dropout_lessons.datasets import MarkovSource
 from dropout_lessons.experiments.arms import Arm, Row, Unit
@@ -42,7 +42,7 @@ def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
     def generator(stream: int) -> torch.Generator:
-        return torch.Generator().manual_seed(10 * unit.seed + stream)
+        return runtime.generator(10 * unit.seed + stream)
 
     settings, steps, batch = unit["network"], unit["steps"], unit["batch"]
     source = MarkovSource(settings["symbols"], concentration=settings["concentration"], seed=unit.seed)
@@ -60,7 +60,7 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
         keep_prob=unit["keep_prob"],
         generator=generator(5),
     ).to(device)
-    masks = torch.Generator(device).manual_seed(unit.seed)
+    masks = runtime.generator(unit.seed, device)
     for layer in network.modules():
         if isinstance(layer, Dropout):
             layer.generator = masks

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from dropout_lessons import datasets, figures
+from dropout_lessons import datasets, figures, runtime
 from dropout_lessons.averaging import exact_average, weight_scaling
 from dropout_lessons.calibration import error, nll
 from dropout_lessons.claims import Evidence, paired
@@ -54,7 +54,7 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
 def _averages(unit: Unit, device: torch.device) -> list[Row]:
     train, test = _task(unit)
     sizes = [train.x.shape[1], *unit["hidden"], 2]
-    network = MLP(sizes, keep_prob=0.5, generator=torch.Generator().manual_seed(unit.seed)).double().to(device)
+    network = MLP(sizes, keep_prob=0.5, generator=runtime.generator(unit.seed)).double().to(device)
     recipe = Recipe(**unit["recipe"], seed=unit.seed)
     fit(network, train, recipe, evaluate_every=recipe.epochs, progress=False)
     x, y = test.x.to(device), test.y.to(device)
@@ -83,7 +83,7 @@ def _task(unit: Unit) -> tuple[Split, Split]:
     """Training and test examples of one task: two digits, or points inside and outside of the diamond |x| + |y| < 1."""
     sizes = (unit["train"], unit["test"])
     if unit["task"] == "diamond":
-        generator = torch.Generator().manual_seed(unit.seed)
+        generator = runtime.generator(unit.seed)
         points = [2 * torch.rand(n, 2, generator=generator, dtype=torch.float64) - 1 for n in sizes]
         train, test = (Split(x, (x.abs().sum(1) < 1).long()) for x in points)
         return train, test
@@ -100,7 +100,7 @@ def _task(unit: Unit) -> tuple[Split, Split]:
 def _boosting(unit: Unit, device: torch.device) -> list[Row]:
     data = datasets.load(unit["data"], train=unit["train"], seed=unit.seed).to(device)
     keep: Mapping[str, Any] = {} if unit["arm"] == "plain" else KEEP
-    network = MLP(unit["sizes"], generator=torch.Generator().manual_seed(unit.seed), **keep).to(device)
+    network = MLP(unit["sizes"], generator=runtime.generator(unit.seed), **keep).to(device)
     recipe = Recipe(**unit["recipe"], learning_rate=unit["learning_rate"], seed=unit.seed)
     trained = DropoutBoosting(network) if unit["arm"] == "dropout boosting" else network
     (history,) = fit_ensemble([trained], data, recipe, evaluate_every=recipe.epochs, progress=False)
