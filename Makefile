@@ -12,7 +12,8 @@ ENVIRONMENT := $(VENV)/.complete
 STAGES := test-lint test-types test-package test-rounding test-chapters test-book
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book pdf serve page-bars test $(STAGES) notebooks bench ledger exercises check-exercises lock clean
+.PHONY: help setup book pdf serve page-bars test $(STAGES) notebooks bench ledger exercises check-exercises lock clean \
+  system newest site package push-notebooks links release
 
 help: ## Show what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -96,6 +97,31 @@ lock: $(ENVIRONMENT) ## Pin requirements.txt anew from pyproject.toml
 	  sed -E "/^(nvidia|cuda|triton)/d; s/python_full_version < '3.14' and //; s/ ; python_full_version < '3.14'$$//" \
 	    requirements.new; } > requirements.txt
 	@rm requirements.new
+
+system: ## Install what a bare Debian or Ubuntu lacks, or say what it is
+	.ci/packages
+
+newest: $(ENVIRONMENT) ## Upgrade the environment to the newest of everything, to see what breaks
+	$(BIN)/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable ".[test]"
+
+site: pdf ## Make all that a website serves: the book, its plain notebooks, its PDF
+	cp _build/dropout-measured.pdf _build/html/
+
+links: $(ENVIRONMENT) ## Ask every page that the book links to whether it is still there
+	$(BIN)/python book/links.py
+
+package: $(ENVIRONMENT) ## Build the package into dist, and check what an index will see
+	$(BIN)/python -m pip install --quiet build twine
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m twine check --strict dist/*
+
+push-notebooks: ## Put the plain notebooks of a built book on the release's branch
+	@$(PYTHON) book/release.py --push-notebooks $(or $(REMOTE),origin)
+
+release: ## Tag a release: VERSION=0.2.0 [REPOSITORY=ADDRESS] [SITE=ADDRESS] [CONTACT=TEXT] [REHEARSE=1]
+	@$(PYTHON) book/release.py --version "$(VERSION)" --repository "$(REPOSITORY)" --site "$(SITE)" \
+	  --contact "$(CONTACT)" $(if $(CHECK),--check "$(CHECK)") $(if $(REHEARSE),--rehearse)
 
 clean: ## Remove the built book and what tools leave behind; the environment stays
 	rm -rf _build build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,228 @@
+"""A release: one place for each fact, copies that follow it, and nothing changed where something is wrong."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import links
+import pytest
+import release
+import yaml
+from repositories import commit, git
+
+ROOT = Path(__file__).resolve().parents[1]
+ADDRESS = "https://github.com/someone/lessons"
+
+FILES = {
+    "pyproject.toml": '[project]\nname = "lessons"\nversion = "0.1.0"\n[tool.other]\npython_version = "3.10"\n',
+    "_config.yml": "repository:\n  url: https://github.com/someone/lessons\nhtml:\n"
+    "  baseurl: https://someone.github.io/lessons/ # where\nparse:\n  myst_substitutions:\n"
+    '    solutions_contact: "[an issue](https://github.com/someone/lessons/issues/new)"\n',
+    "CITATION.cff": "cff-version: 1.2.0\nversion: 0.1.0\nrepository-code: https://github.com/someone/lessons\n",
+    "README.md": "[book](https://someone.github.io/lessons/index.html) ![](https://raw.githubusercontent.com/someone/lessons/main/a.png)\n",
+    "CHANGELOG.md": "# Changes\n\n## Unreleased\n\nIt is faster.\n",
+    "chapters/01.ipynb": '"    release = \\"git+https://github.com/someone/lessons@v0.1.0\\"\\n",\n',
+    "src/data/NOTICE.txt": "https://github.com/zalandoresearch/fashion-mnist\n",
+}
+
+
+@pytest.fixture
+def repository(tmp_path):
+    root = tmp_path / "repository"
+    for name, text in FILES.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    git(tmp_path, "init", "-q", str(root))
+    for key, value in (("user.name", "A Teacher"), ("user.email", "teacher@example.org"), ("commit.gpgsign", "false")):
+        git(root, "config", key, value)
+    commit(root)
+    return root
+
+
+def make(root, *arguments, check="true"):
+    release.main([*arguments, "--check", check], root)
+
+
+def test_no_file_names_another_address_or_version():
+    assert release.strays() == []
+
+
+def test_the_facts_are_those_of_the_configuration():
+    now, config = release.facts(), yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    assert now.repository == config["repository"]["url"]
+    assert now.site == config["html"]["baseurl"]
+    assert now.contact == config["parse"]["myst_substitutions"]["solutions_contact"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "what"),
+    [
+        ("README.md", "https://github.com/other/lessons", "other/lessons"),
+        ("README.md", "https://colab.research.google.com/github/other/lessons/blob/main/a.ipynb", "other/lessons"),
+        ("a.md", "https://other.github.io/lessons/", "https://other.github.io/lessons/"),
+        ("chapters/01.ipynb", "git+{address}@v0.0.9", "0.0.9"),
+        ("CITATION.cff", "version: 0.2.0", "0.2.0"),
+    ],
+)
+def test_a_file_that_names_another_is_found(repository, name, text, what):
+    assert release.strays(repository) == []
+    (repository / name).write_text(text)
+    git(repository, "add", "--all")
+    assert release.strays(repository) == [f"{name}: {what}"]
+
+
+def test_a_release_sets_every_copy_and_is_tagged(repository, capsys):
+    make(repository, "--version", "0.2.0", "--repository", "https://github.com/Uni/dropout.git")
+    text = {name: (repository / name).read_text() for name in FILES}
+    assert release.facts(repository) == release.Facts(
+        "0.2.0",
+        "Uni/dropout",
+        "https://uni.github.io/dropout/",
+        "[an issue](https://github.com/Uni/dropout/issues/new)",
+    )
+    assert "git+https://github.com/Uni/dropout@v0.2.0" in text["chapters/01.ipynb"]
+    assert "githubusercontent.com/Uni/dropout/main" in text["README.md"]
+    assert "https://uni.github.io/dropout/index.html" in text["README.md"]
+    assert "version: 0.2.0\nrepository-code: https://github.com/Uni/dropout\n" in text["CITATION.cff"]
+    assert re.search(r"## Unreleased\n\n## 0\.2\.0, \d{4}-\d\d-\d\d\n\nIt is faster", text["CHANGELOG.md"])
+    assert text["src/data/NOTICE.txt"] == FILES["src/data/NOTICE.txt"]
+    assert 'python_version = "3.10"' in text["pyproject.toml"]
+    assert release.strays(repository) == []
+    assert git(repository, "describe", "--exact-match").strip() == "v0.2.0"
+    assert git(repository, "status", "--porcelain") == ""
+    assert "git push --follow-tags https://github.com/Uni/dropout HEAD:main" in capsys.readouterr().out
+
+
+def test_the_contact_is_changed_in_its_one_place(repository):
+    make(repository, "--version", "0.2.0", "--contact", "teacher@example.org")
+    assert release.facts(repository).contact == "teacher@example.org"
+    assert release.facts(repository).slug == "someone/lessons"
+
+
+def test_a_check_that_fails_leaves_everything_as_it_was(repository):
+    before = git(repository, "rev-parse", "HEAD")
+    with pytest.raises(SystemExit, match="Nothing was released: this failed: false"):
+        make(repository, "--version", "0.2.0", check="false")
+    assert git(repository, "rev-parse", "HEAD") == before
+    assert git(repository, "status", "--porcelain") == git(repository, "tag") == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--version", "next"], "VERSION must be three numbers"),
+        (["--version", ""], "VERSION must be three numbers"),
+        (["--version", "0.0.9"], "must not be below 0.1.0"),
+        (["--version", "0.2.0", "--repository", "https://gitlab.com/a/b"], "REPOSITORY must be like"),
+        (
+            ["--version", "0.2.0", "--repository", f"https://github.com/{'a' * 39}/{'b' * 39}"],
+            "must fit the 79 columns",
+        ),
+    ],
+)
+def test_what_cannot_be_released_is_refused_with_what_is_allowed(repository, arguments, message):
+    with pytest.raises(SystemExit, match=message):
+        make(repository, *arguments)
+
+
+@pytest.mark.parametrize("how", [[], ["--rehearse"]])
+def test_a_tree_with_changes_is_refused(repository, how):
+    (repository / "README.md").write_text("changed")
+    with pytest.raises(SystemExit, match=r"commit these or remove them:\n *M README.md"):
+        make(repository, "--version", "0.2.0", *how)
+
+
+def test_a_release_that_is_there_or_has_no_news_is_refused(repository):
+    make(repository, "--version", "0.1.0")
+    with pytest.raises(SystemExit, match=r"There is a release v0\.1\.0"):
+        make(repository, "--version", "0.1.0")
+    with pytest.raises(SystemExit, match="says nothing under `## Unreleased`"):
+        make(repository, "--version", "0.2.0")
+
+
+def test_a_rehearsal_says_what_would_change_and_changes_nothing(repository, capsys):
+    make(repository, "--version", "0.2.0", "--rehearse")
+    printed = capsys.readouterr().out
+    assert re.search(r"Release 0\.2\.0\n[^~]*\bpyproject\.toml +\| +2 \+-", printed), printed
+    assert "Rehearsed: 4 files change" in printed
+    assert git(repository, "tag") == ""
+    assert release.facts(repository).version == "0.1.0"
+
+
+def test_notebooks_go_to_a_branch_of_their_own_and_the_checkout_stays(repository, tmp_path, capsys):
+    remote, folder = tmp_path / "remote.git", repository / "_build/html/notebooks"
+    git(tmp_path, "init", "-q", "--bare", str(remote))
+    with pytest.raises(SystemExit, match="make book makes them"):
+        release.main(["--push-notebooks", str(remote)], repository)
+    folder.mkdir(parents=True)
+    (folder / "01_x.ipynb").write_text("{}")
+    before = git(repository, "status", "--porcelain", "--branch")
+    release.main(["--push-notebooks", str(remote)], repository)
+    assert capsys.readouterr().out == "notebooks-v0.1.0\n"
+    assert git(remote, "ls-tree", "--name-only", "-r", "notebooks-v0.1.0").split() == ["01_x.ipynb"]
+    assert git(repository, "status", "--porcelain", "--branch") == before
+
+
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_workflow_is_a_thin_call_of_make_and_each_call_can_be_made(path):
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}, "what a job may do beyond reading, it says itself"
+    for job in workflow["jobs"].values():
+        assert job["timeout-minutes"] <= 120
+        for step in job["steps"]:
+            if "run" in step:
+                assert re.fullmatch(r"make [a-z-]+", step["run"]), f"{path.name}: {step['run']}"
+                dry = subprocess.run([*step["run"].split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True)
+                assert dry.returncode == 0, dry.stderr
+            else:
+                assert re.fullmatch(r"[\w-]+/[\w-]+@(v\d+|release/v1)", step["uses"]), step["uses"]
+
+
+def test_what_is_published_is_what_was_built():
+    jobs = yaml.safe_load((ROOT / ".github/workflows/publish.yml").read_text(encoding="utf-8"))["jobs"]
+    steps = [step for job in jobs.values() for step in job["steps"]]
+    kept, taken = (
+        [
+            (s["with"]["name"], s["with"]["path"])
+            for s in steps
+            if s.get("uses", "").startswith(f"actions/{action}-artifact@")
+        ]
+        for action in ("upload", "download")
+    )
+    assert sorted(kept) == sorted(taken)
+    assert all(job == "build" or "build" in jobs[job]["needs"] for job in jobs)
+
+
+def test_a_page_that_is_gone_is_named_and_one_that_lets_no_program_look_is_not(monkeypatch):
+    class Answer:
+        def __init__(self, status):
+            self.status_code = status
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    status = {"https://a.org/here": 200, "https://a.org/gone": 404, "https://a.org/shy": 403}
+    monkeypatch.setattr(links.requests, "head", lambda address, **_: Answer(405))
+    monkeypatch.setattr(links.requests, "get", lambda address, **_: Answer(status[address]))
+    assert {address: links.trouble(address) for address in status} == {
+        "https://a.org/here": "",
+        "https://a.org/gone": "404",
+        "https://a.org/shy": "",
+    }
+
+
+def test_every_address_that_the_book_names_is_asked_for_whole():
+    named = links.addresses()
+    assert len(named) > 50
+    assert not [
+        address for address in named if address.count("(") != address.count(")") or address.endswith((".", ","))
+    ]
+    assert "https://arxiv.org/abs/1207.0580" in named
