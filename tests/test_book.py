@@ -206,6 +206,10 @@ def show(page: Page, mode: str, size: dict[str, int]) -> None:
             "() => [...document.querySelectorAll('pre')].every(e => e.scrollWidth <= e.clientWidth || e.tabIndex >= 0)",
             timeout=5000,
         )
+    # What fades in or out is looked at when it has: half of a fade has another color.
+    page.evaluate(
+        "() => document.getAnimations().filter(a => isFinite(a.effect.getComputedTiming().endTime)).forEach(a => a.finish())"
+    )
 
 
 def test_the_first_page_opens_from_the_root(browser: Browser, origin: str) -> None:
