@@ -9,6 +9,7 @@ belongs on the branch `notebooks-vVERSION`.
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -157,12 +158,28 @@ def markdown(source: str, page: str) -> str:
     return "\n".join(lines)
 
 
+def pictured(html: str) -> str:
+    """Drawings as pictures that say the same: a host that does not trust a notebook leaves out what is drawn in place."""
+
+    def picture(found: re.Match[str]) -> str:
+        head = dict(re.findall(r'([\w-]+)="([^"]*)"', found[1]))
+        drawing = found[0].replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg" color="#808080"', 1)
+        drawing = drawing.replace('font-family="inherit"', 'font-family="sans-serif"')
+        size = " ".join(f'{name}="{head[name]}"' for name in ("width", "height", "style") if name in head)
+        source = b64encode(drawing.encode()).decode()
+        return f'<img alt="{head["aria-label"]}" {size} src="data:image/svg+xml;base64,{source}">'
+
+    return html if "<script" in html else re.sub(r'<svg (role="img"[^>]*)>.*?</svg>', picture, html, flags=re.DOTALL)
+
+
 def output(found: NotebookNode, count: int | None = None) -> NotebookNode:
     """What needs no kernel to be seen, under the number of its cell; of a figure, the picture that every host shows."""
     data = found.get("data", {})
     data.pop(WIDGET, None)
     if "image/png" in data:
         data.pop("text/html", None)
+    if "text/html" in data:
+        data["text/html"] = pictured(data["text/html"])
     if found.output_type == "execute_result":
         found.execution_count = count
     return found

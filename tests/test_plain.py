@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import nbformat
 import plain
@@ -12,6 +14,8 @@ import pytest
 from markdown_it import MarkdownIt
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from dropout_lessons.claims import Anatomy, Claims, check, sampled
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = sorted(ROOT.glob("chapters/*.ipynb"))
@@ -156,6 +160,24 @@ def test_outputs_stay_without_what_needs_a_kernel():
     assert shown.metadata.jupyter.source_hidden
     assert silent.outputs == []
     assert "widgets" not in notebook.metadata
+
+
+def test_what_a_claim_draws_is_a_picture_that_also_untrusting_hosts_show():
+    judged = check("The mean is above 0", sampled([0.2, 0.1, 0.3, 0.2, 0.1]), above=0)
+    for shown in (judged, Claims([judged, judged]), Anatomy(judged)):
+        html = shown._repr_html_()
+        data = {"text/html": html}
+        made = plain.output(new_output("display_data", data))["data"]["text/html"]
+        pictures = re.findall(r'<img alt="([^"]+)"[^>]* src="data:image/svg\+xml;base64,([^"]+)">', made)
+        assert "<svg" not in made
+        assert [alt for alt, _ in pictures] == re.findall(r'<svg role="img"[^>]* aria-label="([^"]+)"', html)
+        for _, source in pictures:
+            assert ElementTree.fromstring(b64decode(source)).tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_an_interactive_keeps_the_drawings_that_its_script_moves():
+    html = '<svg role="img" aria-label="a" width="1"></svg><script>move()</script>'
+    assert plain.pictured(html) == html
 
 
 def test_colab_opens_the_release_that_the_first_cell_installs(pair):
