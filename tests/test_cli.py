@@ -146,9 +146,7 @@ def test_list_goes_on_where_a_record_is_damaged_and_show_says_why(folder, capsys
 
 
 def test_a_scheduler_that_is_not_there_is_one_line_until_the_very_end(tmp_path):
-    code = (
-        "import sys, toy; from dropout_lessons.experiments import runner; runner.PATIENCE = 1; sys.exit(toy.command())"
-    )
+    code = "import sys, toy; from dropout_lessons.experiments import pools; pools.PATIENCE = 1; sys.exit(toy.command())"
     command = [sys.executable, "-c", code, "experiments", "run", "toy", "--scheduler", "tcp://127.0.0.1:9"]
     env = {**os.environ, "PYTHONPATH": str(Path(toy.__file__).parent)}
     ended = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60)

@@ -22,7 +22,7 @@ sys.path.append(str(TOYS))
 
 import toy  # noqa: E402
 
-from dropout_lessons.experiments import Unit, UnitsFailed, run, runner  # noqa: E402
+from dropout_lessons.experiments import Unit, UnitsFailed, pools, run, runner  # noqa: E402
 from dropout_lessons.experiments.store import to_csv  # noqa: E402
 
 # What Dask's own threads leave behind when its processes are killed.
@@ -155,10 +155,9 @@ def test_a_unit_that_raises_on_a_cluster_is_named(scheduler, told, tmp_path):
 def test_threads_of_one_worker_compute_one_unit_at_a_time(told):
     units = next(toy.arms({"seeds": 5})).tuning()
     (told / "seconds").write_text("0.05")
-    work = runner._work_elsewhere
+    work = pools._work_elsewhere
     threads = [
-        threading.Thread(target=work, args=(toy.compute, unit.key(), unit, runner.torch.device("cpu")))
-        for unit in units
+        threading.Thread(target=work, args=(toy.compute, unit.key(), unit, pools.torch.device("cpu"))) for unit in units
     ]
     for thread in threads:
         thread.start()
@@ -171,7 +170,7 @@ def test_threads_of_one_worker_compute_one_unit_at_a_time(told):
 def test_a_scheduler_without_workers_is_named(told, tmp_path, monkeypatch):
     from distributed import LocalCluster
 
-    monkeypatch.setattr(runner, "PATIENCE", 1)
+    monkeypatch.setattr(pools, "PATIENCE", 1)
     cluster = LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0", silence_logs=50)
     with cluster, pytest.raises(ValueError, match="has no workers: `dask worker` starts one"):
         run(toy.EXPERIMENT, scheduler=cluster.scheduler_address)

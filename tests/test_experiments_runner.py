@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,8 +28,21 @@ sys.path.append(str(TOYS))
 import tiny_training  # noqa: E402
 import toy  # noqa: E402
 
-from dropout_lessons.experiments import Arm, Row, Unit, UnitsFailed, record, recorded, run, runner, store  # noqa: E402
+from dropout_lessons.experiments import (  # noqa: E402
+    Arm,
+    Experiment,
+    Row,
+    Unit,
+    UnitsFailed,
+    pools,
+    record,
+    recorded,
+    run,
+    runner,
+    store,
+)
 from dropout_lessons.experiments.store import Store, from_csv, kept, to_csv  # noqa: E402
+from dropout_lessons.experiments.tuning import train, train_together  # noqa: E402
 
 N_UNITS = {"lecture": 6 + 5, "workstation": 6 + 14}
 
@@ -470,7 +483,7 @@ def test_a_full_disk_is_named_and_leaves_no_half_written_file(log, tmp_path, mon
     ],
 )
 def test_what_cannot_be_run_is_refused(arguments, message, monkeypatch):
-    monkeypatch.setattr(runner, "PATIENCE", 1)
+    monkeypatch.setattr(pools, "PATIENCE", 1)
     with pytest.raises(ValueError, match=message):
         run(**{"experiment": toy.EXPERIMENT, **arguments})
 
@@ -499,6 +512,47 @@ def test_a_gpu_is_what_a_unit_computes_on_and_what_its_provenance_names(monkeypa
     result = run(replace(toy.EXPERIMENT, compute=compute), device="cuda")
     assert devices == [torch.device("cuda")] * N_UNITS["lecture"]
     assert result.provenance["device"] == "a GPU, cuda"
+
+
+@pytest.fixture
+def as_a_gpu(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The processor taken for a GPU; what comes back fills with the sizes of what is computed side by side."""
+    sizes = []
+    monkeypatch.setattr(runner, "_checked_device", lambda device: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
+    return sizes
+
+
+def side_by_side(sizes: list[int]) -> Experiment:
+    def together(units: Sequence[Unit], device: torch.device) -> list[list[Row]]:
+        sizes.append(len(units))
+        return [toy.compute(unit, device) for unit in units]
+
+    return replace(toy.EXPERIMENT, compute_together=together)
+
+
+def test_a_gpu_computes_units_side_by_side_and_the_table_is_the_same(as_a_gpu):
+    result = run(side_by_side(as_a_gpu), "workstation")
+    assert sum(as_a_gpu) == N_UNITS["workstation"]
+    assert max(as_a_gpu) > 1
+    assert to_csv(result.rows) == to_csv(run(replace(toy.EXPERIMENT), "workstation").rows)
+
+
+def test_a_unit_that_fails_beside_others_is_named_and_the_others_are_done_and_kept(as_a_gpu, log, tmp_path):
+    log.with_name("fails").write_text("report-2")
+    with pytest.raises(UnitsFailed, match=r"1 of 5 units .* kept:\n.*seed=2: ArithmeticError"):
+        run(side_by_side(as_a_gpu), folder=tmp_path)
+    assert len(list(tmp_path.glob("toy/lecture/units/*.json"))) == N_UNITS["lecture"] - 1
+
+
+def test_networks_of_several_units_trained_side_by_side_are_those_trained_alone():
+    recipe = {"epochs": 2, "batch_size": 50}
+    settings = {"data": "digits", "train": 200, "sizes": [64, 16, 10], "recipe": recipe, "keep_prob": 0.5}
+    units = [Unit({**settings, "stage": "report", "max_norm": 2.0}, seed) for seed in range(2)]
+    units += [Unit({**settings, "stage": "tuning", "candidates": [{"learning_rate": 0.1}, {}]}, 1000)]
+    for unit, rows in zip(units, train_together(units, torch.device("cpu")), strict=True):
+        for row, alone in zip(rows, train(unit, torch.device("cpu")), strict=True):
+            assert row == pytest.approx(alone, rel=1e-5)
 
 
 # The order of the work

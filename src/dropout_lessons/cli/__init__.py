@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         "--device",
         choices=("cpu", "cuda"),
         default="cpu",
-        help="cuda takes one unit at a time, whose networks are trained side by side (default: %(default)s)",
+        help="cuda trains the networks of several units side by side (default: %(default)s)",
     )
     running.add_argument(
         "--scheduler",

@@ -42,6 +42,7 @@ class Experiment:
         judge: Findings, from the reported rows of a scale. One or two of them are primary: the paper's own sentence, named
             before the run, with the reason for its bound. The verdict is theirs alone.
         draw: A figure, from the reported rows of a scale.
+        compute_together: Rows of several units, for a device that is idle with one; when None, units are computed one by one.
         origin: Whose claim it is: the paper's, another paper's, or this course's own.
         remark: An honest word on what differs from the paper, and why.
         not_run: Why there are no results here and what it would take; only where there are none.
@@ -57,6 +58,7 @@ class Experiment:
     compute: Callable[[Unit, torch.device], list[Row]]
     judge: Callable[[pd.DataFrame], Sequence[Finding]]
     draw: Callable[[pd.DataFrame], Figure]
+    compute_together: Callable[[Sequence[Unit], torch.device], list[list[Row]]] | None = None
     origin: Origin = "paper"
     remark: str = ""
     not_run: str = ""

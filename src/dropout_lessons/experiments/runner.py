@@ -2,55 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import functools
-import itertools
-import json
-import logging
 import os
 import re
-import threading
 import time
-import traceback
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
 
-import joblib
-import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock
-from joblib.externals.loky.process_executor import BrokenProcessPool
-from threadpoolctl import threadpool_limits
 
-from dropout_lessons.experiments.arms import Row, Unit
+from dropout_lessons.experiments.arms import Unit
 from dropout_lessons.experiments.experiment import Experiment, Result
+from dropout_lessons.experiments.pools import Outcome, Pool, UnitsFailed, cluster, local, side_by_side
 from dropout_lessons.experiments.registry import get
-from dropout_lessons.experiments.store import Done, Store, provenance, tidy, versions
+from dropout_lessons.experiments.store import Done, Store, provenance, tidy
 from dropout_lessons.runtime import work_bar
 
-__all__ = ["PATIENCE", "Compute", "Outcome", "Outcomes", "Pool", "UnitsFailed", "run"]
-
-Compute = Callable[[Unit, torch.device], list[Row]]
-Outcomes = Generator["Outcome", None, None]
-Pool = Callable[[Compute, Iterator[tuple[str, Unit]]], Outcomes]
-_ONE_UNIT_AT_A_TIME = threading.Lock()
-_LOST = (OSError, asyncio.CancelledError)  # what a Dask client raises, by chance either, when its scheduler is gone
-PATIENCE = 10  # seconds for a scheduler to answer, and for its first worker to come
-
-
-class UnitsFailed(RuntimeError):
-    """Some units could not be computed; the others are done, and kept if there is a folder."""
-
-
-class Outcome(NamedTuple):
-    """What a worker sends back: a unit, by its key, done or with the cause why not."""
-
-    key: str
-    done: Done | None
-    cause: str = ""
-    trace: str = ""
+__all__ = ["UnitsFailed", "run"]
 
 
 def run(
@@ -75,7 +44,8 @@ def run(
         folder: Where finished units are kept, one file each, and read from when the run is repeated. Several runners may
             share it; they share the work. None keeps nothing.
         jobs: How many processes compute units. 1 computes in this one. Not with a scheduler, whose workers do.
-        device: ``"cpu"``, also when None, or ``"cuda"``, which takes one unit at a time.
+        device: ``"cpu"``, also when None, or ``"cuda"``, which computes units in this process, side by side where the experiment
+            knows how.
         scheduler: The address of a Dask scheduler, such as ``"tcp://10.0.0.1:8786"``, whose workers compute the units. Each
             needs this package; start them with one thread each.
         progress: Whether to show a bar with the time left.
@@ -98,7 +68,7 @@ def run(
     if not isinstance(jobs, int) or jobs < 1:
         raise ValueError(f"jobs must be an integer of at least 1, got {jobs!r}")
     if where.type == "cuda" and (jobs > 1 or scheduler):
-        raise ValueError('device="cuda" computes one unit at a time in this process: leave out jobs and scheduler')
+        raise ValueError('device="cuda" computes units in this process: leave out jobs and scheduler')
     if scheduler and jobs > 1:
         raise ValueError(f"jobs must be left out with a scheduler, whose workers compute the units, got {jobs}")
     store = None if folder is None else Store(folder, experiment, scale)
@@ -113,7 +83,8 @@ def run(
         return tidy(list(units.values()), done, experiment.version)
 
     table = pd.DataFrame()
-    with _cluster(scheduler) if scheduler else contextlib.nullcontext(_local(jobs, where)) as pool:
+    here = side_by_side(experiment, where) if where.type == "cuda" else local(jobs, where)
+    with cluster(scheduler) if scheduler else contextlib.nullcontext(here) as pool:
         for rank in sorted({arm.rank for arm in arms}):
             of_rank = [arm for arm in arms if arm.rank == rank]
             table = complete(unit for arm in of_rank for unit in arm.tuning())
@@ -209,168 +180,6 @@ class _Counter(Iterator[tuple[str, Unit]]):
     def close(self) -> None:
         for key in list(self._locks):
             self.release(key)
-
-
-def _local(jobs: int, device: torch.device) -> Pool:
-    """Compute in this process, or in several of this machine."""
-
-    def compute_all(compute: Compute, units: Iterator[tuple[str, Unit]]) -> Outcomes:
-        here = jobs == 1
-        work = joblib.delayed(_work if here else functools.partial(_work_in_child, os.getpid()))
-        limits = _one_thread() if here and device.type == "cpu" else contextlib.nullcontext()
-        with limits, joblib.parallel_config("loky", inner_max_num_threads=1):
-            # A unit is handed out when a process is free for it, and not before: another runner may have one.
-            parallel = joblib.Parallel(jobs, return_as="generator_unordered", pre_dispatch="n_jobs", batch_size=1)
-            try:
-                yield from parallel(work(compute, key, unit, device) for key, unit in units)
-            except BrokenProcessPool as error:
-                raise UnitsFailed(
-                    f"a process that computed units ended: {str(error).strip().splitlines()[0]} "
-                    "Was there too little memory? What was done is kept if there is a folder: run it again, with fewer jobs"
-                ) from error
-
-    return compute_all
-
-
-@contextlib.contextmanager
-def _cluster(address: str) -> Iterator[Pool]:
-    """Compute on the workers of a Dask cluster.
-
-    Not by way of joblib's backend for Dask: it waits forever for a unit that took its workers down with it.
-    """
-    try:
-        import distributed
-    except ImportError:
-        raise ValueError("scheduler needs Dask: pip install 'dropout-lessons[cluster]'") from None
-    from distributed.utils import LoopRunner
-
-    async def ask() -> str:
-        async with distributed.rpc(address, timeout=PATIENCE) as server:
-            return str((await asyncio.wait_for(server.identity(), PATIENCE))["type"])
-
-    try:
-        # Before there is a client: one that finds no scheduler cannot be closed, and complains when Python ends.
-        answer = LoopRunner().run_sync(ask)
-        if answer != "Scheduler":
-            raise ValueError(f"a {answer} answers")
-        client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
-    except (OSError, ValueError, TimeoutError, asyncio.TimeoutError) as error:
-        raise ValueError(
-            f'no Dask scheduler answers at {address!r}; `dask scheduler` starts one, at "tcp://HOST:8786"'
-        ) from error
-
-    def compute_all(compute: Compute, units: Iterator[tuple[str, Unit]]) -> Outcomes:
-        gone = UnitsFailed(f"the Dask scheduler at {address!r} is gone; run it again to go on")
-        keys: dict[Any, str] = {}
-        completed = distributed.as_completed(loop=client.loop, with_results=True, raise_errors=False)
-
-        def submit() -> None:
-            # One for each thread and no more, since another runner may have them; workers come and go.
-            try:
-                threads = sum(client.nthreads().values())
-            except _LOST:
-                raise gone from None
-            free = max(1, threads) - len(keys)
-            for key, unit in itertools.islice(units, max(0, free)):
-                future = client.submit(_work_elsewhere, compute, key, unit, torch.device("cpu"), pure=False)
-                keys[future] = key
-                completed.add(future)
-
-        try:
-            submit()
-            for future, outcome in completed:
-                key = keys.pop(future)
-                if future.status == "error":
-                    outcome = Outcome(key, None, f"{type(outcome[1]).__name__}: {outcome[1]}")
-                elif future.status != "finished":
-                    raise gone
-                yield outcome
-                submit()
-        finally:
-            with contextlib.suppress(*_LOST):
-                client.cancel(list(keys))
-
-    with _quiet("distributed.client"), client:
-        if not client.nthreads():
-            try:
-                client.wait_for_workers(1, timeout=PATIENCE)
-            except TimeoutError:
-                raise ValueError(
-                    f"the Dask scheduler at {address!r} has no workers: `dask worker` starts one"
-                ) from None
-        yield compute_all
-
-
-@contextlib.contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    """A logger silenced: what it would say with a traceback, an exception says here in a line."""
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-def _work_in_child(parent: int, compute: Compute, key: str, unit: Unit, device: torch.device) -> Outcome:
-    """Work that ends when the runner is killed; by itself, the process would go on, and then wait for minutes."""
-    _leave_with(parent)
-    return _work_elsewhere(compute, key, unit, device)
-
-
-@functools.cache
-def _leave_with(parent: int) -> None:
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    if os.name == "posix":
-        threading.Thread(target=watch, daemon=True).start()
-
-
-def _work_elsewhere(compute: Compute, key: str, unit: Unit, device: torch.device) -> Outcome:
-    with _ONE_UNIT_AT_A_TIME:  # a Dask worker may have several threads, and they share PyTorch's global generator
-        torch.set_num_threads(1)
-        threadpool_limits(1)
-        return _work(compute, key, unit, device)
-
-
-def _work(compute: Compute, key: str, unit: Unit, device: torch.device) -> Outcome:
-    clock = time.thread_time if device.type == "cpu" else time.perf_counter
-    started = clock()
-    try:
-        rows = [_plain_row(unit, row) for row in compute(unit, device)]
-    except Exception as error:
-        return Outcome(key, None, f"{type(error).__name__}: {error}", traceback.format_exc())
-    where = "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
-    # By way of text, so that what was just computed is what a file gives back.
-    settings, rows = json.loads(json.dumps([dict(unit.settings), rows]))
-    return Outcome(key, Done(settings, unit.seed, rows, clock() - started, where, versions()))
-
-
-def _plain_row(unit: Unit, row: Row) -> Row:
-    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in row.items()}
-    for name, value in plain.items():
-        if not isinstance(value, (bool, int, float, str, type(None))):
-            raise TypeError(f"a row holds numbers, strings, booleans and None, got {type(value).__name__} as {name!r}")
-        if name in unit.columns and value != unit.columns[name]:
-            raise ValueError(
-                f"a row's {name!r} is {value!r} and its unit's is {unit.columns[name]!r}: rename one of them"
-            )
-    return plain
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _checked_device(device: str | torch.device | None) -> torch.device:

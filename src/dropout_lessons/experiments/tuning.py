@@ -17,7 +17,7 @@ from dropout_lessons.experiments.arms import Arm, Candidate, Row, Unit
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import History, Recipe, evaluate
 
-__all__ = ["OF_NETWORK", "candidates_of", "fit_candidates", "recipe_of", "rows_of", "train", "tuned"]
+__all__ = ["OF_NETWORK", "candidates_of", "fit_candidates", "recipe_of", "rows_of", "train", "train_together", "tuned"]
 
 #: What of a candidate belongs to the network; the rest is the recipe's.
 OF_NETWORK = ("keep_prob", "input_keep_prob", "conv_keep_prob")
@@ -94,6 +94,16 @@ def fit_candidates(
         >>> histories[0].epoch
         [2]
     """
+    data, networks, recipes = _untrained(unit, device, data, network)
+    histories = fit_ensemble(
+        networks, data, recipes, outputs=_kind(data), evaluate_every=evaluate_every, progress=False
+    )
+    return data, networks, histories
+
+
+def _untrained(
+    unit: Unit, device: torch.device, data: Dataset | None, network: Mapping[str, Any]
+) -> tuple[Dataset, list[MLP], list[Recipe]]:
     if data is None:
         label_noise = unit.settings.get("label_noise", 0.0)
         data = datasets.load(unit["data"], train=unit["train"], seed=unit.seed, label_noise=label_noise)
@@ -105,10 +115,7 @@ def fit_candidates(
         generator = runtime.generator(unit.seed)
         networks.append(MLP(unit["sizes"], **keep_probs, **network, generator=generator).to(device))
         recipes.append(recipe_of(unit.settings, candidate, unit.seed))
-    histories = fit_ensemble(
-        networks, data, recipes, outputs=_kind(data), evaluate_every=evaluate_every, progress=False
-    )
-    return data, networks, histories
+    return data, networks, recipes
 
 
 def _kind(data: Dataset) -> Literal["logits", "values"]:
@@ -125,6 +132,30 @@ def train(unit: Unit, device: torch.device, **network: Any) -> list[Row]:
         ['candidate', 'train_error', 'validation_error', 'validation_nll']
     """
     return rows_of(unit, *fit_candidates(unit, device, **network))
+
+
+def train_together(units: Sequence[Unit], device: torch.device) -> list[list[Row]]:
+    """The rows of several units, each as ``train`` gives it, with all of their networks trained side by side.
+
+    Example:
+        >>> recipe = {"epochs": 2, "batch_size": 50}
+        >>> settings = {"data": "digits", "train": 200, "sizes": [64, 16, 10], "recipe": recipe, "stage": "report"}
+        >>> rows = train_together([Unit(settings, seed) for seed in range(3)], torch.device("cpu"))
+        >>> [len(of_unit) for of_unit in rows]
+        [1, 1, 1]
+    """
+    prepared = [_untrained(unit, device, None, {}) for unit in units]
+    histories = fit_ensemble(
+        [network for _, networks, _ in prepared for network in networks],
+        [data for data, networks, _ in prepared for _ in networks],
+        [recipe for _, _, recipes in prepared for recipe in recipes],
+        progress=False,
+    )
+    of_unit = iter(histories)
+    return [
+        rows_of(unit, data, networks, list(itertools.islice(of_unit, len(networks))))
+        for unit, (data, networks, _) in zip(units, prepared, strict=True)
+    ]
 
 
 def rows_of(unit: Unit, data: Dataset, networks: Sequence[nn.Module], histories: Sequence[History]) -> list[Row]:

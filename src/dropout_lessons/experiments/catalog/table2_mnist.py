@@ -14,7 +14,7 @@ from dropout_lessons.experiments.arms import Arm, Row, Unit
 from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
-from dropout_lessons.experiments.tuning import train, tuned
+from dropout_lessons.experiments.tuning import train, train_together, tuned
 
 # The rows of the table that are networks trained from random weights.
 ROWS = ("no dropout", "dropout", "dropout, max-norm", "dropout, max-norm, wider")
@@ -155,6 +155,7 @@ EXPERIMENT = Experiment(
     },
     arms=arms,
     compute=compute,
+    compute_together=train_together,
     judge=judge,
     draw=draw,
     remark=(

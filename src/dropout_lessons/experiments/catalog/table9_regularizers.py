@@ -15,7 +15,7 @@ from dropout_lessons.experiments.arms import Arm, Candidate, Row, Unit
 from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
-from dropout_lessons.experiments.tuning import train, tuned
+from dropout_lessons.experiments.tuning import train, train_together, tuned
 
 DROPOUT = {"keep_prob": 0.5, "input_keep_prob": 0.8}
 COLORS = {
@@ -136,6 +136,7 @@ EXPERIMENT = Experiment(
     },
     arms=arms,
     compute=compute,
+    compute_together=train_together,
     judge=judge,
     draw=draw,
     remark=(
