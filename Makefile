@@ -13,21 +13,23 @@ STAGES := test-lint test-types test-package test-rounding test-chapters test-boo
 
 .DEFAULT_GOAL := help
 .PHONY: help setup book pdf serve page-bars test $(STAGES) notebooks bench ledger exercises check-exercises lock clean \
-  system newest site package push-notebooks links release
+  system newest site package push-notebooks links release same-python
 
 help: ## Show what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 setup: $(ENVIRONMENT) ## Create the environment
 
-$(ENVIRONMENT): requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 10) <= v < (3, 14) or sys.exit(f"Python 3.10 to 3.13 is needed, and $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=python3.12")'
+# The Python that was asked for in this call, if one was: it is not another than the environment's.
+ASKED := $(if $(filter command,$(origin PYTHON)),--asked $(PYTHON))
+
+$(ENVIRONMENT): requirements.txt pyproject.toml $(if $(ASKED),| same-python)
 	@rm -f $@
-	$(PYTHON) -m venv $(VENV) || { $(PYTHON) -m venv --clear --without-pip $(VENV) && \
-	  $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
-	$(BIN)/python -m pip install --quiet --requirement requirements.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(PYTHON) book/environment.py $(VENV) $(ASKED)
 	@touch $@
+
+same-python:
+	@$(PYTHON) book/environment.py $(VENV) $(ASKED) --check
 
 book: $(ENVIRONMENT) ## Run the chapters and build the book
 	$(BIN)/python book/build.py

@@ -46,6 +46,8 @@ def main() -> None:
     named = addresses()
     with ThreadPoolExecutor(16) as pool:
         found = dict(zip(named, pool.map(trouble, named), strict=True))
+    if set(found.values()) <= {"ConnectionError", "ConnectTimeout"}:
+        sys.exit("No network: none of the pages could be asked for.")
     broken = [f"{why}: {address} ({', '.join(sorted(named[address]))})" for address, why in found.items() if why]
     print("\n".join([f"{len(named)} pages were asked for, and {len(broken)} are not there.", *sorted(broken)]))
     sys.exit(bool(broken))

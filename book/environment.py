@@ -1,0 +1,145 @@
+"""Create the environment in a folder, with all that the book needs: `make setup`. Plain Python: it runs before all else.
+
+PyTorch is taken from its index of CPU builds where there is no NVIDIA card: the build on PyPI brings gigabytes of CUDA
+along on Linux. uv is used if it is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+OLDEST, NEWEST = (3, 10), (3, 13)
+CPU_BUILDS = "https://download.pytorch.org/whl/cpu"
+NO_NETWORK = re.compile(
+    "name resolution|nodename nor servname|getaddrinfo|Network is unreachable|Connection refused|ProxyError"
+    "|ConnectTimeout|NewConnectionError|dns error|error sending request|No route to host",
+    re.IGNORECASE,
+)
+
+
+class SetUpError(RuntimeError):
+    """What keeps the environment from being made, and what to do about it, in a line."""
+
+
+def check_version(asked: str, version: tuple[int, int] = sys.version_info[:2]) -> None:
+    if not OLDEST <= version <= NEWEST:
+        allowed, got = f"3.{OLDEST[1]} to 3.{NEWEST[1]}", ".".join(map(str, version))
+        raise SetUpError(f"Python {allowed} is needed, and {asked} is {got}: make PYTHON=python3.12")
+
+
+def version_in(venv: Path) -> tuple[int, int] | None:
+    """The Python that an environment was made with."""
+    try:
+        found = re.search(r"^version(?:_info)? *= *(\d+)\.(\d+)", (venv / "pyvenv.cfg").read_text(), re.MULTILINE)
+    except FileNotFoundError:
+        return None
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def check_same(venv: Path, version: tuple[int, int] = sys.version_info[:2]) -> None:
+    """Refuse to go on in an environment of another Python than the one that was asked for."""
+    if (there := version_in(venv)) not in (None, version):
+        asked, has = (".".join(map(str, each)) for each in (version, there))
+        aside = f"{venv}{version[0]}{version[1]}"
+        raise SetUpError(f"{venv} has Python {has}, and you ask for {asked}: add VENV={aside}, or remove {venv}")
+
+
+def wants_cpu_build() -> bool:
+    """Whether PyPI's PyTorch would bring CUDA along for nothing, and the index of CPU builds answers."""
+    if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64") or shutil.which("nvidia-smi"):
+        return False
+    try:
+        with urllib.request.urlopen(f"{CPU_BUILDS}/torch/", timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def run(command: Sequence[str | Path], total: int = 0) -> None:
+    """Run a command; say in one line what went wrong. On a terminal, count what it collects out of a total."""
+    live = total and sys.stdout.isatty()
+    said: list[str] = []
+    with subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        collected = 0
+        for line in process.stdout:
+            said.append(line)
+            if live and (name := re.match(r"Collecting ([\w.-]+)", line)):
+                collected += 1
+                print(f"\r\033[K{collected} of about {total}: {name[1]}", end="", flush=True)
+    if live:
+        print("\r\033[K", end="", flush=True)
+    if process.returncode:
+        raise SetUpError(reason("".join(said)))
+
+
+def reason(said: str) -> str:
+    """In one line, why an installation failed."""
+    if NO_NETWORK.search(said):
+        return "No network: the package index could not be reached. Once it can, the same command goes on from here."
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return next((line for line in lines if line.lower().startswith("error")), lines[-1] if lines else "it said nothing")
+
+
+def create(venv: Path, uv: str | None) -> None:
+    if uv:
+        run([uv, "venv", "--seed", "--allow-existing", "--python", sys.executable, venv])
+        return
+    try:
+        run([sys.executable, "-m", "venv", venv])
+    except SetUpError:  # Debian's Python has no ensurepip; its pip can put one into another environment
+        run([sys.executable, "-m", "venv", "--clear", "--without-pip", venv])
+        run([sys.executable, "-m", "pip", "--python", venv / "bin/python", "install", "--quiet", "pip"])
+
+
+def install(venv: Path, root: Path = ROOT) -> None:
+    """Create the environment and install what requirements.txt pins, and the package itself, editable."""
+    uv = shutil.which("uv")
+    if version_in(venv) is None:
+        create(venv, uv)
+    pip = [venv / "bin/python", "-m", "pip", "install"]
+    pins = re.findall(r"^[\w.-]+==.+", (root / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    print(f"Installing {len(pins)} packages into {venv}, 1.7 GB on disk; this takes some minutes ...", flush=True)
+    if wants_cpu_build():
+        torch = next(pin for pin in pins if pin.startswith("torch=="))
+        run([*pip, "--index-url", CPU_BUILDS, torch])
+    pinned = ["-r", root / "requirements.txt"]
+    if uv:
+        try:
+            run([uv, "pip", "install", "--python", venv / "bin/python", *pinned])
+        except SetUpError as error:  # pip knows of indexes that uv was not told of
+            print(f"uv: {error} Trying pip ...")
+    run([*pip, *pinned], len(pins))  # after uv, it sees that all is there
+    run([*pip, "--no-deps", "--no-build-isolation", "--editable", root])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("venv", type=Path)
+    parser.add_argument("--asked", default="", help="the Python that was asked for, as it was written")
+    parser.add_argument("--check", action="store_true", help="only see that the environment is not of another Python")
+    options = parser.parse_args(arguments)
+    try:
+        if options.asked:
+            check_same(options.venv)
+        if not options.check:
+            check_version(options.asked or sys.executable)
+            install(options.venv)
+    except SetUpError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted. The same command goes on from here.")
+
+
+if __name__ == "__main__":
+    main()

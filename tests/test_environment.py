@@ -1,0 +1,147 @@
+"""Setting up: what is installed from where, and one line on what is wrong."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import environment
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DEAD = ["--index-url", "http://127.0.0.1:9/simple", "--retries", "1", "--no-cache-dir"]
+
+
+@pytest.fixture
+def commands(monkeypatch):
+    """What would be run, in order; nothing is, and no server is asked."""
+    ran = []
+    monkeypatch.setattr(environment, "run", lambda command, total=0: ran.append(" ".join(map(str, command))))
+    monkeypatch.setattr(environment, "wants_cpu_build", lambda: False)
+    monkeypatch.setattr(environment.shutil, "which", lambda name: None)
+    return ran
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "requirements.txt").write_text("# pins\nsix==1.17.0\ntorch==2.13.0\n")
+    return tmp_path
+
+
+def test_the_pins_and_then_the_package_are_installed_into_a_new_environment(commands, root):
+    venv = root / "venv"
+    environment.install(venv, root)
+    make, pins, package = commands
+    assert make == f"{sys.executable} -m venv {venv}"
+    assert pins == f"{venv}/bin/python -m pip install -r {root}/requirements.txt"
+    assert package.endswith(f"--no-deps --no-build-isolation --editable {root}")
+
+
+def test_a_build_of_pytorch_without_cuda_is_taken_first_where_an_index_offers_one(commands, root, monkeypatch):
+    monkeypatch.setattr(environment, "wants_cpu_build", lambda: True)
+    environment.install(root / "venv", root)
+    assert commands[1].endswith(f"pip install --index-url {environment.CPU_BUILDS} torch==2.13.0")
+    assert commands[2].endswith(f"-r {root}/requirements.txt")
+
+
+def test_uv_is_used_where_it_is_and_pip_where_uv_knows_no_index(commands, root, monkeypatch):
+    monkeypatch.setattr(environment.shutil, "which", lambda name: "uv")
+    environment.install(root / "venv", root)
+    assert commands[0].startswith("uv venv --seed")
+    assert commands[1] == f"uv pip install --python {root}/venv/bin/python -r {root}/requirements.txt"
+
+    def fails(command, total=0):
+        commands.append(" ".join(map(str, command)))
+        if command[1] == "pip":
+            raise environment.SetUpError("no such index")
+
+    monkeypatch.setattr(environment, "run", fails)
+    commands.clear()
+    environment.install(root / "venv", root)
+    assert [line.split()[0] for line in commands[1:]] == ["uv", f"{root}/venv/bin/python", f"{root}/venv/bin/python"]
+
+
+@pytest.mark.parametrize(
+    ("platform", "machine", "card", "answers", "wanted"),
+    [
+        ("linux", "x86_64", None, True, True),
+        ("linux", "x86_64", None, False, False),
+        ("linux", "x86_64", "/usr/bin/nvidia-smi", True, False),
+        ("linux", "riscv64", None, True, False),
+        ("darwin", "arm64", None, True, False),
+    ],
+)
+def test_only_a_linux_without_a_card_wants_the_cpu_build(platform, machine, card, answers, wanted, monkeypatch):
+    def urlopen(address, timeout):
+        assert answers is True or pytest.fail("unreachable")
+        return open(__file__)
+
+    def refuses(address, timeout):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(environment.sys, "platform", platform)
+    monkeypatch.setattr(environment.platform, "machine", lambda: machine)
+    monkeypatch.setattr(environment.shutil, "which", lambda name: card)
+    monkeypatch.setattr(environment.urllib.request, "urlopen", urlopen if answers else refuses)
+    assert environment.wants_cpu_build() == wanted
+
+
+def test_another_python_than_the_environments_is_said_to_be_another(tmp_path):
+    (tmp_path / "pyvenv.cfg").write_text("home = /usr/bin\nversion = 3.11.7\n")
+    with pytest.raises(
+        environment.SetUpError, match=r"has Python 3\.11, and you ask for 3\.12: add VENV=\S+312, or rem"
+    ):
+        environment.check_same(tmp_path, (3, 12))
+    environment.check_same(tmp_path, (3, 11))
+    environment.check_same(tmp_path / "new", (3, 12))
+    (tmp_path / "pyvenv.cfg").write_text("home = /usr/bin\nuv = 0.9\nversion_info = 3.13.0\n")  # uv's
+    assert environment.version_in(tmp_path) == (3, 13)
+
+
+def test_make_says_so_although_the_environment_is_complete(tmp_path):
+    """The fault was that make did nothing: the file it looks at was there."""
+    (tmp_path / "pyvenv.cfg").write_text("version = 3.9.18\n")
+    (tmp_path / ".complete").touch()
+    command = ["make", "setup", f"VENV={tmp_path}"]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=20, check=False).returncode == 0
+    done = subprocess.run([*command, f"PYTHON={sys.executable}"], cwd=ROOT, capture_output=True, text=True, timeout=20)
+    assert done.returncode
+    assert f"{tmp_path} has Python 3.9, and you ask for {sys.version_info[0]}.{sys.version_info[1]}" in done.stderr
+
+
+@pytest.mark.parametrize("version", [(3, 9), (3, 14)])
+def test_a_python_that_the_book_was_not_tested_with_is_refused(version):
+    with pytest.raises(environment.SetUpError, match=r"3\.10 to 3\.13 is needed, and python3 is 3\.\d+: make PYTHON="):
+        environment.check_version("python3", version)
+
+
+def test_every_place_names_the_same_pythons():
+    oldest, newest = (f"3.{version[1]}" for version in (environment.OLDEST, environment.NEWEST))
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "book/reading.md")]
+    assert all(f"Python {oldest} to {newest}" in text for text in texts)
+    workflow = (ROOT / ".github/workflows/test.yml").read_text()
+    tested = re.search(r"python: \[(.+)\]", workflow)[1].replace('"', "").split(", ")
+    assert (tested[0], tested[-1], len(tested)) == (oldest, newest, environment.NEWEST[1] - environment.OLDEST[1] + 1)
+
+
+def test_no_network_is_said_to_be_no_network_in_one_line():
+    with pytest.raises(environment.SetUpError, match=r"^No network: [^\n]*$"):
+        environment.run([sys.executable, "-m", "pip", "install", *DEAD, "a-package-that-is-nowhere"])
+
+
+def test_another_failure_is_the_line_that_names_it():
+    assert environment.reason("Collecting x\nERROR: No matching distribution found for x==9\nbye\n") == (
+        "ERROR: No matching distribution found for x==9"
+    )
+    assert environment.reason("\n") == "it said nothing"
+
+
+def test_an_interruption_and_an_error_end_with_one_line(monkeypatch, tmp_path):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(environment, "install", interrupted)
+    with pytest.raises(SystemExit, match=r"Interrupted\. The same command goes on"):
+        environment.main([str(tmp_path)])
