@@ -13,7 +13,7 @@ STAGES := test-lint test-types test-package test-rounding test-chapters test-boo
 
 .DEFAULT_GOAL := help
 .PHONY: help setup book pdf serve page-bars test $(STAGES) notebooks bench ledger exercises check-exercises lock clean \
-  system newest site package push-notebooks links release same-python
+  doctor system newest site package push-notebooks links release same-python
 
 help: ## Show what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -58,6 +58,7 @@ test-lint: $(ENVIRONMENT)
 
 test-types: $(ENVIRONMENT)
 	$(BIN)/mypy
+	$(BIN)/mypy tests/consumer.py
 
 test-package: $(ENVIRONMENT)
 	$(PYTEST) --doctest-modules src tests $(wildcard instructor/tests) --ignore-glob 'tests/test_book*.py' -n 2 --durations 10
@@ -99,6 +100,9 @@ lock: $(ENVIRONMENT) ## Pin requirements.txt anew from pyproject.toml
 	  sed -E "/^(nvidia|cuda|triton)/d; s/python_full_version < '3.14' and //; s/ ; python_full_version < '3.14'$$//" \
 	    requirements.new; } > requirements.txt
 	@rm requirements.new
+
+doctor: $(ENVIRONMENT) ## Look at this machine: versions, threads, device, data, sandbox, browser
+	@$(BIN)/dropout-lessons doctor
 
 system: ## Install what a bare Debian or Ubuntu lacks, or say what it is
 	.ci/packages

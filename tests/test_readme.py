@@ -1,10 +1,17 @@
 """What the README and its neighbors say is so."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.licenses import canonicalize_license_expression
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -54,6 +61,43 @@ def test_every_local_link_and_picture_leads_somewhere(page):
     targets = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8"))
     missing = [target for target in targets if "://" not in target and not (ROOT / target).exists()]
     assert missing == []
+
+
+def test_the_readme_reads_the_same_on_an_index_as_in_the_repository():
+    """An index shows it alone: a link leads to the site or the repository, and what it leads to is there."""
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    raw = ADDRESS.replace("github.com", "raw.githubusercontent.com")
+    own = {
+        f"{ADDRESS}/blob/main/": "",
+        f"{raw}/main/": "",
+        config["html"]["baseurl"]: "",
+        f"{ADDRESS}/actions/": ".github/",
+    }
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        if target.startswith("#"):
+            assert target[1:].replace("-", " ") in README.lower(), target
+            continue
+        assert target.startswith("https://"), f"{target} leads nowhere where an index shows the README"
+        for address, folder in own.items():
+            if target.startswith(address):
+                path = target.removeprefix(address).removesuffix("/badge.svg")
+                pages = [path, path.replace(".html", ".md"), path.replace(".html", ".ipynb")]
+                assert not path or any((ROOT / folder / page).exists() for page in pages), target
+                break
+        else:
+            assert ADDRESS.rsplit("/", 2)[1] not in target or "notebooks-v" in target, target
+
+
+def test_an_index_is_told_where_things_are_and_under_which_licenses():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    site = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["html"]["baseurl"]
+    assert project["urls"]["Homepage"] == site
+    assert {"Source", "Issues", "Changelog", "Documentation"} <= set(project["urls"])
+    assert all(address.startswith((site, ADDRESS)) for address in project["urls"].values())
+    data = (ROOT / "LICENSE-DATA.md").read_text(encoding="utf-8")
+    assert canonicalize_license_expression(project["license"]) == "MIT AND CC-BY-SA-3.0"
+    assert "by-sa/3.0" in data
+    assert "MIT" in data
 
 
 def test_the_layout_names_every_top_level_folder_and_module():

@@ -96,6 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     booking = commands.add_parser("ledger", help="print the ledger, or write its page")
     booking.add_argument("--out", metavar="FILE", help="write the book's page, Markdown, here")
     booking.set_defaults(command=("experiments", "print_ledger"))
+
+    looking = topics.add_parser("doctor", help="what works on this machine, and what to do about what does not")
+    looking.set_defaults(command=("doctor", "examine"))
     return parser
 
 
