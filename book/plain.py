@@ -46,6 +46,12 @@ def on_colab(chapter: str) -> str:
     return f"{CONFIG['launch_buttons']['colab_url']}/github{repository}/blob/{BRANCH}/{chapter}.ipynb"
 
 
+def on_kaggle(chapter: str) -> str:
+    """The address at which Kaggle copies the plain notebook of a chapter into one of its own."""
+    notebook = f"{CONFIG['repository']['url']}/blob/{BRANCH}/{chapter}.ipynb"
+    return f"https://www.kaggle.com/kernels/welcome?src={notebook}"
+
+
 def in_book(address: str, page: str = "") -> str:
     """The address in the published book of what a page links to."""
     parts = urlsplit(address)

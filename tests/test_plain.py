@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from base64 import b64decode
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +12,7 @@ from xml.etree import ElementTree
 import nbformat
 import plain
 import pytest
+from docutils.utils import new_document
 from markdown_it import MarkdownIt
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
@@ -178,6 +180,21 @@ def test_what_a_claim_draws_is_a_picture_that_also_untrusting_hosts_show():
 def test_an_interactive_keeps_the_drawings_that_its_script_moves():
     html = '<svg role="img" aria-label="a" width="1"></svg><script>move()</script>'
     assert plain.pictured(html) == html
+
+
+def test_a_chapter_has_a_button_for_colab_one_for_kaggle_and_one_to_take_it_along():
+    add_buttons = runpy.run_path(str(ROOT / "book/_ext/notebooks.py"))["add_buttons"]
+    launch = [{"url": "https://colab.research.google.com/github/o/n/blob/main/01_x.ipynb"}, {"url": "https://b.org"}]
+    context = {"header_buttons": [{"buttons": launch}], "pathto": lambda name, _: name}
+    add_buttons(None, "chapters/01_x", "", context, new_document("x"))
+    group, download = context["header_buttons"]
+    address = f"{plain.CONFIG['repository']['url']}/blob/{plain.BRANCH}/01_x.ipynb"
+    assert [button["url"] for button in group["buttons"]] == [
+        plain.on_colab("01_x"),
+        "https://b.org",
+        f"https://www.kaggle.com/kernels/welcome?src={address}",
+    ]
+    assert download["url"] == "notebooks/01_x.ipynb"
 
 
 def test_colab_opens_the_release_that_the_first_cell_installs(pair):

@@ -1,6 +1,6 @@
-"""The buttons of a chapter: open its plain notebook on Colab, or take it along.
+"""The buttons of a chapter: open its plain notebook on Colab or Kaggle, or take it along.
 
-Colab opens the notebook of the release that the first cell installs, never that of a branch that goes on.
+Both open the notebook of the release that the first cell installs, never that of a branch that goes on.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
-from plain import on_colab
+from plain import on_colab, on_kaggle
+
+KAGGLE = {"type": "link", "text": "Kaggle", "tooltip": "Launch on Kaggle", "icon": "fab fa-kaggle"}
 
 
 def add_buttons(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
@@ -22,9 +24,10 @@ def add_buttons(app: Sphinx, page: str, template: str, context: dict[str, Any], 
     chapter = page.removeprefix("chapters/")
     buttons = context["header_buttons"]
     for group in buttons:
-        for button in group.get("buttons", []):
+        for button in list(group.get("buttons", [])):
             if "colab" in button["url"]:
                 button["url"] = on_colab(chapter)
+                group["buttons"].append({**KAGGLE, "url": on_kaggle(chapter)})
     buttons.append(
         {
             "type": "link",
