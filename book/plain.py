@@ -171,8 +171,9 @@ def pictured(html: str) -> str:
         head = dict(re.findall(r'([\w-]+)="([^"]*)"', found[1]))
         drawing = found[0].replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg" color="#808080"', 1)
         drawing = drawing.replace('font-family="inherit"', 'font-family="sans-serif"')
-        size = " ".join(f'{name}="{head[name]}"' for name in ("width", "height", "style") if name in head)
+        width, height = head["viewBox"].split()[2:]
         source = b64encode(drawing.encode()).decode()
+        size = f'width="{width}" height="{height}" style="{head["style"]}"'
         return f'<img alt="{head["aria-label"]}" {size} src="data:image/svg+xml;base64,{source}">'
 
     return html if "<script" in html else re.sub(r'<svg (role="img"[^>]*)>.*?</svg>', picture, html, flags=re.DOTALL)
