@@ -12,7 +12,7 @@ ENVIRONMENT := $(VENV)/.complete
 STAGES := test-lint test-types test-package test-rounding test-chapters test-book
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book pdf serve page-bars test $(STAGES) notebooks bench ledger exercises check-exercises lock clean \
+.PHONY: help setup book pdf serve page-bars test $(STAGES) notebooks bench gpu ledger exercises check-exercises lock clean \
   doctor system newest site package push-notebooks links release same-python
 
 help: ## Show what can be made
@@ -80,7 +80,11 @@ notebooks: $(ENVIRONMENT) ## Make plain notebooks for Colab, JupyterLab and GitH
 	$(BIN)/python book/plain.py
 
 bench: $(ENVIRONMENT) ## Run every benchmark
-	@set -e; for file in benchmarks/*.py; do echo "$$file"; $(BIN)/python "$$file"; done
+	@set -e; for file in $(filter-out benchmarks/gpu.py,$(wildcard benchmarks/*.py)); do echo "$$file"; $(BIN)/python "$$file"; done
+
+# Where nothing can be installed, PYTHON names one that has what requirements.txt names.
+gpu: ## On a machine with a GPU, in eight minutes: tests, ratios, the paper's rows (REHEARSE=1: anywhere)
+	PYTHONPATH=src $(or $(wildcard $(BIN)/python),$(PYTHON)) benchmarks/gpu.py $(if $(REHEARSE),--rehearse)
 
 ledger: $(ENVIRONMENT) ## Write book/ledger.md from the recorded results
 	$(BIN)/dropout-lessons experiments ledger --out book/ledger.md

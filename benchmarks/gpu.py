@@ -1,0 +1,138 @@
+"""What a machine with a GPU is for, in a few minutes: tests on it, ratios, and rows of the paper at its own scale.
+
+`make gpu` runs it with the digits of the folder `data` (with `mnist` in it, see README), and stops when its minutes are over.
+Units of the paper's rows are written with the package as they are finished, most worth knowing first; what was stopped goes
+on when it is run again. `--rehearse` does the same on a processor, at a tiny size, and keeps nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from dropout_lessons.averaging import monte_carlo_average
+from dropout_lessons.datasets import Split
+from dropout_lessons.ensembles import fit_ensemble
+from dropout_lessons.layers import Dropout
+from dropout_lessons.networks import MLP
+from dropout_lessons.training import Recipe, fit
+
+ROOT = Path(__file__).resolve().parents[1]
+TABLES = ("table2_mnist", "table9_regularizers")
+LEAST = 30  # seconds left under which no rows are begun
+Work = Callable[[], object]
+
+
+def ratios(device: torch.device, width: int, networks: int, steps: int, repeats: int = 5) -> None:
+    """Print how long things take relative to what a user would write, each the median of turns taken one after the other."""
+
+    def seconds(work: Work) -> float:
+        started = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - started
+
+    def compare(what: str, base: str, **works: Work) -> None:
+        for work in works.values():
+            work()  # once to warm up
+        turns = [[seconds(work) for work in works.values()] for _ in range(repeats)]
+        medians = dict(zip(works, map(statistics.median, zip(*turns, strict=True)), strict=True))
+        found = ", ".join(f"{name} {median / medians[base]:.2f}" for name, median in medians.items())
+        print(f"  {what}: {found} ({base} takes {1e3 * medians[base]:.2f} ms)", flush=True)
+
+    h = torch.rand(128, width, device=device)
+    ours, theirs = Dropout(0.5), nn.Dropout(0.5)
+    compare("a layer of dropout", "nn.Dropout", **{"nn.Dropout": lambda: theirs(h), "Dropout": lambda: ours(h)})
+
+    sizes = [784, width, width, width, 10]
+    x, y = torch.rand(128 * steps, 784, device=device), torch.randint(10, (128 * steps,), device=device)
+    recipes = [Recipe(epochs=1, batch_size=128, seed=k) for k in range(networks)]
+
+    def made() -> list[nn.Module]:
+        return [MLP(sizes, keep_prob=0.5, input_keep_prob=0.8).to(device) for _ in recipes]
+
+    def loop() -> None:
+        for network in made():
+            optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+            for batch in torch.randperm(len(y), device=device).split(128):
+                optimizer.zero_grad()
+                F.cross_entropy(network(x[batch]), y[batch]).backward()
+                optimizer.step()
+
+    compare(
+        f"{networks} networks {'-'.join(map(str, sizes))}, {steps} steps",
+        "loop",
+        loop=loop,
+        fit=lambda: [
+            fit(network, Split(x, y), recipe, progress=False) for network, recipe in zip(made(), recipes, strict=True)
+        ],
+        fit_ensemble=lambda: fit_ensemble(made(), Split(x, y), recipes, progress=False),
+    )
+
+    network, few = made()[0].train(), x[:100]
+
+    def passes() -> None:
+        with torch.no_grad():
+            torch.stack([network(few).softmax(-1) for _ in range(100)]).mean(0)
+
+    def average() -> None:
+        monte_carlo_average(network, few, samples=100, generator=torch.Generator().manual_seed(0))
+
+    compare("a Monte Carlo average of 100", "passes", passes=passes, monte_carlo_average=average)
+
+
+def rows(tables: tuple[str, ...], scale: str, device: str, seconds: float, folder: Path | None) -> None:
+    """Run experiments for so many seconds; what is finished by then is kept."""
+    where = ["--record"] if folder is None else ["--folder", str(folder)]
+    command = "import sys; from dropout_lessons.cli import main; sys.exit(main())"
+    run = [sys.executable, "-c", command, "experiments", "run", *tables, "--scale", scale, "--device", device, *where]
+    with subprocess.Popen(run) as process:
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)  # which ends it with one line, and nothing lost
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=8.0, help="for all of it (default: %(default)s)")
+    parser.add_argument("--rehearse", action="store_true", help="on a processor, at a tiny size, keeping nothing")
+    options = parser.parse_args()
+    end = time.monotonic() + 60 * options.minutes
+    if not (options.rehearse or torch.cuda.is_available()):
+        print("PyTorch finds no GPU here. To rehearse on a processor: make gpu REHEARSE=1", file=sys.stderr)
+        return 1
+    device = torch.device("cpu" if options.rehearse else "cuda")
+    os.environ.setdefault("DROPOUT_LESSONS_DATA", str(ROOT / "data"))
+    os.environ["DROPOUT_LESSONS_DEVICE"] = device.type  # for the tests
+    torch.set_float32_matmul_precision("high")
+    print("== tests", flush=True)
+    tests = ["-q", "-n", "0", "-p", "no:cacheprovider", str(ROOT / "tests/test_on_a_device.py")]
+    failed = subprocess.run([sys.executable, "-m", "pytest", *tests]).returncode
+    print("== ratios", flush=True)
+    ratios(device, *((32, 2, 2) if options.rehearse else (1024, 10, 50)))
+    left = end - time.monotonic()
+    print(f"== rows of the paper, {left:.0f} seconds", flush=True)
+    if options.rehearse:
+        with tempfile.TemporaryDirectory() as folder:
+            rows(TABLES[:1], "lecture", "cpu", min(left, 20), Path(folder))
+    elif left > LEAST:
+        rows(TABLES, "paper", "cuda", left, None)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
