@@ -12,8 +12,8 @@ ENVIRONMENT := $(VENV)/.complete
 STAGES := test-lint test-types test-package test-rounding test-chapters test-book
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book pdf serve page-bars test $(STAGES) notebooks bench gpu ledger exercises check-exercises lock clean \
-  doctor system newest site package push-notebooks links release same-python
+.PHONY: help setup book pdf serve page-bars test $(STAGES) notebooks bench gpu ledger exercises check-exercises lock clean
+.PHONY: test-colab doctor system newest site package push-notebooks links release same-python
 
 help: ## Show what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -75,6 +75,9 @@ test-chapters: $(ENVIRONMENT)
 
 test-book: book
 	$(PYTEST) tests/test_book*.py -n 2 --dist loadgroup --durations 10
+
+test-colab: $(ENVIRONMENT) ## Run every chapter as Colab does, with its IPython and ipywidgets
+	OMP_NUM_THREADS=1 $(PYTEST) tests/test_colab.py -n 2
 
 notebooks: $(ENVIRONMENT) ## Make plain notebooks for Colab, JupyterLab and GitHub
 	$(BIN)/python book/plain.py

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import links
 import pytest
 import release
 import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from repositories import commit, git
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
 ADDRESS = "https://github.com/someone/lessons"
@@ -196,6 +205,37 @@ def test_what_is_published_is_what_was_built():
     )
     assert sorted(kept) == sorted(taken)
     assert all(job == "build" or "build" in jobs[job]["needs"] for job in jobs)
+
+
+# What Colab has, by its list of August 2026, of what the package requires.
+COLAB = {
+    "python": "3.13.0",
+    "torch": "2.11.0",
+    "numpy": "2.1.3",
+    "pandas": "2.2.3",
+    "ipywidgets": "7.7.1",
+    "anywidget": "0.9.21",
+    "ipython": "7.34.0",
+}
+
+
+def test_colabs_own_versions_are_good_enough_and_none_is_replaced():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = {each.name: each.specifier for each in map(Requirement, project["dependencies"])}
+    needed["python"] = SpecifierSet(project["requires-python"])
+    assert set(COLAB) <= set(needed)
+    for name, specifier in needed.items():
+        # pip replaces what is below or above a bound; there is none above, so what is new on Colab stays, too.
+        assert {each.operator for each in specifier} <= {">="}, f"{name}{specifier}"
+        assert name not in COLAB or specifier.contains(COLAB[name]), f"Colab's {name} {COLAB[name]} would be replaced"
+
+
+def test_a_dev_container_is_set_up_by_make():
+    container = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text(encoding="utf-8"))
+    assert container["remoteUser"] != "root"
+    dry = subprocess.run([*container["postCreateCommand"].split(), "-n"], cwd=ROOT, capture_output=True, text=True)
+    assert dry.returncode == 0, dry.stderr
+    assert re.search(r":3\.1[0-3]\b", container["image"]), "a Python that the book supports"
 
 
 def test_a_page_that_is_gone_is_named_and_one_that_lets_no_program_look_is_not(monkeypatch):
