@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from dropout_lessons import cli
+from dropout_lessons import cli, runtime
 from dropout_lessons.cli import doctor
 from dropout_lessons.grading import sandbox
 
@@ -73,8 +73,24 @@ def test_what_is_optional_is_a_note_with_what_it_is_for(monkeypatch):
 
 
 def test_a_gpu_is_named_and_apples_is_said_not_to_be_used(monkeypatch):
-    monkeypatch.setattr(doctor.torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     assert "MPS) is not used" in found("device").found
-    monkeypatch.setattr(doctor.torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(doctor.torch.cuda, "get_device_name", lambda: "A Card")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "A Card")
     assert found("device").found.startswith("A Card")
+
+
+@pytest.mark.parametrize(
+    ("card", "gpu", "said"),
+    [
+        (True, True, "device A Card, scale"),
+        (True, False, "device CPU (this notebook leaves A Card idle), scale"),
+        (False, True, "device CPU, scale"),
+        (False, False, "device CPU, scale"),
+    ],
+)
+def test_a_notebook_says_which_device_it_uses(card, gpu, said, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: card)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "A Card")
+    runtime.describe(gpu=gpu)
+    assert said in capsys.readouterr().out

@@ -108,14 +108,18 @@ def generator(number: int, device: str | torch.device = "cpu") -> torch.Generato
     return torch.Generator(device).manual_seed(seed(number))
 
 
-def describe() -> None:
-    """Print the versions, the device and the scale that a notebook runs with.
+def describe(*, gpu: bool = False) -> None:
+    """Print the versions, the scale, and the device that a notebook uses.
+
+    Args:
+        gpu: Whether the notebook moves its networks to ``device()``. One that does not leaves a GPU idle, and says so.
 
     Example:
         >>> describe()  # doctest: +ELLIPSIS
-        dropout_lessons ..., torch ..., device ..., scale ... (... seeds)
+        dropout_lessons ..., torch ..., device CPU..., scale ... (... seeds)
     """
-    where = torch.cuda.get_device_name() if device().type == "cuda" else "CPU"
+    card = torch.cuda.get_device_name() if device().type == "cuda" else ""
+    where = card if gpu and card else f"CPU (this notebook leaves {card} idle)" if card else "CPU"
     print(
         f"dropout_lessons {importlib.metadata.version('dropout-lessons')}, torch {torch.__version__}, "
         f"device {where}, scale {scale()} ({len(seeds())} seeds)"
