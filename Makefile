@@ -13,7 +13,7 @@ STAGES := test-lint test-types test-package test-rounding test-chapters test-boo
 
 .DEFAULT_GOAL := help
 .PHONY: help setup book pdf serve page-bars test $(STAGES) notebooks bench gpu ledger exercises check-exercises lock clean
-.PHONY: test-colab doctor system newest site package push-notebooks links release same-python
+.PHONY: test-colab doctor system newest site package push-notebooks links rehearse release same-python
 
 help: ## Show what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -131,6 +131,10 @@ package: $(ENVIRONMENT) ## Build the package into dist, and check what an index 
 
 push-notebooks: ## Put the plain notebooks of a built book on the release's branch
 	@$(PYTHON) book/release.py --push-notebooks $(or $(REMOTE),origin)
+
+rehearse: book ## Rehearse a release: from a tag in a clone to a served site, an installed wheel and a notebook that runs
+	@$(BIN)/python -m pip install --quiet build twine
+	@OMP_NUM_THREADS=1 $(BIN)/python book/rehearse.py
 
 release: ## Tag a release: VERSION=0.2.0 [REPOSITORY=ADDRESS] [SITE=ADDRESS] [CONTACT=TEXT] [REHEARSE=1]
 	@$(PYTHON) book/release.py --version "$(VERSION)" --repository "$(REPOSITORY)" --site "$(SITE)" \

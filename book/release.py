@@ -29,6 +29,7 @@ VERSION = re.compile(r'(?:(?<=^version = ")|(?<=^version: )|(?<=@v)|(?<=notebook
 OTHERS = ("zalandoresearch/fashion-mnist", "fgnt/mnist")  # repositories of others that files name
 RELEASE = re.compile(r"\d+\.\d+\.\d+")
 GITHUB = "https://github.com/"
+NOBODY = (("user.name", "A rehearsal"), ("user.email", "rehearsal@example.org"), ("commit.gpgsign", "false"))
 
 
 @dataclass(frozen=True)
@@ -168,11 +169,7 @@ def rehearse(root: Path, new: Facts, check: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder, "clone")
         git(root, "clone", "--quiet", "--no-tags", str(root), str(clone))
-        for key, value in (
-            ("user.name", "A rehearsal"),
-            ("user.email", "rehearsal@example.org"),
-            ("commit.gpgsign", "false"),
-        ):
+        for key, value in NOBODY:
             git(clone, "config", key, value)
         changed = prepare(clone, new, check)
         print(git(clone, "show", "--stat", "--format=%s", f"v{new.version}").strip())

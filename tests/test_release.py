@@ -7,9 +7,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.error import HTTPError
 
 import links
 import pytest
+import rehearse
 import release
 import yaml
 from packaging.requirements import Requirement
@@ -172,6 +174,20 @@ def test_notebooks_go_to_a_branch_of_their_own_and_the_checkout_stays(repository
     assert capsys.readouterr().out == "notebooks-v0.1.0\n"
     assert git(remote, "ls-tree", "--name-only", "-r", "notebooks-v0.1.0").split() == ["01_x.ipynb"]
     assert git(repository, "status", "--porcelain", "--branch") == before
+
+
+def test_a_rehearsal_sees_a_link_of_the_first_page_that_leads_nowhere(tmp_path):
+    (tmp_path / "index.html").write_text('<a href="a.html#x">a</a> <img src="b.png"> <a href="https://c.org">c</a>')
+    for name in ("a.html", "b.png"):
+        with pytest.raises(HTTPError, match="404"):
+            rehearse.served(tmp_path)
+        (tmp_path / name).write_text("here")
+    assert rehearse.served(tmp_path) == 3
+
+
+def test_a_rehearsal_stops_at_what_fails_and_shows_what_it_said():
+    with pytest.raises(SystemExit, match=r"ends here: \S+ -c [^~]*the reason"):
+        rehearse.run([sys.executable, "-c", "raise ValueError('the reason')"])
 
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
