@@ -167,17 +167,17 @@ def test_sampled_measures_agree_with_the_exact_ones(layer, keep_prob):
     for seed in range(3):
         network, x, y = random_network(seed=seed)
         arguments = {"keep_prob": keep_prob}
-        exact, drawn = (interaction(network, layer, x, y, **arguments, **own) for own in ({}, sampled(400, source)))
+        exact, drawn = (interaction(network, layer, x, y, **arguments, **own) for own in ({}, sampled(100, source)))
         for name in ("total", "relative"):
             agree(getattr(drawn, name), getattr(exact, name))
-        assert drawn.n_contexts == drawn.total.draws == 400
-        # An entry is a mean over 8 examples and 400 contexts of values no larger than a few nats.
-        assert (drawn.strength - exact.strength).abs().max() < 5 * 3 / math.sqrt(8 * 400)
-        assert (drawn.pairwise - exact.pairwise).abs().max() < 5 * 3 / math.sqrt(8 * 400)
-        assert (drawn.effects - exact.effects).abs().max() < 5 * 3 / math.sqrt(8 * 400)
+        assert drawn.n_contexts == drawn.total.draws == 100
+        # An entry is a mean over 8 examples and 100 contexts of values no larger than a few nats.
+        assert (drawn.strength - exact.strength).abs().max() < 5 * 3 / math.sqrt(8 * 100)
+        assert (drawn.pairwise - exact.pairwise).abs().max() < 5 * 3 / math.sqrt(8 * 100)
+        assert (drawn.effects - exact.effects).abs().max() < 5 * 3 / math.sqrt(8 * 100)
         share = interaction_share(network, layer, x, y, **arguments, samples=2000, generator=source)
         agree(share, interaction_share(network, layer, x, y, **arguments))
-        exact, drawn = (reliance(network, layer, x, y, **arguments, **own) for own in ({}, sampled(400, source)))
+        exact, drawn = (reliance(network, layer, x, y, **arguments, **own) for own in ({}, sampled(100, source)))
         agree(drawn.overall, exact.overall)
 
 
