@@ -51,7 +51,7 @@ test: $(ENVIRONMENT) ## Check everything: code, chapters, the book in a browser;
 	done; \
 	(($${#failed[@]} == 0)) || { echo "Failed: $${failed[*]} (each can be made alone: make $${failed[0]})"; exit 1; }
 
-# Two workers: with more than a thread each they wait for each other, four times as long as they work.
+# With more than a thread each, workers wait for each other, four times as long as they work.
 $(STAGES): export OMP_NUM_THREADS = 1
 test-lint: $(ENVIRONMENT)
 	@failed=0; for command in "check" "format --check"; do $(BIN)/ruff $$command . || failed=1; done; exit $$failed
@@ -60,8 +60,9 @@ test-types: $(ENVIRONMENT)
 	$(BIN)/mypy
 	$(BIN)/mypy tests/consumer.py
 
+# Three on two cores where tests wait for what they start: processes, browsers, timeouts.
 test-package: $(ENVIRONMENT)
-	$(PYTEST) --doctest-modules src tests $(wildcard instructor/tests) --ignore-glob 'tests/test_book*.py' -n 2 --durations 10
+	$(PYTEST) --doctest-modules src tests $(wildcard instructor/tests) --ignore-glob 'tests/test_book*.py' -n 3 --durations 10
 
 # Another processor rounds otherwise. What was recorded and what is claimed must come out there, too.
 test-rounding: export ATEN_CPU_CAPABILITY = default
@@ -74,7 +75,7 @@ test-chapters: $(ENVIRONMENT)
 	$(PYTEST) chapters -n 2 --dist loadscope --durations 10
 
 test-book: book
-	$(PYTEST) tests/test_book*.py -n 2 --dist loadgroup --durations 10
+	$(PYTEST) tests/test_book*.py -n 3 --dist loadgroup --durations 10
 
 test-colab: $(ENVIRONMENT) ## Run every chapter as Colab does, with its IPython and ipywidgets
 	OMP_NUM_THREADS=1 $(PYTEST) tests/test_colab.py -n 2

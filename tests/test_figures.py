@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import itertools
 import math
 import re
@@ -137,6 +138,14 @@ FIGURES = {
 }
 
 
+@functools.cache
+def drawn(name, narrow=False):
+    """A figure as it is drawn for a page or, in narrow, for a phone; not to be changed."""
+    figure = FIGURES[name]().redraw() if narrow else FIGURES[name]()
+    FigureCanvasAgg(figure).draw()
+    return figure
+
+
 def texts(figure) -> list[str]:
     FigureCanvasAgg(figure).draw()
     return [text.get_text() for text in figure.findobj(plt.Text) if text.get_text()]
@@ -175,15 +184,14 @@ def test_figures_are_drawn_on_a_light_ground_and_closed(draw):
 
 
 @pytest.mark.parametrize("narrow", [False, True])
-@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
-def test_no_label_is_cut_off(draw, narrow):
-    figure = draw().redraw() if narrow else draw()
-    FigureCanvasAgg(figure).draw()
-    drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
-    assert drawn.x0 >= -0.02
-    assert drawn.y0 >= -0.02
-    assert drawn.x1 <= width + 0.02
-    assert drawn.y1 <= height + 0.02
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_label_is_cut_off(name, narrow):
+    figure = drawn(name, narrow)
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert box.x0 >= -0.02
+    assert box.y0 >= -0.02
+    assert box.x1 <= width + 0.02
+    assert box.y1 <= height + 0.02
 
 
 def test_a_long_label_is_broken_on_a_phone():
@@ -193,10 +201,9 @@ def test_a_long_label_is_broken_on_a_phone():
     assert figure.get_tightbbox().x1 <= figure.get_figwidth() + 0.02
 
 
-@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
-def test_a_label_has_eleven_pixels_on_a_phone(draw):
-    figure = draw().redraw()
-    FigureCanvasAgg(figure).draw()
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_label_has_eleven_pixels_on_a_phone(name):
+    figure = drawn(name, narrow=True)
     written = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
     points = 72 * min(figure.get_figwidth(), NARROW)
     # A phone of 390 pixels leaves 358 to a page's text; a figure is drawn across all of them.
@@ -205,9 +212,10 @@ def test_a_label_has_eleven_pixels_on_a_phone(draw):
 
 @pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
 def test_a_page_shows_a_figure_in_the_colors_of_its_theme(draw):
-    markup = draw()._repr_mimebundle_()["text/html"]
+    figure = draw()
+    markup = figure._repr_mimebundle_()["text/html"]
     drawings = re.findall(r"<svg.*?</svg>", markup, re.DOTALL)
-    assert len(drawings) == (2 if draw().get_figwidth() > NARROW else 1)
+    assert len(drawings) == (2 if figure.get_figwidth() > NARROW else 1)
     for drawing in drawings:
         assert 'role="img" aria-label="Figure"' in drawing
         labels = re.findall(r"<text[^>]*>", drawing)

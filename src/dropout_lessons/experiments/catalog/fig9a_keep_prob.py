@@ -107,7 +107,7 @@ EXPERIMENT = Experiment(
         "lecture": {
             "data": [[MNIST, 5]],
             "sizes": [784, 128, 128, 10],
-            "recipe": {"epochs": 50},
+            "recipe": {"epochs": 30},
             "candidates": RECIPES[:1],
         },
         "workstation": {
