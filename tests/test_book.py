@@ -90,6 +90,11 @@ CLIPPED = """() => [...document.querySelectorAll("article *")].filter((element) 
 }).map((element) => `${element.outerHTML.slice(0, 200)} lacks ${element.scrollWidth - element.clientWidth} pixels`)"""
 
 
+CUT_WORDS = """() => [...document.querySelectorAll(
+    "article .pst-scrollable-table-container:has(table.words), article .cell_output .output pre"
+)].filter((element) => element.checkVisibility() && element.scrollWidth > element.clientWidth + 1)
+.map((element) => element.textContent.slice(0, 200))"""
+
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 PAGES = list(build.pages(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))))
 CHAPTERS = [name for name in PAGES if name.startswith("chapters/")]
@@ -293,6 +298,8 @@ def test_a_page_does_not_scroll_sideways_and_clips_nothing(visit: Visit, size: d
     too_wide = visit.page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
     assert too_wide <= 0, f"{visit.name} is {too_wide} pixels wider than a window of {size['width']}"
     assert visit.page.evaluate(CLIPPED) == []
+    if size is not LAPTOP:  # what is read there needs no scrolling sideways: tables of words, and what cells print
+        assert visit.page.evaluate(CUT_WORDS) == []
 
 
 @pytest.mark.parametrize("mode", MODES)

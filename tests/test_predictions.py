@@ -276,6 +276,8 @@ def test_numbers_and_curves_are_answered_with_the_keyboard_alone(visit):
     point.focus()
     page.keyboard.press("PageDown")
     assert point.get_attribute("aria-valuetext") == "4 nats"
+    for key in ("ArrowUp", "ArrowDown"):
+        box(page, "a curve").get_by_role("slider", name="at low").press(key)
     press(page, "a curve", "Commit")
     curve = page.locator(".prediction-outcome", has_text="5, 0 nats")
     assert "Your curve: 5 nats, 4 nats. What came out: 5 nats, 0 nats." in curve.locator("svg").get_attribute(
@@ -285,16 +287,24 @@ def test_numbers_and_curves_are_answered_with_the_keyboard_alone(visit):
     assert point.get_attribute("aria-valuetext") == "4 nats"  # committed
 
 
-def test_a_curve_is_drawn_with_the_pointer(visit):
+def test_a_curve_is_drawn_with_the_pointer_in_one_sweep_or_point_by_point(visit):
     page = visit()
     area = box(page, "a curve").locator("svg").bounding_box()
-    page.mouse.move(area["x"] + 0.9 * area["width"], area["y"] + 0.5 * area["height"])
-    page.mouse.down()
-    page.mouse.move(area["x"] + 0.9 * area["width"], area["y"])
-    page.mouse.up()
+    commit = box(page, "a curve").get_by_role("button", name="Commit")
+
+    def sweep(*places: tuple[float, float]) -> list[str]:
+        for i, (x, y) in enumerate(places):
+            page.mouse.move(area["x"] + x * area["width"], area["y"] + y * area["height"])
+            if i == 0:
+                page.mouse.down()
+        page.mouse.up()
+        return [point.get_attribute("aria-valuetext") for point in box(page, "a curve").get_by_role("slider").all()]
+
+    assert sweep((0.9, 0.5), (0.9, 0)) == ["5 nats", "10 nats"]
+    assert commit.is_disabled()  # one point may be a slip
+    assert sweep((0.2, 0.0), (0.9, 1.0)) == ["10 nats", "0 nats"]
+    assert commit.is_enabled()
     assert box(page, "a curve").evaluate("e => e.scrollWidth <= e.clientWidth")
-    values = [point.get_attribute("aria-valuetext") for point in box(page, "a curve").get_by_role("slider").all()]
-    assert values == ["5 nats", "10 nats"]
 
 
 def test_the_summary_counts_and_tells_what_surprised(visit):
@@ -317,7 +327,7 @@ def test_the_summary_counts_and_tells_what_surprised(visit):
 
 def test_a_reader_can_have_nothing_hidden(visit):
     page = visit()
-    press(page, "a number", "Hide nothing in this book")
+    press(page, "a number", "Show all results of this book")
     for each in (page, visit()):
         assert all(seen(each, words) for words in OUTCOMES)
         assert box(each, "a number").get_by_role("button", name="Commit").is_visible()
@@ -360,7 +370,8 @@ def test_the_page_is_accessible_before_and_after_the_answers(visit, dark, width)
     press(page, "a number", "Commit")
     box(page, "a choice").get_by_label("heads").check()
     press(page, "a choice", "Commit")
-    box(page, "a curve").get_by_role("slider").first.press("ArrowUp")
+    for point in box(page, "a curve").get_by_role("slider").all():
+        point.press("ArrowUp")
     press(page, "a curve", "Commit")
     assert findings() == []
     too_wide = (

@@ -74,7 +74,7 @@ def lighten(app: Sphinx, name: str, template: str, context: dict[str, Any], doct
     scripts[:] = [deferred(script) for script in scripts]
     body = body.replace(' id="exercise-content"', "")  # sphinx-exercise gives it to every exercise of a page
     body = body.replace('role="doc-biblioentry"', 'role="listitem"')  # docutils marks entries up as in 2020
-    context["body"] = waiting_pictures(app, tables.aligned(body))
+    context["body"] = waiting_pictures(app, tables.prepared(body))
 
 
 def deferred(script: Any) -> Any:

@@ -118,8 +118,9 @@
 
     curve(data, box, changed) {
       const middle = () => data.places.map(() => (data.low + data.high) / 2);
-      let heights = middle(), moved = false, locked = false;
-      const svg = curveFrame(data, `Your curve over ${data.axis}: drag the points, or move them with the arrow keys`);
+      let heights = middle(), moved = new Set(), locked = false;
+      const svg = curveFrame(data, `Your curve over ${data.axis}: draw it, or move its points with the arrow keys`);
+      const hint = h("p", { class: "prediction-hint" }, "Draw your curve with a finger or the mouse, in one sweep or point by point.");
       const path = line("yours", data, heights);
       const points = data.places.map((place, i) =>
         h("svg:circle", {
@@ -145,35 +146,40 @@
       const put = (i, value) => {
         const step = stepOf(data);
         heights[i] = Number(within(data, Math.round(value / step) * step).toPrecision(6));
-        moved = true;
+        moved.add(i);
         draw();
         changed();
       };
-      let dragged = -1;
+      let last = null; // where the pointer was: the place and the value, while it is down
       const follow = (event) => {
         const area = svg.getBoundingClientRect();
         const [px, py] = [((event.clientX - area.left) / area.width) * WIDE, ((event.clientY - area.top) / area.height) * TALL];
-        if (dragged < 0) dragged = data.places.reduce((best, _, i) => (Math.abs(x(data, i) - px) < Math.abs(x(data, best) - px) ? i : best), 0);
-        put(dragged, data.low + ((TALL - BOTTOM - py) / (TALL - TOP - BOTTOM)) * (data.high - data.low));
+        const i = data.places.reduce((best, _, each) => (Math.abs(x(data, each) - px) < Math.abs(x(data, best) - px) ? each : best), 0);
+        const value = data.low + ((TALL - BOTTOM - py) / (TALL - TOP - BOTTOM)) * (data.high - data.low);
+        const from = last ?? [i, value], steps = Math.abs(i - from[0]) || 1;
+        for (let step = 1; step <= steps; step++) { // a quick sweep leaves no place out
+          put(from[0] + (Math.sign(i - from[0]) * step), from[1] + ((value - from[1]) * step) / steps);
+        }
+        last = [i, value];
       };
       svg.addEventListener("pointerdown", (event) => {
         if (locked) return;
         svg.setPointerCapture(event.pointerId);
         follow(event);
       });
-      svg.addEventListener("pointermove", (event) => dragged >= 0 && follow(event));
-      for (const end of ["pointerup", "pointercancel"]) svg.addEventListener(end, () => (dragged = -1));
+      svg.addEventListener("pointermove", (event) => last && follow(event));
+      for (const end of ["pointerup", "pointercancel"]) svg.addEventListener(end, () => (last = null));
       draw();
-      box.querySelector(".prediction-scale").replaceWith(h("div", {}, svg));
+      box.querySelector(".prediction-scale").replaceWith(h("div", {}, svg, hint));
       return {
-        get: () => (moved ? heights : undefined),
+        get: () => (moved.size >= Math.min(2, data.places.length) ? heights : undefined), // one point is a slip
         set(value) {
-          moved = value !== undefined;
+          moved = new Set(value?.keys());
           heights = value ? [...value] : middle();
           draw();
         },
         lock(now) {
-          locked = now;
+          locked = hint.hidden = now;
           svg.classList.toggle("locked", now);
           for (const point of points) {
             if (now) point.setAttribute("aria-disabled", "true");
@@ -197,7 +203,7 @@
   const distance = (data, a, b) => a.reduce((sum, value, i) => sum + Math.abs(within(data, b[i]) - value), 0) / a.length;
   const quoted = (data, value) => (data.kind === "choice" ? `“${value}”` : inWords(data, value));
   const surprise = (data, answer, found) =>
-    data.kind === "curve" ? `your curve was ${withUnit(data, distance(data, answer, found))} off, on average`
+    data.kind === "curve" ? `your curve was ${withUnit({ unit: data.unit === "%" ? "points" : data.unit }, distance(data, answer, found))} off, on average`
       : `you said ${quoted(data, answer)}; it came out ${quoted(data, found)}`;
 
   /** The reader's number or curve and the real one in one picture. */
@@ -242,7 +248,7 @@
     const controls = h(
       "div", { class: "prediction-buttons" }, commit,
       button("Show me", () => settle({ shown: true })),
-      button("Hide nothing in this book", () => {
+      button("Show all results of this book", () => {
         change((all) => (all.open = true));
         update();
       }, "quiet"),
@@ -311,7 +317,7 @@
       change((all) => predictions.forEach(({ key }) => delete all[key]));
       update();
     });
-    const toggle = button(open ? "Hide results until I answer" : "Hide nothing in this book", () => {
+    const toggle = button(open ? "Hide results until I answer" : "Show all results of this book", () => {
       change((all) => (all.open = !open));
       update();
     });

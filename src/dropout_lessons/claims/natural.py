@@ -32,7 +32,7 @@ class Natural(NamedTuple):
 
 def in_natural_units(evidence: Evidence, limits: tuple[float, float], holds: bool | None) -> Natural:
     """Say evidence and limits in natural units, with two digits, or as many as the verdict needs."""
-    count = f"{evidence.n} {evidence.noun}"
+    count = f"{evidence.n:,} {evidence.noun}"
     if evidence.atol is not None:
         return _deviation(evidence, evidence.atol, count)
     if math.isnan(evidence.effect):
@@ -130,16 +130,18 @@ def _required(evidence: Evidence, limits: tuple[float, float]) -> str:
 def _deviation(evidence: Evidence, atol: float, count: str) -> Natural:
     scale = 100 if evidence.unit in PERCENT_UNITS else 1
     deviation, allowed = scale * evidence.effect, scale * atol
-    compared = f"The largest deviation of {evidence.n} value{'s' if evidence.n > 1 else ''} from what they have to be."
+    compared = (
+        f"The largest deviation of {evidence.n:,} value{'s' if evidence.n > 1 else ''} from what they have to be."
+    )
     count = count if evidence.n > 1 else "1 value"
-    within = f"at most {_with_unit(evidence, (0, 0), _bound(allowed))} off"
+    within = f"off by at most {_with_unit(evidence, (0, 0), _bound(allowed))}"
     if deviation == 0:
-        return Natural("exactly equal", "", count, within, compared)
+        return Natural("no deviation", "", count, within, compared)
     decimals = place(deviation) + 1
     while decimals < 340 and (round(deviation, decimals) <= allowed) != (deviation <= allowed):
         decimals += 1
     shown = _number(deviation, decimals) if math.isfinite(deviation) else str(deviation)
-    return Natural(f"at most {_with_unit(evidence, (0, 0), shown)} off", "", count, within, compared)
+    return Natural(f"off by at most {_with_unit(evidence, (0, 0), shown)}", "", count, within, compared)
 
 
 def _compared(evidence: Evidence, count: str, decimals: int) -> str:

@@ -27,6 +27,7 @@ LIVE = "Computed by this code when the page was made; had it failed, there would
 RECORDED = (
     "From recorded results of an experiment, judged when the page was made; had it failed, there would be no page."
 )
+FIRST_WORDS = 5  # of a claim, by which its fold names it
 LINE = "rgba(128, 128, 128, 0.3)"
 BESIDE = "gap: 0.5em; align-items: center; max-width: 100%; line-height: 1.3; font-size: 0.92em"
 
@@ -128,7 +129,7 @@ def as_html(judgements: Sequence[Judgement], names: Sequence[str] | None = None)
         f'<div class="claims" role="note" aria-label="{heading}" style="margin: 0.8em 0; padding: 0 0 0 0.9em; '
         f'border-left: 3px solid {color}; color: inherit; line-height: 1.5">{"".join(lines)}'
         f'<details style="font-size: 0.85em; margin: 0.1em 0 0"><summary style="cursor: pointer">{summary}</summary>'
-        f"{_fold(judgements, said)}{CODE}</details></div>"
+        f"{_fold(judgements, said, names or [each.statement for each in judgements])}{CODE}</details></div>"
     )
 
 
@@ -159,8 +160,8 @@ def _row(judgement: Judgement, name: str, drawing: str, numbers: str) -> str:
     )
 
 
-def _fold(judgements: Sequence[Judgement], said: Sequence[Natural]) -> str:
-    """What was compared, required and why; said once where it is the same for all."""
+def _fold(judgements: Sequence[Judgement], said: Sequence[Natural], names: Sequence[str]) -> str:
+    """What was compared, required and why; said once where it is the same for all, else by the first words of each."""
     notes = []
     for each, words in zip(judgements, said, strict=True):
         whole = "" if each.evidence.atol is not None else "the whole 95% interval "
@@ -173,8 +174,11 @@ def _fold(judgements: Sequence[Judgement], said: Sequence[Natural]) -> str:
         notes, made = [f"{note} {how}" for note, how in zip(notes, made, strict=True)], [""]
     if len(set(notes)) == 1:
         return f'<p style="margin: 0.3em 0">{notes[0]} {made[0]}</p>'
-    items = "".join(f"<li>{note}</li>" for note in notes)
-    return f'<ol style="margin: 0.3em 0; padding-left: 1.5em">{items}</ol><p style="margin: 0.3em 0">{made[0]}</p>'
+    first = [" ".join(name.split()[:FIRST_WORDS]) + ("…" if len(name.split()) > FIRST_WORDS else "") for name in names]
+    items = "".join(
+        f"<li><i>{escape(typeset(words))}</i> {note}</li>" for words, note in zip(first, notes, strict=True)
+    )
+    return f'<ul style="margin: 0.3em 0; padding-left: 1.2em">{items}</ul><p style="margin: 0.3em 0">{made[0]}</p>'
 
 
 def _range(judgement: Judgement) -> tuple[float, float]:
@@ -184,7 +188,7 @@ def _range(judgement: Judgement) -> tuple[float, float]:
         ends.append(0.0)
     low, high = min(ends, default=0.0), max(ends, default=0.0)
     room = 0.2 * (high - low) or max(abs(high), 1e-300)
-    return low - (0.15 * room if judgement.evidence.atol is not None else room), high + room
+    return low - room, high + room
 
 
 def _spoken(words: Natural) -> str:
@@ -217,21 +221,25 @@ def _drawing(
 
     low, high = judgement.limits
     sides = [(0.0, x(low), x(low))] if math.isfinite(low) else []
-    sides += [(x(high), float(width), x(high))] if math.isfinite(high) else []
+    if math.isfinite(high):
+        # Where nothing is allowed and nothing was found, the dot stands before the line and not on it.
+        line = x(high) + (0.3 * width if judgement.evidence.atol == judgement.effect else 0)
+        sides.append((line, float(width), line))
     shaded = "".join(
         f'<rect x="{start}" y="2" width="{round(end - start, 1)}" height="{height - 4}" fill="{FORBIDDEN}" '
-        f'fill-opacity="0.15"/><path d="M{tick} 2V{height - 2}" stroke="{FORBIDDEN}" stroke-width="1.5"/>'
+        f'fill-opacity="0.22"/><path d="M{tick} 2V{height - 2}" stroke="{FORBIDDEN}" stroke-width="1.5"/>'
         for start, end, tick in sides
     )
     color = {True: HOLDS, False: FORBIDDEN, None: UNDECIDED}[judgement.holds]
     found = ""
     if all(map(math.isfinite, (*judgement.interval, judgement.effect))):
-        start, end = (0.0, judgement.effect) if judgement.evidence.atol is not None else judgement.interval
-        found = (
-            f'<rect x="{x(start)}" y="{middle - bar / 2:g}" width="{round(max(x(end) - x(start), 0.5), 1)}" '
-            f'height="{bar:g}" rx="{bar / 2:g}" fill="{color}" fill-opacity="0.5"/>'
-            f'<circle cx="{x(judgement.effect)}" cy="{middle:g}" r="{0.175 * height:g}" fill="{color}"/>'
-        )
+        if judgement.evidence.atol is None:
+            start, end = map(x, judgement.interval)
+            found = (
+                f'<rect x="{start}" y="{middle - bar / 2:g}" width="{round(max(end - start, 0.5), 1)}" '
+                f'height="{bar:g}" rx="{bar / 2:g}" fill="{color}" fill-opacity="0.6"/>'
+            )
+        found += f'<circle cx="{x(judgement.effect)}" cy="{middle:g}" r="{0.175 * height:g}" fill="{color}"/>'
     return (
         f'<svg role="img" aria-label="{escape(_spoken(words))}" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" style="flex: none">{shaded}'

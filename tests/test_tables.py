@@ -1,0 +1,43 @@
+"""What the style sheet has to know of a table: which are read row by row on a phone, and by which names."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "book/_ext"))
+
+import tables
+
+WORDS = "a fresh mask for each example"
+HEAD = "<thead><tr><th><p>what</p></th><th><p>without</p></th><th><p>with</p></th></tr></thead>"
+
+
+def table(*cells: str, head: str = HEAD) -> str:
+    row = "".join(f"<td><p>{cell}</p></td>" for cell in cells)
+    return f'<table class="table">{head}<tbody><tr>{row}</tr></tbody></table>'
+
+
+def test_a_cell_of_a_table_of_words_names_its_column_and_stays_a_cell():
+    made = BeautifulSoup(tables.prepared(table("forward", "nothing", WORDS)), "html.parser")
+    assert "words" in made.table["class"]
+    assert [p.get("data-column") for p in made.select("td > p")] == [None, "without", "with"]
+    assert {element["role"] for element in made.find_all(["td", "th", "tr"])} == {"cell", "columnheader", "row"}
+    assert made.table["role"] == "table"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        table("forward", "1", "2"),  # nothing to read
+        table("forward", WORDS, head="<thead><tr><th>what</th><th>with</th></tr></thead>"),  # fits
+        table("forward", "nothing", WORDS, head=HEAD.replace("without", '<span class="math">p</span>')),
+        table("forward", "nothing", WORDS, head=HEAD.replace("without", "<button>sort</button>")),
+        table("forward", "nothing", WORDS).replace('"table"', '"dataframe"'),
+    ],
+)
+def test_other_tables_stay_as_they_are(other):
+    assert tables.prepared(other) == other
