@@ -125,7 +125,7 @@ def test_deviations_of_an_identity_are_said_with_their_unit() -> None:
     assert said(errors) == ("off by at most 0.10 points", "", "off by at most 0.5 points")
     assert said(check("Equal", exact(1.0, 1.0, atol=0))) == ("no deviation", "", "off by at most 0")
     tiny = check("Sums agree", exact(1 + 1.2e-9, 1.0, atol=1e-6))
-    assert said(tiny) == ("at most 1.2 × 10⁻⁹ off", "", "at most 1 × 10⁻⁶ off")
+    assert said(tiny) == ("off by at most 1.2 × 10⁻⁹", "", "off by at most 1 × 10⁻⁶")
 
 
 def test_a_claim_is_one_line_with_its_sentence_once_and_escaped() -> None:
