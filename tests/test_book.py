@@ -98,7 +98,7 @@ CUT_WORDS = """() => [...document.querySelectorAll(
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 PAGES = list(build.pages(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))))
 CHAPTERS = [name for name in PAGES if name.startswith("chapters/")]
-WITHOUT_INTERACTIVE = {"chapters/07_the_verdict", "chapters/10_dropout_today"}  # no other may do without
+WITHOUT_INTERACTIVE = {"chapters/10_dropout_today"}  # no other may do without
 INTERACTIVE = [name for name in CHAPTERS if "dropout_lessons.widgets" in (ROOT / f"{name}.ipynb").read_text("utf-8")]
 
 

@@ -168,4 +168,19 @@ loss of all arms on digits, and fewer errors than the ten plain ones. Ten sample
 raise it.*
 """,
     ),
+    Written(
+        id="averaging-6",
+        title="how many samples?",
+        level="core",
+        kind="read a figure",
+        minutes=15,
+        points=4,
+        objectives=(3,),
+        prompt=r"""
+Look at the figure of Monte Carlo averages. (a) From how many samples on is the mean *error* on digits as low as with
+weight scaling, and from how many on the mean *loss*? (b) Why does the loss go on to fall below the dotted line and
+the error does not? (c) Which of the two means of this chapter do the orange lines converge to? (d) Would you use
+fifty samples in a product? Say what they buy and what they cost.
+""",
+    ),
 )

@@ -100,4 +100,35 @@ run. Then run it. *Expect about half a point fewer errors with dropout, an inter
 loss that is beyond doubt.*
 """,
     ),
+    Written(
+        id="choosing-6",
+        title="the winner's error",
+        level="warm-up",
+        kind="read a figure",
+        minutes=10,
+        points=3,
+        objectives=(4,),
+        prompt=r"""
+Look at the figure of the winner's error. (a) With 50 validation images, by how many points is the winner's error on
+the images that chose it lower than on test images? (b) With more images the dashed line rises and the solid line
+falls. Which of the two is bad news, which good news, and which no news at all? (c) How many validation images do you
+need for a gap of less than half a point?
+""",
+    ),
+    Written(
+        id="choosing-7",
+        title="the best of how many?",
+        level="core",
+        kind="design",
+        minutes=30,
+        points=4,
+        objectives=(2, 4),
+        prompt=r"""
+In the laboratory above, look for the keep probability of the hidden units that makes fewest mistakes with 64 units
+and 500 digits: try four values with one seed each, and write down the best and its error. Then give the best and its
+neighbor ten seeds each. (a) Is the winner still ahead? (b) Is its error over ten seeds higher or lower than in the
+run that chose it, and what did you expect? (c) Double the units: where do you look for the best value now, and why?
+Hand in the links.
+""",
+    ),
 )

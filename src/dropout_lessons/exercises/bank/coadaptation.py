@@ -124,4 +124,36 @@ with a plain one by `study`, as the next chapter does, with ten seeds. *Expect t
 difference in the share at equal damage.*
 """,
     ),
+    Written(
+        id="coadaptation-7",
+        title="one number is not enough",
+        level="core",
+        kind="read a figure",
+        minutes=15,
+        points=4,
+        objectives=(2, 3),
+        prompt=r"""
+Look at the figure of interaction share against damage in the planted networks. (a) A paper reports an interaction
+share of 16% for a layer. Which of the four networks could it be? What must the paper say besides? (b) The dots are
+numbers of removed units. Compare the second dots of the four lines. Why is that comparison less fair than one above
+each other? (c) At equal damage, canceling units lie below the additive network. What would somebody conclude who
+knows only this figure, and why is it false?
+""",
+    ),
+    Written(
+        id="coadaptation-8",
+        title="robust, or trained for it?",
+        level="core",
+        kind="argue",
+        minutes=25,
+        points=4,
+        objectives=(3, 4),
+        prompt=r"""
+In the laboratory above, train the two networks. (a) Remove half of the units at random from both, and note how far
+each falls. (b) Now go on in each network until its own accuracy has fallen by ten points, and note how many units
+that took. (c) Somebody puts the two numbers of (b) into a paper as evidence that dropout reduces co-adaptation. Write
+the reviewer's answer: what do they show, what were the networks trained for, and which comparison of this chapter
+would you ask for? Hand in the link with it.
+""",
+    ),
 )

@@ -147,4 +147,19 @@ see? *Expect 0.00 untrained, 0.32 plain and 0.35 L2; 0.0001 after the division. 
 whatever the units do.*
 """,
     ),
+    Written(
+        id="overfitting-8",
+        title="a loss that falls",
+        level="core",
+        kind="read a figure",
+        minutes=15,
+        points=4,
+        objectives=(2, 3),
+        prompt=r"""
+Take the figure in which every weight is multiplied by a number. A classmate reads it: "Shrinking the weights of the
+plain network halves its test loss, so the network generalizes better." (a) Draw the curve of the test *error* into
+the left panel. (b) Why can the test loss fall while the training loss rises? (c) Why does the same shrinking only do
+harm to the network with L2? (d) Correct the classmate's sentence.
+""",
+    ),
 )

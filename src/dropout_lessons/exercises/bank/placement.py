@@ -190,4 +190,20 @@ what each is tuned on, what is held fixed, the statement and its bound. Write al
 with a size of training set that the chapter does not use.
 """,
     ),
+    Written(
+        id="placement-9",
+        title="what width repairs",
+        level="core",
+        kind="read a figure",
+        minutes=15,
+        points=4,
+        objectives=(4,),
+        prompt=r"""
+Look at the figure of wider layers. (a) By how many points do 4 times as many units lower the test error of the
+network with dropout, and how much is then still missing to the narrow network without? (b) The intervals compare each
+arm with the narrow plain network. Somebody concludes: "At 4 times the width dropout costs 0.8 points." What is left
+out? (c) The training error with dropout is higher by about ten points, the test error only by one or two. What does
+that tell about the network with dropout, and what about the plain one?
+""",
+    ),
 )

@@ -132,4 +132,19 @@ one at each call) and compare test error and test loss with the scaled network's
 intervals. *Expect the error to hardly change and the loss to fall.*
 """,
     ),
+    Written(
+        id="scaling-6",
+        title="a diagnosis",
+        level="core",
+        kind="read a figure",
+        minutes=15,
+        points=4,
+        objectives=(4,),
+        prompt=r"""
+A colleague reports: "The error is as it was, but the loss is four times as large." Another one: "Error and loss are
+both a bit worse." Use the figure of the same networks used in four ways. (a) What did the first colleague most likely
+do? (b) Why does that hardly change the decisions? (c) Which two mistakes may the second one have made, and which
+single line of code tells the two apart?
+""",
+    ),
 )

@@ -37,4 +37,19 @@ and then tested at once. Say for each what the network really does in training a
 that would have shown it. *Expect two of the three to give another answer when you ask the same question twice.*
 """,
     ),
+    Written(
+        id="start-3",
+        title="what is trained here?",
+        level="warm-up",
+        kind="read a figure",
+        minutes=10,
+        points=3,
+        objectives=(1,),
+        prompt=r"""
+Look at the first figure: a network, and three of those that dropout makes of it. (a) In a step in which the smallest
+of the three is drawn, which weights of the whole network can change, and which cannot? (b) Find a connection that two
+of the three share. What does a step with the one do to the other? (c) Which units are filled in all three pictures,
+and must they be?
+""",
+    ),
 )

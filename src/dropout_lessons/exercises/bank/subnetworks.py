@@ -116,4 +116,20 @@ the share to rise with $p$ and to reach 1 at $p = 1$. After training it is small
 more from seed to seed.* Argue from both figures for or against: "dropout trains all subnetworks at once".
 """,
     ),
+    Written(
+        id="subnetworks-6",
+        title="where the curves bend",
+        level="warm-up",
+        kind="read a figure",
+        minutes=10,
+        points=3,
+        objectives=(3,),
+        prompt=r"""
+Look at the figure that counts different masks. (a) The curve of 256 units never leaves the gray line. How often is
+one of its subnetworks trained in a run of a million steps? (b) Two curves belong to 20 units, and both have as many
+masks to draw from. Why does the one with $p = 0.8$ leave the gray line earlier, and why has it not met the dotted
+line after ten million draws? (c) Read off how many draws a layer of 10 units needs until nearly all of its masks have
+come.
+""",
+    ),
 )

@@ -106,4 +106,34 @@ answer change when you give both networks the learning rate that is best for the
 to be behind at first and ahead by 40 epochs; where you see it cross may differ.*
 """,
     ),
+    Written(
+        id="training-5",
+        title="bands that overlap",
+        level="core",
+        kind="read a figure",
+        minutes=15,
+        points=4,
+        objectives=(5,),
+        prompt=r"""
+Look at the figure of the two losses. (a) From about which epoch on does the plain network overfit, and in which panel
+do you see it? (b) Both losses are measured with nothing dropped. Would the training loss of the dropout arm be higher
+or lower if it were measured under masks, as in its own steps? (c) In the right panel the bands overlap. Somebody says
+that so no difference is shown. What do the bands show, and which figure of this chapter answers the question?
+""",
+    ),
+    Written(
+        id="training-6",
+        title="inputs or hidden units?",
+        level="core",
+        kind="design",
+        minutes=25,
+        points=4,
+        objectives=(5,),
+        prompt=r"""
+In the laboratory above, compare with no dropout (a) dropout on hidden units alone, $p = 0.5$, and (b) dropout on the
+inputs alone, $p = 0.8$, ten seeds each. Before you start, write down which you expect to help more. Hand in the two
+links and, for each, the mean difference with its interval. Which of the two helps more here: may you say so from
+these two intervals? What would you have to compare instead?
+""",
+    ),
 )
