@@ -12,7 +12,7 @@ ENVIRONMENT := $(VENV)/.complete
 STAGES := test-lint test-types test-package test-rounding test-chapters test-book
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book pdf serve page-bars test $(STAGES) notebooks bench gpu ledger exercises check-exercises lock clean
+.PHONY: help setup book pdf slides serve page-bars test $(STAGES) notebooks bench gpu ledger exercises check-exercises lock clean
 .PHONY: test-colab doctor system newest site package push-notebooks links rehearse release same-python
 
 help: ## Show what can be made
@@ -36,6 +36,9 @@ book: $(ENVIRONMENT) ## Run the chapters and build the book
 
 pdf: book ## Print the book into one file, _build/dropout-measured.pdf (needs Chromium)
 	$(BIN)/python book/pdf.py
+
+slides: book ## Print slides for instructors, one deck a session, into _build/slides (needs Chromium)
+	$(BIN)/python book/slides.py
 
 serve: book ## Build the book and serve it on this machine
 	@echo "The book is at http://localhost:$(PORT)/ (Ctrl+C stops)"

@@ -55,8 +55,10 @@ def target(link: str, page: str, pages: Iterable[str]) -> str:
 def article(page: str, soup: BeautifulSoup, pages: Iterable[str]) -> Tag:
     """The text of a built page as a part of the whole book."""
     text = soup.find("article")
+    # A drawing refers to its own parts, by names that are made of what they are: the same name is the same part.
+    drawn = {id(element) for element in text.select("svg *")}
     for element in text.find_all(True):
-        if "id" in element.attrs:
+        if "id" in element.attrs and id(element) not in drawn:
             element["id"] = place(page, element["id"])
         for name in REFERRING & element.attrs.keys():
             element[name] = " ".join(place(page, part) for part in element[name].split())
@@ -112,14 +114,14 @@ def launch(playwright: Playwright) -> Browser:
 
 
 @contextmanager
-def open_whole(pages: Sequence[str]) -> Iterator[Page]:
-    """Open one page with the text of all of these, and wait until all of it is there.
+def opened(text: str) -> Iterator[Page]:
+    """Open a page that refers to files of the built book, and wait until all of it is there.
 
     With reduced motion, an interactive shows one state. The file lies beside what it refers to, under a name of its
     own: two may be printed at a time.
     """
     with NamedTemporaryFile("w", encoding="utf-8", dir=build.HTML, prefix="whole-", suffix=".html") as file:
-        file.write(whole_book(pages))
+        file.write(text)
         file.flush()
         with sync_playwright() as playwright:
             chromium = launch(playwright)
@@ -143,7 +145,7 @@ def load(chromium: Browser, path: Path) -> Page:
 def print_book(pages: Sequence[str], path: Path) -> None:
     """Print these pages of the built book into one file."""
     margins = {"top": "18mm", "bottom": "18mm", "left": "17mm", "right": "17mm"}
-    with open_whole(pages) as page:
+    with opened(whole_book(pages)) as page:
         page.pdf(
             path=path, format="A4", margin=margins, tagged=True, outline=True, print_background=True,
             display_header_footer=True, header_template="<span></span>", footer_template=FOOT,

@@ -50,7 +50,7 @@ def test_links_between_pages_lead_to_places_in_the_file(printed: bytes) -> None:
 
 
 def test_nothing_is_cut_off_on_paper_and_formulas_and_interactives_are_there() -> None:
-    with pdf.open_whole(PAGES) as page:
+    with pdf.opened(pdf.whole_book(PAGES)) as page:
         page.emulate_media(media="print")
         cut = page.locator("pre:visible").evaluate_all(
             "all => all.filter(pre => pre.scrollWidth > pre.clientWidth + 1).map(pre => pre.textContent)"
@@ -63,7 +63,7 @@ def test_nothing_is_cut_off_on_paper_and_formulas_and_interactives_are_there() -
 
 
 def test_two_books_can_be_printed_at_a_time_and_leave_nothing_behind() -> None:
-    with pdf.open_whole(PAGES[:1]) as page:
+    with pdf.opened(pdf.whole_book(PAGES[:1])) as page:
         own = build.HTML / page.url.rpartition("/")[2]
         with ThreadPoolExecutor(1) as other:  # Playwright wants a thread of its own for each
             assert other.submit(open_and_name, PAGES[1:]).result() != own.name
@@ -72,5 +72,5 @@ def test_two_books_can_be_printed_at_a_time_and_leave_nothing_behind() -> None:
 
 
 def open_and_name(pages: list[str]) -> str:
-    with pdf.open_whole(pages) as page:
+    with pdf.opened(pdf.whole_book(pages)) as page:
         return page.url.rpartition("/")[2]
