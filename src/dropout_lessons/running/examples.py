@@ -103,10 +103,15 @@ def moved(x: Examples, device: torch.device) -> Examples:
 
 
 def device_of(network: nn.Module) -> torch.device:
-    """Where a network computes: the device of its first parameter or buffer, else the CPU."""
-    for tensor in chain(network.parameters(), network.buffers()):
-        return tensor.device
-    return torch.device("cpu")
+    """Where a network computes: the device of its first parameter or buffer, else the CPU.
+
+    Raises:
+        ValueError: If that is Apple's GPU, which has none of the numbers in which errors are added up.
+    """
+    device = next((tensor.device for tensor in chain(network.parameters(), network.buffers())), torch.device("cpu"))
+    if device.type == "mps":
+        raise ValueError("network must not be on Apple's GPU (mps), which has no float64; move it with network.cpu()")
+    return device
 
 
 def batches(x: Examples | DataLoader[Any], batch_axis: int = 0) -> Iterator[tuple[Examples, Any]]:
