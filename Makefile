@@ -13,7 +13,7 @@ STAGES := test-lint test-types test-package test-rounding test-chapters test-boo
 
 .DEFAULT_GOAL := help
 .PHONY: help setup book pdf slides serve page-bars test $(STAGES) notebooks bench gpu ledger exercises check-exercises lock clean
-.PHONY: test-colab doctor system newest site package push-notebooks links rehearse release same-python
+.PHONY: test-colab film doctor system newest site package push-notebooks links rehearse release same-python
 
 help: ## Show what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -111,6 +111,9 @@ lock: $(ENVIRONMENT) ## Pin requirements.txt anew from pyproject.toml
 	  sed -E "/^(nvidia|cuda|triton)/d; s/python_full_version < '3.14' and //; s/ ; python_full_version < '3.14'$$//" \
 	    requirements.new; } > requirements.txt
 	@rm requirements.new
+
+film: $(ENVIRONMENT) ## Film the laboratory for the README (in Chromium)
+	$(BIN)/python book/film.py
 
 doctor: $(ENVIRONMENT) ## Look at this machine: versions, threads, device, data, sandbox, browser
 	@$(BIN)/dropout-lessons doctor

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.licenses import canonicalize_license_expression
+from PIL import Image
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -86,6 +87,14 @@ def test_the_readme_reads_the_same_on_an_index_as_in_the_repository():
                 break
         else:
             assert ADDRESS.rsplit("/", 2)[1] not in target or "notebooks-v" in target, target
+
+
+def test_the_laboratory_moves_in_the_readme_and_is_small_enough_for_it():
+    films = re.findall(r"main/(book/_static/\S+\.gif)\)", README)
+    assert len(films) == 1
+    assert (ROOT / films[0]).stat().st_size < 1_000_000
+    with Image.open(ROOT / films[0]) as film:
+        assert film.n_frames > 20
 
 
 def test_an_index_is_told_where_things_are_and_under_which_licenses():
