@@ -13,7 +13,6 @@ import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
-from matplotlib.text import Text
 
 from dropout_lessons import figures
 from dropout_lessons.calibration import reliability
@@ -21,6 +20,7 @@ from dropout_lessons.claims import paired
 from dropout_lessons.coadaptation import Compensation, Curve, LayerUnits, Study, measure, report
 from dropout_lessons.figures.palette import DARK
 from dropout_lessons.figures.style import NARROW, STYLE
+from dropout_lessons.figures.vector import svg_of
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import History
 
@@ -81,7 +81,9 @@ FIGURES = {
     "excess_loss_curves": lambda: figures.excess_loss_curves(
         [100, 200, 300], {"fresh text": {1.0: 5 * SEEDS, 0.9: 10 * SEEDS}}
     ),
-    "keep_prob_panels": lambda: figures.keep_prob_panels({"1,000 examples": {"256 units": SEEDS}}, [0.2, 0.5, 0.8]),
+    "keep_prob_panels": lambda: figures.keep_prob_panels(
+        {"1,000 examples": {"256 units": SEEDS}, "5,000 examples": {"256 units": SEEDS / 2}}, [0.2, 0.5, 0.8]
+    ),
     "winner_curves": lambda: figures.winner_curves([100, 500, 1000], SEEDS - 0.01, SEEDS),
     "coefficients": lambda: figures.coefficients(
         {"plain": [0.5, -0.2], "L2": [0.3, -0.1], "dropout": np.array([[0.3, 0.31], [-0.1, -0.11]])}, ["age", "bmi"]
@@ -203,11 +205,36 @@ def test_a_long_label_is_broken_on_a_phone():
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_label_has_eleven_pixels_on_a_phone(name):
-    figure = drawn(name, narrow=True)
-    written = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
-    points = 72 * min(figure.get_figwidth(), NARROW)
+    drawing = svg_of(drawn(name, narrow=True))
+    width = float(re.search(r'viewBox="0 0 ([\d.]+) ', drawing)[1])
+    sizes = [float(size) for size in re.findall(r"font-size: ([\d.]+)px", drawing)]  # exponents have their own
+    assert sizes
     # A phone of 390 pixels leaves 358 to a page's text; a figure is drawn across all of them.
-    assert min(text.get_fontsize() for text in written) * 358 / points >= 11
+    assert min(sizes) * 358 / width >= 11
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_panel_has_its_own_numbers_on_a_phone(name):
+    figure = drawn(name, narrow=True)
+    for panel in figure.stack:
+        if not panel.axison or not panel.spines["bottom"].get_visible():
+            continue  # a picture, which has none
+        for axis in (panel.xaxis, panel.yaxis):
+            labels = [tick.label1 for tick in axis.get_major_ticks()]
+            assert not labels or any(label.get_visible() and label.get_text() for label in labels)
+        if len(figure.stack) > 1 and figure.get_figheight() >= 2 * len(figure.stack):
+            assert panel.get_xlabel()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_logarithmic_axis_has_plain_numbers(name):
+    written = [text.get_text() for text in drawn(name, narrow=True).findobj(plt.Text)]
+    assert not [text for text in written if re.search(r"\$|\de[-+]?\d", text)]
+
+
+def test_plain_numbers_are_grouped_and_have_no_needless_zeros():
+    shown = texts(figures.distinct_masks([1, 10_000], {"all": [0.001, 10_000.0]}, {"all": 4}))
+    assert {"1", "100", "10,000", "0.1"} <= set(shown)
 
 
 @pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
@@ -273,6 +300,42 @@ def test_learning_curves_label_lines_at_their_ends_and_name_units():
 def test_learning_curves_need_validation_losses():
     with pytest.raises(ValueError, match=r"those of \['plain'\] have none; fit a Dataset"):
         figures.learning_curves({"plain": [History([1], [1.0], [0.5])]})
+
+
+def test_implementations_differ_in_mark_and_color_and_do_not_hide_each_other():
+    counts = {name: torch.full((50,), 40.0) for name in ("from scratch", "dropout_lessons", "nn.Dropout")}
+    lines = figures.kept_counts(counts, n_units=50, keep_prob=0.8).axes[0].get_lines()
+    assert len({line.get_color() for line in lines}) == len({line.get_marker() for line in lines}) == 3
+    assert len({tuple(line.get_xdata()) for line in lines}) == 3
+
+
+def test_a_panel_that_is_named_for_its_arm_names_it_once():
+    factors = [0.6, 0.7, 0.8, 0.9, 1.0, 1.1]
+    panels = {arm: {arm: np.vstack([SEEDS, SEEDS])} for arm in ("plain", "L2")}
+    figure = figures.sweep_panels(
+        panels, dict.fromkeys(panels, factors), x_label="factor", y_label="loss", logarithmic=True
+    )
+    assert texts(figure).count("plain") == texts(figure).count("L2") == 1
+    for rendering in (figure, figure.redraw()):
+        for axis in rendering.axes:
+            assert [label.get_text() for label in axis.get_xticklabels()] == [f"{each:g}" for each in factors]
+
+
+def test_a_number_that_would_touch_its_neighbor_is_left_out():
+    x = [100, 110, 120, 130, 140, 150, 5000]
+    figure = figures.sweep_panels(
+        {"a": {"plain": np.vstack([SEEDS, SEEDS, SEEDS[:1]])}},
+        {"a": x},
+        x_label="examples",
+        y_label="loss",
+        logarithmic=True,
+    )
+    FigureCanvasAgg(figure).draw()
+    written = [label for label in figure.axes[0].get_xticklabels() if label.get_text()]
+    assert [written[0].get_text(), written[-1].get_text()] == ["100", "5,000"]
+    assert 2 < len(written) < len(x)
+    boxes = [label.get_window_extent() for label in written]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
 
 
 def test_kept_counts_draw_the_share_of_rows_at_each_count():

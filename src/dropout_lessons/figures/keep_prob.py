@@ -45,7 +45,7 @@ def keep_prob_panels(
     """
     if not errors:
         raise ValueError("errors must have at least one panel, got none")
-    figure, axes = subplots(1, len(errors), figsize=(1.6 + 2.3 * len(errors), 3.5), squeeze=False)
+    figure, axes = subplots(1, len(errors), figsize=(1.4 + 2.3 * len(errors), 3.5), squeeze=False)
     for axis, (title, lines) in zip(axes[0], errors.items(), strict=True):
         tables = {label: 100 * np.asarray(values, dtype=float) for label, values in lines.items()}
         for label, table in tables.items():
@@ -76,13 +76,13 @@ def keep_prob_panels(
             for keep_prob, error in zip(keep_probs, mean, strict=True):
                 if last and error > top:
                     axis.annotate(
-                        f"\N{UPWARDS ARROW}{error:.0f}", (keep_prob, top), ha="center", va="bottom", fontsize=9
+                        f"\N{UPWARDS ARROW}{error:.0f}", (keep_prob, top), ha="center", va="bottom", fontsize=10
                     )
         axis.set_title(title, pad=18)
         axis.set_xlabel("keep_prob")
         axis.set_ylim(0, top)
     axes[0, 0].set_ylabel(y_label)
-    axes[0, -1].legend(fontsize=9, handlelength=2.4)
+    axes[0, -1].legend(fontsize=10, handlelength=2.4)
     return figure
 
 

@@ -49,7 +49,7 @@ def mask_grid(mask: Bool[Tensor, "examples units"]) -> Figure:
     top.invert_yaxis()
     top.set_yticks(np.arange(examples) + 0.5, [str(i + 1) for i in range(examples)])
     top.set_ylabel("example")
-    top.tick_params(length=0)
+    top.tick_params(length=0, labelbottom=False)
     top.set_title(f"kept units, {kept.mean():.0%} of all", color=COLORS["kept"])
     bottom.bar(np.arange(units) + 0.5, kept.sum(0), color=COLORS["reference"], width=0.7)
     bottom.set_ylabel("examples")
@@ -79,11 +79,12 @@ def kept_counts(counts: Mapping[str, Float[Tensor, " rows"]], n_units: int, keep
     low, high = max(0, math.floor(n_units * keep_prob - spread)), min(n_units, math.ceil(n_units * keep_prob + spread))
     values = np.arange(low, high + 1)
     axis.bar(values, binom.pmf(values, n_units, keep_prob), color=NEUTRALS["ground"], width=0.9, label="Binomial(n, p)")
-    for (name, observed), marker in zip(counts.items(), ["o", "x", "_", "+"], strict=False):
+    looks = [(COLORS["kept"], "o"), (NEUTRALS["text"], "x"), (COLORS["reference"], "D"), (COLORS["kept"], "+")]
+    beside = 0.3 * (np.arange(len(counts)) - (len(counts) - 1) / 2)  # so that equal shares do not hide each other
+    for (name, observed), (color, marker), shift in zip(counts.items(), looks, beside, strict=False):
         share = np.bincount(observed.long().cpu().numpy(), minlength=n_units + 1)[low : high + 1] / len(observed)
-        axis.plot(
-            values, share, marker, color=COLORS["kept"], label=name, fillstyle="none", markersize=7, markeredgewidth=1.6
-        )
+        hollow = {"fillstyle": "none"} if marker == "D" else {}
+        axis.plot(values + shift, share, marker, color=color, label=name, markersize=5, markeredgewidth=1.4, **hollow)
     axis.set_xlabel(f"kept units of {n_units}")
     axis.set_ylabel("share of rows")
     axis.legend(fontsize=10, handlelength=1.2, loc="upper left", borderpad=0)

@@ -59,8 +59,8 @@ def sweep_panels(
             axis.annotate(
                 dashed_label, (x[title][i], mean[i]), xytext=(0, 5), textcoords="offset points", color=COLORS[arm]
             )
+        axis.set_title(title, color=COLORS[title] if title in curves else NEUTRALS["text"])
         _draw_sweep(axis, curves, x[title], scale=scale, logarithmic=logarithmic)
-        axis.set_title(title)
         axis.set_ylim(bottom=0, top=y_max)
     if all(len(curves) > 1 for curves in panels.values()):
         axes[0, -1].legend(loc="upper right", frameon=False, labelcolor="linecolor", handlelength=1.2)
@@ -85,7 +85,7 @@ def _draw_sweep(
         mean = [item.effect for item in evidence]
         axis.fill_between(x, low, high, color=COLORS[arm], alpha=0.2, linewidth=0)
         axis.plot(x, mean, "o-", color=COLORS[arm], markersize=4, label=arm)
-    if len(curves) == 1:
+    if len(curves) == 1 and arm != axis.get_title(loc="left"):
         i = len(x) // 2
         axis.annotate(
             arm,
@@ -98,9 +98,24 @@ def _draw_sweep(
         )
     if logarithmic:
         axis.set_xscale("log")
-        # Room for the first and the last number only, where panels stand beside each other.
-        axis.set_xticks(list(x), ["" if value not in (x[0], x[-1]) else f"{value:,g}" for value in x])
+        axis.set_xticks(list(x), _numbers_with_room(axis, x))
         axis.minorticks_off()
+
+
+def _numbers_with_room(axis: Axes, x: Sequence[float]) -> list[str]:
+    """Write the first and the last number of a logarithmic axis, and of the others those that touch no neighbor."""
+    numbers = [f"{value:,g}" for value in x]
+    grid = axis.get_subplotspec().get_gridspec()  # type: ignore[union-attr]
+    width = axis.figure.bbox.width / axis.figure.dpi  # inches
+    inches = 0.8 * width / grid.ncols / np.log(x[-1] / x[0])  # for a factor of e
+    middle = inches * np.log(np.asarray(x) / x[0])
+    half = np.array([0.05 * len(number) + 0.04 for number in numbers])  # digits of 11 points
+    end = len(x) - 1
+    shown = [0]
+    for i in range(1, end):
+        if all(abs(middle[i] - middle[other]) >= half[i] + half[other] for other in (shown[-1], end)):
+            shown.append(i)
+    return [number if i in (*shown, end) else "" for i, number in enumerate(numbers)]
 
 
 @styled
