@@ -41,3 +41,12 @@ def test_a_cell_of_a_table_of_words_names_its_column_and_stays_a_cell():
 )
 def test_other_tables_stay_as_they_are(other):
     assert tables.prepared(other) == other
+
+
+@pytest.mark.parametrize("cell", ["<td>{}</td>", "<td><p>{}</p></td>"])
+def test_what_a_number_lacks_stands_in_its_own_line(cell):
+    """In the cell, it would stand above the paragraph of a table that Markdown makes."""
+    rows = "".join(f"<tr><td>row</td>{cell.format(number)}</tr>" for number in ("8", "11"))
+    made = BeautifulSoup(tables.prepared(f'<table class="table">{rows}</table>'), "html.parser")
+    lacking = made.find_all(attrs={"data-lacks": True})
+    assert [(element.name, element["data-lacks"]) for element in lacking] == [("p" if "<p>" in cell else "td", "0")]

@@ -37,7 +37,7 @@ def align(cells: list[Tag]) -> bool:
         lack = "".join(mark * (most[i] - measure(left)) for i, (mark, measure) in enumerate(SLOTS))
         cell["class"] = [*cell.get("class", []), "number"]
         if lack:
-            cell["data-lacks"] = lack
+            (cell.find("p", recursive=False) or cell)["data-lacks"] = lack  # what holds the number
     return True
 
 
