@@ -48,9 +48,7 @@ def test_later_cells_take_nothing_from_an_answer(points):
         (written, "left, right = 1, 2\nshared_dropout = None"),
         (written, "import torch\ntorch.rand = None\nlong = [0] * 10\n1 / 0"),
         (None, "while True: pass"),
-        (None, "while True: pass"),
-        (None, "while True: pass"),
-        (None, "while True: pass"),
+        *[(None, "from time import sleep; sleep(60)")] * 3,  # each is ended after a third of the time
         seconds=30,
     )
     assert found == [2, 2]
