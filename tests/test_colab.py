@@ -154,7 +154,6 @@ def colab(supplies: Path, folder: Path) -> Colab:
         "env": {
             "DROPOUT_LESSONS_PACKAGE": "dropout-lessons",
             "PIP_NO_INDEX": "1",
-            "PIP_NO_COMPILE": "no",  # which is how pip wants it said: what is imported is compiled then
             "PIP_FIND_LINKS": str(supplies / "wheels"),
             "PYTHONPATH": "",
         },
