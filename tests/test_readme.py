@@ -1,6 +1,8 @@
 """What the README and its neighbors say is so."""
 
 import re
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +10,8 @@ import pytest
 import yaml
 from packaging.licenses import canonicalize_license_expression
 from PIL import Image
+
+from dropout_lessons import cli
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -62,6 +66,29 @@ def test_every_local_link_and_picture_leads_somewhere(page):
     targets = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8"))
     missing = [target for target in targets if "://" not in target and not (ROOT / target).exists()]
     assert missing == []
+
+
+COMMANDS = [
+    line
+    for page in ("README.md", "CONTRIBUTING.md", "book/reading.md", "book/assigning.md")
+    for block in re.findall(r"```bash\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    for line in block.replace("\\\n", " ").splitlines()
+]
+
+
+@pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("make ")])
+def test_every_make_command_that_is_shown_can_be_made(line):
+    dry = subprocess.run([*shlex.split(line, comments=True), "--dry-run"], cwd=ROOT, capture_output=True, text=True)
+    assert dry.returncode == 0, dry.stderr
+
+
+@pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("dropout-lessons ")])
+def test_every_command_that_is_shown_is_understood_and_those_that_only_look_are_run(line, capsys):
+    arguments = shlex.split(line, comments=True)[1:]
+    cli._parser().parse_args(arguments)
+    if arguments[0] == "exercises" or arguments[:2] in (["experiments", "list"], ["experiments", "show"]):
+        assert cli.main(arguments) == 0
+        assert capsys.readouterr().out
 
 
 def test_the_readme_reads_the_same_on_an_index_as_in_the_repository():
