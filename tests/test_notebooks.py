@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,8 +32,13 @@ if importlib.util.find_spec("dropout_lessons") is None:
         "DROPOUT_LESSONS_PACKAGE", f"dropout-lessons @ {{release}}"
     )
     %pip install -q "{{package}}"
+    if importlib.util.find_spec("dropout_lessons") is None:
+        raise SystemExit(
+            "Turn the network on (Kaggle: Settings, Internet), or upload the"
+            " wheel and %pip install it; then run this cell again."
+        )
 from dropout_lessons import exercises, runtime
-runtime.describe()"""
+runtime.describe(USES)"""
 
 
 @pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)
@@ -98,8 +104,23 @@ def test_a_chapter_begins_with_its_question_and_what_it_asks_of_the_reader(chapt
 
 
 def test_the_set_up_cell_is_the_same_everywhere(chapter: NotebookNode) -> None:
-    _, first = next(code_cells(chapter))
-    assert first.source == SET_UP
+    """But for one word: whether the chapter moves its networks to a GPU, if there is one."""
+    (_, first), *others = code_cells(chapter)
+    uses = any("runtime.device" in calls(cell) for _, cell in others)
+    assert first.source == SET_UP.replace("USES", "gpu=True" if uses else "")
+
+
+def test_no_chapter_asks_colab_for_a_gpu(chapter: NotebookNode) -> None:
+    """None was measured to gain from one, and Colab has few to give."""
+    assert "accelerator" not in chapter.metadata
+
+
+def test_where_nothing_can_be_installed_the_set_up_cell_says_in_one_line_what_to_do(monkeypatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit) as stopped:
+        exec(SET_UP.replace("%pip", "pass #").replace("USES", ""), {})
+    assert str(stopped.value).startswith("Turn the network on")
+    assert "\n" not in str(stopped.value)
 
 
 def test_no_cell_is_empty(chapter: NotebookNode) -> None:
