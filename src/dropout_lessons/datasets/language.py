@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -50,11 +52,41 @@ class MarkovSource:
         draws = np.random.default_rng(runtime.seed(seed)).dirichlet(
             np.full(symbols, concentration), size=(symbols, symbols)
         )
-        self.symbols = symbols
-        self.next_probs: Float[Tensor, "a b c"] = torch.from_numpy(draws)
+        self.symbols, self.concentration = symbols, concentration
+        self._speak(torch.from_numpy(draws))
+
+    def _speak(self, next_probs: Float[Tensor, "a b c"]) -> None:
+        self.next_probs: Float[Tensor, "a b c"] = next_probs
         self.pair_probs: Float[Tensor, "a b"] = self._stationary()
         entropies = torch.special.entr(self.next_probs).sum(dim=2)
         self.entropy_rate = float((self.pair_probs * entropies).sum())
+
+    def dialect(self, pairs: int, *, seed: int) -> MarkovSource:
+        """A language that is the same but for what follows some pairs of symbols, which is drawn anew.
+
+        Args:
+            pairs: Number of pairs :math:`(a, b)` with other probabilities, drawn among all.
+            seed: Decides the pairs and what follows them.
+
+        Raises:
+            ValueError: If there are not so many pairs.
+
+        Example:
+            >>> source = MarkovSource(symbols=3)
+            >>> changed = source.dialect(4, seed=1).next_probs != source.next_probs
+            >>> int(changed.any(dim=2).sum())
+            4
+        """
+        if not isinstance(pairs, int) or not 0 <= pairs <= self.symbols**2:
+            raise ValueError(f"pairs must be an integer from 0 to {self.symbols**2}, all there are, got {pairs!r}")
+        generator = np.random.default_rng(runtime.seed(seed))
+        chosen = torch.from_numpy(generator.permutation(self.symbols**2)[:pairs])
+        draws = generator.dirichlet(np.full(self.symbols, self.concentration), size=pairs)
+        next_probs = self.next_probs.flatten(0, 1).clone()
+        next_probs[chosen] = torch.from_numpy(draws)
+        other = copy.copy(self)
+        other._speak(next_probs.view_as(self.next_probs))
+        return other
 
     def _stationary(self) -> Float[Tensor, "a b"]:
         # From pair (a, b) to pair (b, c). Its eigenvector of eigenvalue 1, with sum 1: one equation too many, which agrees.
