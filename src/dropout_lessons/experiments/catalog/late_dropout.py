@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
+import torch
 from matplotlib.figure import Figure
 
 from dropout_lessons import figures
 from dropout_lessons.claims import Evidence
-from dropout_lessons.experiments.arms import Arm
-from dropout_lessons.experiments.catalog.early_dropout import ARMS, NAMES, compute
+from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments.catalog import early_dropout
+from dropout_lessons.experiments.catalog.early_dropout import ARMS, NAMES
 from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
@@ -26,6 +28,10 @@ def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
         for arm in ARMS:
             candidates = config["rates"] if arm == "plain" else config["keep_probs"]
             yield tuned({"data": data, "arm": arm, **shared}, candidates, config["seeds"])
+
+
+def compute(unit: Unit, device: torch.device) -> list[Row]:
+    return early_dropout.compute(unit, device)
 
 
 def compared(table: pd.DataFrame, data: str, arm: str, control: str, column: str = "test_error") -> Evidence:
