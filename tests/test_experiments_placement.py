@@ -210,11 +210,23 @@ def test_only_dropout_before_a_normalization_is_predicted_to_shift_it():
 # --- schedules ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("arm", "active"), [("early dropout", range(5)), ("late dropout", range(5, 30))])
+@pytest.mark.parametrize(("arm", "active"), [("early dropout", range(4)), ("late dropout", range(5, 30))])
 def test_early_and_late_dropout_share_the_steps_of_a_fit_at_a_sixth(arm, active):
+    """Early dropout reaches rate 0 at the last step of its sixth, as the authors' schedule does."""
     layer = early_dropout.scheduled(0.5, arm=arm, steps=30)
     dropped = [step for step in range(30) if (layer(torch.ones(100)) == 0).any()]
     assert dropped == list(active)
+
+
+def test_the_rate_of_early_dropout_falls_linearly_to_zero_and_keeps_the_mean():
+    layer, x = early_dropout.FadingDropout(0.5, 5), torch.ones(100_000)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        out = torch.stack([layer(x) for _ in range(7)])
+    rates = torch.tensor([0.5, 0.375, 0.25, 0.125, 0.0, 0.0, 0.0])
+    assert (((out == 0).float().mean(1) - rates).abs() < 5 * 0.5 / 100_000**0.5).all()
+    assert ((out.mean(1) - 1).abs() < 5 / 100_000**0.5).all()
+    assert torch.equal(early_dropout.FadingDropout(0.5, 5).eval()(x), x)
 
 
 def test_a_fit_makes_the_steps_that_the_schedule_is_made_for():

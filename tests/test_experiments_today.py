@@ -9,8 +9,11 @@ from torch import nn
 from dropout_lessons import exercises
 from dropout_lessons.exercises.exercise import MOVED, TOPICS
 from dropout_lessons.experiments import get
+from dropout_lessons.experiments.catalog import fine_tuning, r_drop
 from dropout_lessons.experiments.catalog.stochastic_depth import Block, DropPath, build
 from dropout_lessons.experiments.recurrent_nets import PLACES, RowReader
+from dropout_lessons.layers import Dropout
+from dropout_lessons.networks import SmallTransformer
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -83,10 +86,55 @@ def test_the_deeper_the_block_the_less_often_it_is_kept() -> None:
         assert torch.equal(one, other)
 
 
-@pytest.mark.parametrize("name", ["wider_dropout", "recurrent_masks", "stochastic_depth"])
+@pytest.mark.parametrize(
+    "name", ["wider_dropout", "recurrent_masks", "stochastic_depth", "late_dropout", "fine_tuning"]
+)
 def test_every_arm_is_tuned_alike(name: str) -> None:
     arms = list(get(name).arms(get(name).config("workstation")))
     assert len({len(arm.candidates) * arm.tuning_seeds for arm in arms}) == 1
+
+
+def test_r_drop_is_tried_with_as_many_keep_probabilities_as_dropout_less_one_and_with_more_penalties() -> None:
+    config = get("r_drop").config("workstation")
+    keep_probs = {candidate["keep_prob"] for candidate in config["penalties"]}
+    assert keep_probs < {candidate["keep_prob"] for candidate in config["keep_probs"]}
+    assert len(config["penalties"]) == 3 * len(keep_probs)
+
+
+def test_the_penalty_of_r_drop_is_half_the_sum_of_both_divergences_and_zero_where_passes_agree() -> None:
+    logits = torch.randn(5, 2, 4, generator=seeded())
+    first, second = logits.softmax(2).unbind(1)
+    both = [(p * (p / q).log()).sum(1).mean() for p, q in ((first, second), (second, first))]
+    torch.testing.assert_close(r_drop.disagreement(logits), sum(both) / 2)
+    assert r_drop.disagreement(logits[:, :1].expand(5, 2, 4)) == 0
+    y = torch.tensor([0, 1, 2, 3, 0])
+    one = nn.functional.cross_entropy(logits.flatten(0, 1), y.repeat_interleave(2))
+    torch.testing.assert_close(r_drop.loss_with(3.0, logits, y), one + 1.5 * r_drop.disagreement(logits))
+    torch.testing.assert_close(r_drop.loss_with(3.0, logits[:, 0], y), nn.functional.cross_entropy(logits[:, 0], y))
+
+
+def test_a_lora_begins_as_the_network_was_and_learns_its_small_matrices_alone() -> None:
+    network = SmallTransformer(symbols=4, context=6, width=8, heads=2, generator=seeded())
+    text = torch.randint(4, (3, 6), generator=seeded(1))
+    before, total = network(text).detach(), sum(each.numel() for each in network.parameters())
+    fine_tuning.with_lora(network, 2, 0.5, seeded(2), seeded(3))
+    torch.testing.assert_close(network.eval()(text), before)
+    learning = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
+    assert learning
+    assert {name.rpartition(".")[2] for name in learning} == {"down", "up"}
+    assert sum(each.numel() for each in network.parameters() if not each.requires_grad) == total
+
+
+def test_masks_of_a_lora_act_on_what_enters_the_small_matrices_and_not_on_the_frozen_one() -> None:
+    frozen = nn.Linear(6, 4)
+    layer = fine_tuning.LowRank(frozen, 2, Dropout(0.5, generator=seeded()), seeded(1))
+    x = torch.ones(50, 6)
+    torch.testing.assert_close(layer(x), frozen(x), msg="small matrices begin at zero")
+    nn.init.ones_(layer.up)
+    added = layer(x) - frozen(x)
+    kept = added[:, 0]
+    assert kept.unique().numel() > 1, "each example has a mask of its own"
+    torch.testing.assert_close(layer.eval()(x) - frozen(x), (x @ layer.down.T @ layer.up.T))
 
 
 def test_exercises_that_moved_kept_their_ids() -> None:

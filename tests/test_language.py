@@ -228,3 +228,21 @@ def test_it_learns_a_language_to_near_its_entropy():
     given_one = of_pair.sum(0) / of_pair.sum((0, 2))[:, None]
     first_order = source.excess_loss(given_one[test].log(), test)
     assert source.excess_loss(network(test).detach(), test) < 0.3 * first_order
+
+
+def test_a_dialect_differs_in_as_many_pairs_as_it_says_and_is_a_language_like_others():
+    source = MarkovSource(5, seed=4)
+    dialect = source.dialect(7, seed=1)
+    assert int((dialect.next_probs != source.next_probs).any(dim=2).sum()) == 7
+    torch.testing.assert_close(dialect.next_probs.sum(2), torch.ones(5, 5, dtype=torch.float64))
+    moved = torch.einsum("ab,abc->bc", dialect.pair_probs, dialect.next_probs)
+    torch.testing.assert_close(moved, dialect.pair_probs)
+    assert dialect.entropy_rate != source.entropy_rate
+    assert torch.equal(source.dialect(0, seed=1).next_probs, source.next_probs)
+    assert torch.equal(source.dialect(7, seed=1).next_probs, dialect.next_probs)
+
+
+@pytest.mark.parametrize("pairs", [-1, 26, 1.0])
+def test_a_dialect_of_pairs_that_there_are_not_is_refused(pairs):
+    with pytest.raises(ValueError, match="pairs must be an integer from 0 to 25"):
+        MarkovSource(5).dialect(pairs, seed=0)

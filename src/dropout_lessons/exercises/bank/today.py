@@ -83,7 +83,7 @@ depth = None  # blocks, on average
         prompt=r"""
 R-Drop passes every batch through the network twice, with other masks, and adds a penalty where the two disagree. Its step costs
 twice as much. Choose three arms that it has to beat before you would say that the penalty helps, say what each holds fixed,
-and state the claim with its bound. Then run it on 1,000 digits at five seeds.
+and state the claim with its bound. The chapter has it on digits: run it on 1,000 pictures of clothes, at five seeds.
 What do you conclude if the interval has zero in it?
 """,
     ),

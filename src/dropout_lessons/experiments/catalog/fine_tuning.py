@@ -12,7 +12,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from dropout_lessons import figures
+from dropout_lessons import figures, runtime
 from dropout_lessons.claims import Evidence
 from dropout_lessons.datasets import MarkovSource
 from dropout_lessons.experiments.arms import Arm, Row, Unit
@@ -105,7 +105,7 @@ class Texts(NamedTuple):
 
 
 def stream(unit: Unit, number: int) -> torch.Generator:
-    return torch.Generator().manual_seed(10 * unit.seed + number)
+    return runtime.generator(10 * unit.seed + number)
 
 
 def texts_of(unit: Unit, device: torch.device) -> Texts:
@@ -141,7 +141,7 @@ def train(network: SmallTransformer, batches: list[Tensor], learning_rate: float
 def fine_tuned(unit: Unit, pretrained: SmallTransformer, texts: Texts, learning_rate: float) -> Row:
     """Fine-tune a copy, and measure it where its validation loss is lowest, and at the end."""
     way, network = WAYS[unit["arm"]], copy.deepcopy(pretrained)
-    masks = torch.Generator(texts.test.device).manual_seed(unit.seed)
+    masks = runtime.generator(unit.seed, texts.test.device)
     drop(network, 1.0 if way.lora else way.fine_tuning, masks)
     if way.lora:
         with_lora(network, unit["rank"], way.fine_tuning, stream(unit, 7), masks)
@@ -166,7 +166,7 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
         **{name: settings[name] for name in ("width", "depth", "heads")},
         generator=stream(unit, 6),
     ).to(device)
-    drop(network, WAYS[unit["arm"]].pretraining, torch.Generator(device).manual_seed(unit.seed))
+    drop(network, WAYS[unit["arm"]].pretraining, runtime.generator(unit.seed, device))
     for _ in train(network, texts.much, before["learning_rate"]):
         pass
     # A copy has no generator of its own masks: those cannot be copied.

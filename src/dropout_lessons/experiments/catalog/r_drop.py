@@ -12,7 +12,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from dropout_lessons import datasets, figures
+from dropout_lessons import datasets, figures, runtime
 from dropout_lessons.claims import Evidence
 from dropout_lessons.experiments.arms import Arm, Row, Unit
 from dropout_lessons.experiments.experiment import Experiment
@@ -71,7 +71,7 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
     networks, histories = [], []
     for candidate in unit["candidates"]:
         alpha = candidate.get("alpha", 0.0)
-        generator = torch.Generator().manual_seed(unit.seed)
+        generator = runtime.generator(unit.seed)
         network = Passes(MLP(unit["sizes"], keep_prob=candidate["keep_prob"], generator=generator), unit["passes"]).to(
             device
         )
@@ -143,8 +143,8 @@ _SHARED: dict[str, Any] = {
     "train": 1000,
     "sizes": [784, 256, 256, 10],
     "recipe": {"epochs": 40},
-    "keep_probs": [{"keep_prob": keep_prob} for keep_prob in (0.65, 0.5, 0.35)],
-    "penalties": [{"keep_prob": 0.5, "alpha": alpha} for alpha in (0.3, 1.0, 3.0)],
+    "keep_probs": [{"keep_prob": keep_prob} for keep_prob in (0.9, 0.8, 0.65, 0.5)],
+    "penalties": [{"keep_prob": keep, "alpha": alpha} for keep in (0.8, 0.65, 0.5) for alpha in (0.3, 1.0, 3.0)],
 }
 
 EXPERIMENT = Experiment(
@@ -161,8 +161,8 @@ EXPERIMENT = Experiment(
         "lecture": {
             **_SHARED,
             "recipe": {"epochs": 20},
-            "keep_probs": _SHARED["keep_probs"][1:2],
-            "penalties": _SHARED["penalties"][1:2],
+            "keep_probs": _SHARED["keep_probs"][2:3],
+            "penalties": _SHARED["penalties"][4:5],
             "seeds": 5,
         },
         "workstation": {**_SHARED, "seeds": 10},
@@ -182,8 +182,10 @@ EXPERIMENT = Experiment(
     remark=(
         "The paper trains transformers on language and vision; here a perceptron learns 1,000 digits. A step of R-Drop "
         "takes two passes, forward and back, so it must beat dropout with twice the steps; and to tell the penalty from the "
-        "second pass there is an arm with two passes and no penalty. Each arm has the best of three candidates on validation "
-        "images: keep probabilities, or in R-Drop weights of the penalty at keep_prob 0.5. Only hidden units are dropped. "
-        "Validation errors of a larger trial at one seed that is not reported were seen first."
+        "second pass there is an arm with two passes and no penalty. Dropout has the best of four keep probabilities, R-Drop the "
+        "best of three with three weights of the penalty each, on validation images. Only hidden units are dropped. Validation "
+        "errors of a larger trial at one seed that is not reported were seen first. In a first run R-Drop had one keep "
+        "probability, 0.5, and dropout's best stood at the edge, 0.65; R-Drop's error was higher by 0.66 points [0.47, 0.84]. "
+        "This one is fairer to R-Drop; the bounds are as they were."
     ),
 )
