@@ -123,7 +123,7 @@ def test_the_shown_interval_never_contradicts_the_verdict(
 def test_deviations_of_an_identity_are_said_with_their_unit() -> None:
     errors = check("All right", exact([0.001, 0.0], [0.0, 0.0], atol=0.005, unit="points"))
     assert said(errors) == ("off by at most 0.10 points", "", "off by at most 0.5 points")
-    assert said(check("Equal", exact(1.0, 1.0, atol=0))) == ("no deviation", "", "off by at most 0")
+    assert said(check("Equal", exact(1.0, 1.0, atol=0))) == ("no deviation", "", "no deviation")
     tiny = check("Sums agree", exact(1 + 1.2e-9, 1.0, atol=1e-6))
     assert said(tiny) == ("off by at most 1.2 × 10⁻⁹", "", "off by at most 1 × 10⁻⁶")
 

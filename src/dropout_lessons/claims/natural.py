@@ -134,7 +134,7 @@ def _deviation(evidence: Evidence, atol: float, count: str) -> Natural:
         f"The largest deviation of {evidence.n:,} value{'s' if evidence.n > 1 else ''} from what they have to be."
     )
     count = count if evidence.n > 1 else "1 value"
-    within = f"off by at most {_with_unit(evidence, (0, 0), _bound(allowed))}"
+    within = f"off by at most {_with_unit(evidence, (0, 0), _bound(allowed))}" if allowed else "no deviation"
     if deviation == 0:
         return Natural("no deviation", "", count, within, compared)
     decimals = place(deviation) + 1

@@ -176,7 +176,8 @@ def _fold(judgements: Sequence[Judgement], said: Sequence[Natural], names: Seque
         return f'<p style="margin: 0.3em 0">{notes[0]} {made[0]}</p>'
     first = [" ".join(name.split()[:FIRST_WORDS]) + ("…" if len(name.split()) > FIRST_WORDS else "") for name in names]
     items = "".join(
-        f"<li><i>{escape(typeset(words))}</i> {note}</li>" for words, note in zip(first, notes, strict=True)
+        f"<li><i>{escape(typeset(words.rstrip('.')))}:</i> {note}</li>"
+        for words, note in zip(first, notes, strict=True)
     )
     return f'<ul style="margin: 0.3em 0; padding-left: 1.2em">{items}</ul><p style="margin: 0.3em 0">{made[0]}</p>'
 
