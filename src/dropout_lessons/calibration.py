@@ -1,4 +1,4 @@
-"""How good predicted probabilities are: error, negative log-likelihood, Brier score and calibration error.
+"""How good predicted probabilities are: error, negative log-likelihood, Brier score, calibration error, conformal sets.
 
 Every function takes predictions of shape ``(examples, classes)`` and integer labels of shape ``(examples,)``.
 Sums are taken in double precision on the CPU, and the result is a Python float, or a few tensors to draw.
@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
-__all__ = ["Reliability", "brier", "ece", "error", "fit_temperature", "nll", "reliability"]
+__all__ = ["Reliability", "brier", "conformal_threshold", "ece", "error", "fit_temperature", "nll", "reliability"]
 
 # Where fit_temperature searches.
 _TEMPERATURES = 0.05, 20.0
@@ -239,6 +239,41 @@ def fit_temperature(logits: Float[Tensor, "examples classes"], labels: Integer[T
             high = middle
     # On a bound exactly, if that is where the search ran to.
     return next((bound for bound in _TEMPERATURES if math.isclose(bound, low, rel_tol=1e-12)), math.sqrt(low * high))
+
+
+def conformal_threshold(
+    probs: Float[Tensor, "examples classes"], labels: Integer[Tensor, " examples"], *, coverage: float
+) -> float:
+    r"""Probability that a class must have, so that the sets of such classes hold the truth as often as is asked.
+
+    The set of an input is :math:`\{c : p_c \geq \theta\}`. With :math:`n` labeled examples that the network was not trained on,
+    :math:`\theta` is the :math:`\lceil (n+1)\,\text{coverage} \rceil`-th largest probability of a true class. If a new example
+    comes from where these came from, its set holds its class with at least that probability, however bad the network is.
+
+    Args:
+        probs: Predicted probabilities of the examples; each row sums to 1.
+        labels: Class of each example, from 0.
+        coverage: Fraction of the sets that should hold the truth, in (0, 1).
+
+    Returns:
+        The threshold; 0, so that every set holds all classes, where there are too few examples for the coverage.
+
+    Raises:
+        ValueError: If ``probs`` are not probabilities, ``labels`` do not match them, or ``coverage`` is not in (0, 1).
+
+    Example:
+        >>> probs = torch.tensor([[0.9, 0.1], [0.3, 0.7], [0.6, 0.4]])
+        >>> conformal_threshold(probs, torch.tensor([0, 0, 0]), coverage=0.5) == probs[2, 0].item()
+        True
+
+    Source: Vovk, Gammerman and Shafer 2005; Angelopoulos and Bates 2023, Section 1.
+    """
+    probs, labels = _check_probs(probs, labels)
+    if not 0 < coverage < 1:
+        raise ValueError(f"coverage must be a fraction in (0, 1), such as 0.95, got {coverage!r}")
+    true = probs.gather(1, labels[:, None])[:, 0].sort(descending=True).values
+    rank = math.ceil((len(true) + 1) * coverage)
+    return true[rank - 1].item() if rank <= len(true) else 0.0
 
 
 def _check_probs(probs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

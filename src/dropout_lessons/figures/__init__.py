@@ -29,7 +29,13 @@ from dropout_lessons.figures.regularizer import (
 from dropout_lessons.figures.scaling import input_distribution
 from dropout_lessons.figures.sweeps import sweep_panels, trajectories
 from dropout_lessons.figures.training import learning_curves, paired_scores
-from dropout_lessons.figures.uncertainty import captioned_images, reliability_diagram, way_curves
+from dropout_lessons.figures.uncertainty import (
+    captioned_images,
+    curve_bands,
+    learned_keep_prob_curves,
+    reliability_diagram,
+    way_curves,
+)
 
 __all__ = [
     "COLORS",
@@ -39,6 +45,7 @@ __all__ = [
     "captioned_images",
     "coadaptation_report",
     "coefficients",
+    "curve_bands",
     "damage_against_sum",
     "distinct_masks",
     "excess_loss_curves",
@@ -48,6 +55,7 @@ __all__ = [
     "interval_panels",
     "keep_prob_panels",
     "kept_counts",
+    "learned_keep_prob_curves",
     "learning_curves",
     "mask_grid",
     "member_scores",

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from dropout_lessons.calibration import Reliability
@@ -127,6 +128,62 @@ def way_curves(
     axis.set_xlabel(x_label)
     axis.set_ylabel(label)
     _name_ends(axis, ends)
+    return figure
+
+
+@styled
+def learned_keep_prob_curves(examples: Sequence[int], kept: Mapping[str, ArrayLike]) -> Figure:
+    """Draw learned keep probabilities against the number of training examples: means, and a dot for each seed.
+
+    Args:
+        examples: Numbers of training examples.
+        kept: For each kind of layer, by its name, the keep probabilities, shape (seeds, numbers of examples).
+
+    Example:
+        >>> figure = learned_keep_prob_curves([100, 1000], {"inputs": [[0.6, 0.8], [0.5, 0.8]]})
+    """
+    figure, axis = subplots(figsize=(5.8, 2.9))
+    for (name, values), line, marker in zip(kept.items(), ("-", "--", ":"), "os^", strict=False):
+        seeds = np.asarray(values, dtype=float)
+        axis.plot(examples, seeds.T, marker, color=COLORS["dropout"], alpha=0.3, markersize=4, markeredgewidth=0)
+        axis.plot(examples, seeds.mean(0), line, color=COLORS["dropout"], marker=marker, markersize=5, label=name)
+    axis.set_xscale("log")
+    axis.set_xticks(examples, [f"{number:,}" for number in examples])
+    axis.minorticks_off()
+    axis.set_ylim(0.4, 1)
+    axis.set_xlabel("training examples")
+    axis.set_ylabel("learned keep_prob")
+    axis.legend(loc="lower right", fontsize=10, handlelength=3)
+    return figure
+
+
+@styled
+def curve_bands(
+    x: ArrayLike,
+    bands: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    points: tuple[ArrayLike, ArrayLike],
+) -> Figure:
+    """Draw what several ways predict along a line: the mean, two standard deviations about it, and the training points.
+
+    Args:
+        x: Where the predictions were taken.
+        bands: For each way, a panel: the mean and the standard deviation of its members at each x.
+        points: The training examples, x and y.
+
+    Example:
+        >>> figure = curve_bands([0, 1], {"MC dropout": ([0, 1], [0.1, 0.1])}, ([0.5], [0.4]))
+    """
+    figure, axes = subplots(1, len(bands), squeeze=False, sharey=True, figsize=(6.2, 2.7))
+    for axis, (way, (mean, std)) in zip(axes[0], bands.items(), strict=True):
+        color = COLORS[_WAYS[way][0] if way in _WAYS else "reference"]
+        middle, half = np.asarray(mean), 2 * np.asarray(std)
+        axis.fill_between(x, middle - half, middle + half, color=color, alpha=0.25, linewidth=0)
+        axis.plot(x, middle, color=color)
+        axis.plot(*points, "o", color=NEUTRALS["text"], markersize=3)
+        axis.set_ylim(-2.2, 2.2)
+        axis.set_title(way)
+        axis.set_xlabel("x")
+    axes[0, 0].set_ylabel("y")
     return figure
 
 

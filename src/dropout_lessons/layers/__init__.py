@@ -6,8 +6,18 @@ is the identity. With ``scaling="standard"``, the convention of the paper, train
 layer multiplies by ``keep_prob``. The layers draw from PyTorch's global generator unless they are given their own.
 """
 
+from dropout_lessons.layers.concrete import ConcreteDropout
 from dropout_lessons.layers.dropout import Dropout, GaussianDropout, Scaling
 from dropout_lessons.layers.schedule import ScheduledDropout
 from dropout_lessons.layers.structured import DropBlock, DropConnect, SpatialDropout
 
-__all__ = ["DropBlock", "DropConnect", "Dropout", "GaussianDropout", "Scaling", "ScheduledDropout", "SpatialDropout"]
+__all__ = [
+    "ConcreteDropout",
+    "DropBlock",
+    "DropConnect",
+    "Dropout",
+    "GaussianDropout",
+    "Scaling",
+    "ScheduledDropout",
+    "SpatialDropout",
+]
