@@ -6,6 +6,7 @@ on Python and on starting small kernels is paid once instead of K times.
 """
 
 from dropout_lessons.ensembles.arms import Arm, train_arms
+from dropout_lessons.ensembles.curves import CurveNetworks, curve_points, train_curves
 from dropout_lessons.ensembles.fitting import fit_ensemble
 
-__all__ = ["Arm", "fit_ensemble", "train_arms"]
+__all__ = ["Arm", "CurveNetworks", "curve_points", "fit_ensemble", "train_arms", "train_curves"]
