@@ -135,6 +135,8 @@ FIGURES = {
     "reliability_diagram": lambda: figures.reliability_diagram(
         {"one": {"plain": CALIBRATION}, "two": {"plain": CALIBRATION, "MC dropout": CALIBRATION}}, least=1
     ),
+    "curve_bands": lambda: figures.curve_bands([-1, 1], {"MC dropout": ([0, 1], [0.1, 0.2])}, ([0.5], [0.4])),
+    "learned_keep_prob_curves": lambda: figures.learned_keep_prob_curves([100, 1000], {"inputs": [[0.6, 0.8]]}),
     "way_curves": lambda: figures.way_curves([1, 1000], WAYS, x_label="times", label="entropy", x_scale="log"),
     "monte_carlo_curves": lambda: figures.monte_carlo_curves([1, 10], {"x": np.ones((3, 2))}, {"x": [1.0, 2.0]}),
 }
