@@ -145,10 +145,10 @@ against half the sum of $d$ squared weights, $d/2$: dropout's penalty is exponen
         points=4,
         objectives=(5,),
         prompt=r"""
-Take the figure of several masks a step. (a) Which two of its rows differ in the noise of the gradient alone, and which way do their
-intervals lie? (b) Which row has no mask at all, and what does its place say about the sentence "dropout is its penalty"? (c) A
-blog concludes: "the noise of dropout does nothing". Name two things about these networks that would have to hold of yours before
-you took that over, and say what you would run. *Expect that loss and error need not give the same answer.*
+Take the figure of several masks a step. (a) Which rows differ in the noise of the gradient alone, and how do their intervals
+lie? (b) Which row has no mask at all, and what does its place say about the sentence "dropout is its penalty"? (c) A blog
+concludes: "the noise of dropout does nothing". Name two things about these networks that would have to hold of yours before you
+took that over, and say what you would run. *Expect that loss and error need not give the same answer.*
 """,
     ),
 )

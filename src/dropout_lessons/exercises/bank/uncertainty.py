@@ -146,11 +146,11 @@ confidence to stay within about three points of the accuracy.*
         points=4,
         objectives=(3, 5),
         prompt=r"""
-A colleague wants MC dropout as a warning light that goes on where there were no training data. Take the figure of the fit with a
-gap, and say (a) at which $x$ each of the three bands is widest, and whether there are points there; (b) for each method, whether a
-light that goes on above the median width of its band would be on at $x = 0$; (c) what you would have to measure before you
-believed the light for images. Then choose from the table of nine ways the one that you would propose instead if only one network
-may be trained, and name its price. *Expect that for (c) one foreign data set is not enough.*
+A colleague wants MC dropout as a warning light that goes on where there were no training data. Take the figure of the fit
+with a gap, and say (a) at which $x$ each of the three bands is widest, and whether there are points there; (b) for each method,
+whether a light that goes on above the median width of its band would be on at $x = 0$; (c) what you would have to measure before
+you believed the light for images. Then choose from the table of nine ways the one that you would propose instead if only one
+network may be trained, and name its price. *Expect that for (c) one foreign data set is not enough.*
 """,
     ),
 )
