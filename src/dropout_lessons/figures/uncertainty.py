@@ -173,7 +173,7 @@ def curve_bands(
     Example:
         >>> figure = curve_bands([0, 1], {"MC dropout": ([0, 1], [0.1, 0.1])}, ([0.5], [0.4]))
     """
-    figure, axes = subplots(1, len(bands), squeeze=False, sharey=True, figsize=(6.2, 2.7))
+    figure, axes = subplots(1, len(bands), squeeze=False, sharey=True, figsize=(6.0, 2.7))
     for axis, (way, (mean, std)) in zip(axes[0], bands.items(), strict=True):
         color = COLORS[_WAYS[way][0] if way in _WAYS else "reference"]
         middle, half = np.asarray(mean), 2 * np.asarray(std)
