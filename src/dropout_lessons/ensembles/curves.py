@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dropout_lessons import runtime
 from dropout_lessons.masks import check_keep_prob
 
 __all__ = ["CurveNetworks", "curve_points", "train_curves"]
@@ -30,7 +31,7 @@ def curve_points(seed: int, n: int = 20, *, gap: float = 0.0) -> tuple[Float[Ten
         >>> x.shape, bool((x.abs() >= 0.4).all())
         (torch.Size([5, 1]), True)
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = runtime.generator(seed)
     x = 2 * torch.rand(n, 1, generator=generator) - 1
     if gap:
         x = x.sign() * (gap + (1 - gap) * x.abs())
@@ -57,7 +58,7 @@ class CurveNetworks:
     @classmethod
     def drawn(cls, seeds: Sequence[int]) -> CurveNetworks:
         """Untrained networks, with initial weights of one seed each."""
-        draws = [torch.Generator().manual_seed(_FIRST_SEED + seed) for seed in seeds]
+        draws = [runtime.generator(_FIRST_SEED + seed) for seed in seeds]
 
         def normal(*shape: int) -> Tensor:
             return torch.stack([torch.randn(*shape, generator=draw) for draw in draws])
@@ -141,7 +142,7 @@ def train_curves(
     keep, decay = (_one_each(value, len(seeds)) for value in (keep_prob, weight_decay))
     optimizer = torch.optim.Adam(layers, lr=5e-3)
     rate = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
-    generator = torch.Generator().manual_seed(7)
+    generator = runtime.generator(7)
     for _ in itertools.repeat(None, steps):
         first, second = (torch.rand(2, *x.shape[:2], _WIDTH, generator=generator) < keep) / keep
         fit = (networks(x, (first, second)) - y[:, :, 0]).square().mean(1)

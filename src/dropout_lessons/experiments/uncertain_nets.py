@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dropout_lessons import runtime
 from dropout_lessons.calibration import fit_temperature, nll
 from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.experiments.arms import Unit
@@ -71,7 +72,7 @@ def subnetworks(
 ) -> Float[Tensor, "draws examples classes"]:
     """Probabilities of subnetworks that are drawn anew for each example: a network with dropout on, called so many times."""
     with modes_restored(network), torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
-        torch.manual_seed(seed)
+        torch.manual_seed(runtime.seed(seed))
         network.train()
         return torch.stack([network(x).double().softmax(1) for _ in range(draws)])
 
@@ -91,7 +92,7 @@ class FixedMasks(nn.Module):
         Input and output: (batch, width).
 
     Example:
-        >>> layer = FixedMasks(8, masks=2, keep_prob=0.5, generator=torch.Generator().manual_seed(0))
+        >>> layer = FixedMasks(8, masks=2, keep_prob=0.5, generator=runtime.generator(0))
         >>> (layer(torch.ones(4, 8)) == 2).sum(1).tolist()
         [4, 4, 4, 4]
 
@@ -223,7 +224,7 @@ class LastLayerLaplace:
         r"""The :math:`\tau` with the smallest loss on examples that were not trained on."""
         losses: dict[float, float] = {}
         for precision in _PRIOR_PRECISIONS:
-            drawn = self.logits(tuning.x, precision, draws, torch.Generator().manual_seed(seed))
+            drawn = self.logits(tuning.x, precision, draws, runtime.generator(seed))
             losses[precision] = nll(drawn.softmax(2).mean(0).log(), tuning.y)
         return min(losses, key=losses.__getitem__)
 
@@ -258,7 +259,7 @@ def _laplace(networks: list[MLP], data: Dataset, unit: Unit) -> Way:
     precision = laplace.fitted(halves(data)[0], draws, unit.seed)
 
     def members(x: Tensor) -> Tensor:
-        return laplace.logits(x, precision, draws, torch.Generator().manual_seed(unit.seed)).softmax(2)
+        return laplace.logits(x, precision, draws, runtime.generator(unit.seed)).softmax(2)
 
     return Way(members, 1, 1, _size(networks[:1]) + laplace.numbers)
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from dropout_lessons import datasets, figures
+from dropout_lessons import datasets, figures, runtime
 from dropout_lessons.claims import Evidence, paired
 from dropout_lessons.datasets import Split
 from dropout_lessons.experiments.arms import Arm, Candidate, Row, Unit
@@ -125,7 +125,7 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
 
 
 def _trained(unit: Unit, candidate: Candidate, train: Split) -> nn.Module:
-    start = torch.Generator().manual_seed(unit.seed)
+    start = runtime.generator(unit.seed)
     network = Masked(
         MLP(unit["sizes"], keep_prob=unit["keep_prob"], generator=start), unit["masks"], unit["keep_prob"]
     ).to(train.x.device)

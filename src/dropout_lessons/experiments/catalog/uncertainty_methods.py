@@ -14,7 +14,7 @@ from scipy import ndimage
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from dropout_lessons import calibration, datasets, figures
+from dropout_lessons import calibration, datasets, figures, runtime
 from dropout_lessons.claims import Evidence, paired, sampled
 from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.ensembles import fit_ensemble
@@ -91,7 +91,7 @@ def _trained(kind: str, unit: Unit, candidate: Mapping[str, Any], data: Dataset,
     seeds = [100 * unit.seed + i for i in range(members)]
     networks, recipes = [], []
     for seed in seeds:
-        start = torch.Generator().manual_seed(seed)
+        start = runtime.generator(seed)
         if kind == "masksembles":
             keep_prob = candidate["keep_prob"]
             networks.append(masksembles(unit["sizes"], masks=unit["members"], keep_prob=keep_prob, generator=start))
