@@ -17,6 +17,7 @@ from dropout_lessons.experiments.arms import Unit
 from dropout_lessons.layers import ConcreteDropout
 from dropout_lessons.masks import check_keep_prob
 from dropout_lessons.networks import MLP, evaluating, modes_restored
+from dropout_lessons.training.run import seeded
 
 __all__ = [
     "MAKERS",
@@ -72,7 +73,7 @@ def subnetworks(
 ) -> Float[Tensor, "draws examples classes"]:
     """Probabilities of subnetworks that are drawn anew for each example: a network with dropout on, called so many times."""
     with modes_restored(network), torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
-        torch.manual_seed(runtime.seed(seed))
+        seeded(seed, x.device)
         network.train()
         return torch.stack([network(x).double().softmax(1) for _ in range(draws)])
 
