@@ -462,6 +462,36 @@ def test_an_interactive_looks_the_same_beside_all_the_others(open_page: Open, bu
     assert beside == alone
 
 
+# Text of pictures with its size on the screen, and what a legend's words leave to their left on each line.
+LABELS_ON_A_PHONE = """() => {
+    const texts = [...document.querySelectorAll("svg text")].map((text) => {
+        const svg = text.closest("svg");
+        const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+        return [text.textContent, scale * parseFloat(getComputedStyle(text).fontSize)];
+    }).filter(([words, size]) => words && size > 0);
+    const indents = [...document.querySelectorAll("ul.dl-legend > li:not([hidden])")].map((entry) => {
+        const range = document.createRange();
+        range.selectNodeContents(entry);
+        const lines = [...range.getClientRects()].filter(({width}) => width > 0);
+        const mark = entry.querySelector(".dl-swatch").getBoundingClientRect();
+        return lines.filter(({left}) => left < mark.right && left !== mark.left).length;
+    });
+    return {texts, indents};
+}"""
+
+
+def test_on_a_phone_labels_can_be_read_an_axis_has_one_name_and_a_second_line_of_a_legend_is_indented(
+    open_page: Open,
+) -> None:
+    # The book's page leaves 358 of a phone's 390 pixels, this one all but 16.
+    found = open_page(*(output(build()) for build in BUILDS), width=374).evaluate(LABELS_ON_A_PHONE)
+    assert len(found["texts"]) > 100
+    assert [label for label, size in found["texts"] if size < 11] == []
+    assert [label for label, _ in found["texts"] if ";" in label] == []
+    assert len(found["indents"]) > 20
+    assert not any(found["indents"])
+
+
 @every_interactive
 def test_without_scripts_the_sentence_is_read(open_page: Open, build: Callable[[], Interactive]) -> None:
     widget = build()

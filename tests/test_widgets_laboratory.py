@@ -216,9 +216,14 @@ def test_seeds_in_numbers_and_in_words_with_the_paired_interval(open_page: Open,
     assert len(cells) == 5
     rows = np.array([[float(cell.replace("−", "-")) for cell in row] for row in cells[:4]])
     rounded = 0.0005 if mode == "curve" else 0.05
-    assert rows[:, -1] == pytest.approx(rows[:, 1] - rows[:, 0], abs=2.1 * rounded)
-    mean, margin = (float(part.replace("−", "-")) for part in cells[4][-1].split(" ± "))
-    low, high = stats.t.interval(0.95, 3, rows[:, -1].mean(), stats.sem(rows[:, -1]))
+    named = page.locator(".dl-results thead th").all_inner_texts()
+    error = ["seed", "all units", "dropout", "dropout − all units"]
+    loss = ["all units", "dropout"]
+    assert named == (["mean squared error", *error] if mode == "curve" else ["error (%)", "loss (nats)", *error, *loss])
+    difference = rows[:, 2]
+    assert difference == pytest.approx(rows[:, 1] - rows[:, 0], abs=2.1 * rounded)
+    mean, margin = (float(part.replace("−", "-")) for part in cells[4][2].split(" ± "))
+    low, high = stats.t.interval(0.95, 3, difference.mean(), stats.sem(difference))
     assert (mean, margin) == pytest.approx(((low + high) / 2, (high - low) / 2), abs=6 * rounded)
     said = text(page, "summary")
     assert said.startswith("Over 4 seeds")
@@ -308,24 +313,90 @@ def test_what_is_lost_without_a_unit_and_with_a_pair_is_what_torch_says(open_pag
         return loss_of(network[2](h), found["testY"], "curve").item()
 
     assert f"{loss():.3f}" in text(page, "score-plain")
+    places = torch.linspace(-1.15, 1.15, 161, dtype=torch.float64)[:, None]  # of the picture
+    sizes = (network[1](network[0](places).relu()).relu() * network[2].weight).square().sum(0)
+    order = sizes.argsort(descending=True).tolist()
+    labels = "all => all.map(each => Number(each.ariaLabel.match(/\\d+/)[0]) - 1)"
+    assert page.locator(".dl-of-plain .dl-unit-button").evaluate_all(labels) == order
+    third = order[2]
     assert removed(page, "plain") == [False] * 8
     page.locator(".dl-of-plain .dl-unit-button").nth(2).click()
     assert removed(page, "plain") == [False, False, True] + [False] * 5
     assert removed(page, "dropout") == [False] * 8
-    said = re.search(r"points (\d+\.\d+) to (\d+\.\d+), loss up by (-?\d+\.\d+)", text(page, "cost-plain"))
+    said = re.search(r"curve (\d+\.\d+) to (\d+\.\d+), loss up by (-?\d+\.\d+)", text(page, "cost-plain"))
     assert said
-    assert [float(each) for each in said.groups()] == pytest.approx([loss(), loss(2), loss(2) - loss()], abs=0.00051)
+    assert [float(each) for each in said.groups()] == pytest.approx(
+        [loss(), loss(third), loss(third) - loss()], abs=0.00051
+    )
     press(page, "See pairs interact")
     pairs = [(i, j) for i in range(8) for j in range(i)]
-    sizes = [abs(loss(i) + loss(j) - loss(i, j) - loss()) for i, j in pairs]
+    interactions = [abs(loss(i) + loss(j) - loss(i, j) - loss()) for i, j in pairs]
     mean = re.search(r"interaction is ([\d.e-]+) with all units", text(page, "pairs"))
     assert mean
-    assert float(mean[1]) == pytest.approx(np.mean(sizes), rel=0.06)
+    assert float(mean[1]) == pytest.approx(np.mean(interactions), rel=0.06)
     press(page, "Remove half at random")
     assert sum(removed(page, "plain")) == sum(removed(page, "dropout")) == 4
     assert removed(page, "plain") == removed(page, "dropout")
     press(page, "Put all back")
     assert not any(removed(page, "plain"))
+
+
+def test_it_says_which_units_are_shown_and_their_fit_stands_above_them(open_page: Open) -> None:
+    page = open_page(output(laboratory("curve", width=64)), width=390)
+    train(page)
+    page.get_by_text("Look inside").click()
+    expect(page.locator(".dl-of-plain .dl-unit-button")).to_have_count(24)
+    assert text(page, "which-units").startswith("24 of 64 units of the second hidden layer, those that add the most")
+    fit = page.locator(".dl-units-panel .dl-fit.dl-plain")
+    upper = page.locator(".dl-fit.dl-plain").first
+    whole = fit.get_attribute("d")
+    assert whole == upper.get_attribute("d")
+    first = page.locator(".dl-of-plain .dl-unit-button").first
+    first.click()
+    assert fit.get_attribute("d") == upper.get_attribute("d") != whole
+    picture = page.locator(".dl-units-panel .dl-of-plain svg[role=img]")
+    last = page.locator(".dl-of-plain .dl-unit-button").last.bounding_box()
+    above = picture.bounding_box()
+    assert last
+    assert above
+    assert last["y"] + last["height"] - above["y"] < 600  # both on a phone's screen
+    assert picture.get_attribute("aria-label") == "The fit without 1 unit."
+
+
+def test_pictures_stay_where_they_are_while_words_change_and_the_time_left_is_told(open_page: Open) -> None:
+    page = open_page(output(laboratory("curve", seeds=3, epochs=1500)), width=390)
+    places = """() => [...document.querySelectorAll("svg[role=img]")].filter((each) => !each.closest("details"))
+        .map((each) => each.getBoundingClientRect().top)"""
+    before = page.evaluate(places)
+    assert len(before) == 3
+    page.evaluate("""() => {
+        window.told = new Set();
+        const left = document.querySelector('[data-value="time-left"]');
+        new MutationObserver(() => told.add(left.textContent)).observe(left, {childList: true});
+    }""")
+    press(page, "Train")
+    page.wait_for_function("told.size > 1", timeout=60_000)
+    assert page.evaluate(places) == before
+    expect(page.get_by_role("button", name="Train", exact=True)).to_be_visible(timeout=60_000)
+    assert page.evaluate(places) == before
+    told = [each for each in page.evaluate("[...told]") if each]
+    assert told
+    assert all(re.fullmatch(r"\d+ (s|min) left", each) for each in told)
+    assert text(page, "time-left") == ""
+
+
+def test_the_time_left_is_that_of_the_slower_arm_at_its_measured_speed(open_page: Open) -> None:
+    with_experiment = NUMERICS + source("laboratory/experiment.js")
+    left = """(source) => {
+        const makeExperiment = new Function(`${source}; return makeExperiment;`)();
+        const experiment = makeExperiment({}, () => {});
+        const parts = new Map([["plain-1", 1], ["plain-2", 0.5], ["dropout-1", 0.5]]);
+        Object.assign(experiment, {wanted: [1, 2], parts, begun: performance.now() - 10_000});
+        return experiment.secondsLeft();
+    }"""
+    assert open_page().evaluate(left, with_experiment) == pytest.approx(
+        30, abs=0.5
+    )  # a quarter of its work in 10 seconds
 
 
 def test_a_removed_unit_is_empty_with_a_dashed_outline_and_a_kept_one_is_filled(open_page: Open) -> None:
@@ -413,7 +484,7 @@ def test_reduced_motion_sees_the_end_state_and_a_play_button(browser: Browser) -
         window.requestAnimationFrame = (draw) => { window.drawn++; return own(draw); };
     </script>"""
     page.set_content(f"<!doctype html>{count}{output(laboratory(landing=True))}")
-    expect(page.locator("[data-value=score-dropout]")).to_contain_text("error between the points", timeout=30_000)
+    expect(page.locator("[data-value=score-dropout]")).to_contain_text("mean squared error", timeout=30_000)
     expect(page.locator("[data-value=summary]")).to_contain_text("anecdote", timeout=30_000)
     assert page.evaluate("drawn") == 0
     press(page, "Play")

@@ -1,5 +1,5 @@
 const MOST_UNITS = 12;
-const BOX = { left: 50, right: 350, top: 8, bottom: 190 };
+const BOX = { left: 50, right: 350, top: 28, bottom: 210 };
 const RULES = ["arithmetic", "geometric"];
 
 /** logits - log(sum(exp(logits))) */
@@ -83,7 +83,7 @@ function averaging(model) {
 
 /** The running means of one class against the number of members, with the exact means and the band they settle in. */
 function meansCurve(all) {
-  const curve = chart(360, 236);
+  const curve = chart(360, 256);
   const { left, right, top, bottom } = BOX;
 
   function rangeOf(series, exact) {
@@ -110,7 +110,7 @@ function meansCurve(all) {
       frameOf(BOX),
       ...axis("bottom", BOX, x, tens),
       ...axis("left", BOX, y, ticksOf(range, step, decimalsOf(step, 1))),
-      svgText((left + right) / 2, bottom + 40, "subnetworks averaged, k"),
+      ...axisNames(BOX, "subnetworks averaged, k", "probability of the true class"),
       ...RULES.flatMap((rule) => [
         svgPath(`dl-line dl-exact dl-${rule}`, `M${left} ${y(exact[rule])}H${right}`, { "data-exact": exact[rule] }),
         ...(k === 0 ? [] : [
@@ -226,7 +226,7 @@ function render({ model, el }) {
   const averaged = averaging(model);
   const { data, names, all, members } = averaged;
   const keepProb = keepProbSlider(model);
-  const example = exampleChoice(model, data.labels.map((label, i) => `${i + 1}. ${names[label]}`), data.images,
+  const example = exampleChoice(model, namesByClass(data.labels.map((label) => names[label])), data.images,
     (i) => data.images.pixels[i]);
   const more = [1, 10, 100].map((count) => ({
     count,

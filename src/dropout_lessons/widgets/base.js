@@ -177,6 +177,10 @@ function axis(side, { left, bottom }, place, ticks) {
 /** The lines of a box's left and bottom. */
 const frameOf = ({ left, right, top, bottom }) => svgPath("dl-axis", `M${left} ${top}V${bottom}H${right}`);
 
+/** The names of a box's axes: below it, and above its upper left corner. */
+const axisNames = ({ left, right, top, bottom }, across, upward) =>
+  [svgText((left + right) / 2, bottom + 39, across), svgText(left - 8, top - 12, upward, "start")];
+
 function swatch(height, ...marks) {
   return h("svg:svg", { class: "dl-swatch", viewBox: `0 0 28 ${height}`, "aria-hidden": "true" }, ...marks);
 }

@@ -12,6 +12,9 @@ function grayImage({ height, width }, attributes) {
   };
 }
 
+/** Names of examples by their classes: "8", and where a class comes again, "8 (image 3)". */
+const namesByClass = (classes) => classes.map((name, i) => (classes.indexOf(name) === i ? name : `${name} (image ${i + 1})`));
+
 /** Radio buttons for the trait `example`: each a small picture, where there is one, and a name. */
 function exampleChoice(model, names, images, pixelsOf) {
   return choice(model, "example", "Example:", names.map((name, example) => {

@@ -1,4 +1,4 @@
-const BOX = { left: 46, right: 392, top: 22, bottom: 232 };
+const BOX = { left: 46, right: 392, top: 42, bottom: 252 };
 const PAD = 14; // between the box and the outermost points
 
 const percent = (fraction, digits = 1) => `${fixed(100 * fraction, digits)}%`;
@@ -53,7 +53,7 @@ function cutAbove(most, y) {
 
 /** Errors against keep_prob. */
 function errorsChart({ keep_probs: keepProbs, seeds }) {
-  const picture = chart(400, 280);
+  const picture = chart(400, 300);
   const { left, right, top, bottom } = BOX;
   const span = keepProbs.at(-1) - keepProbs[0] || 1;
   const x = (i) => left + PAD + ((keepProbs[i] - keepProbs[0]) / span) * (right - left - 2 * PAD);
@@ -94,7 +94,7 @@ function errorsChart({ keep_probs: keepProbs, seeds }) {
       ...axis("left", BOX, y, percents),
       ...axis("bottom", BOX, x, keepProbs.map((each, i) => [i, i % every ? "" : short(each)])),
       ...keepProbs.flatMap((_, i) => point(i, sweep, y, most)),
-      svgText((left + right) / 2, bottom + 42, "keep_prob p; error in %"),
+      ...axisNames({ ...BOX, top: top - 16 }, "keep_prob p", "error (%)"), // above the numbers of what leaves the box
     ]);
     picture.describe(`Error against keep_prob. ${keepProbs.map((each, i) =>
       `${short(each)}: test ${percent(test[i].mean)}, training ${percent(train[i].mean)}`).join("; ")}.`);

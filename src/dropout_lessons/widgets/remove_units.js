@@ -1,4 +1,4 @@
-const CHART = { left: 50, right: 356, top: 10, bottom: 170, fontSize: 12 };
+const CHART = { left: 50, right: 356, top: 28, bottom: 188, fontSize: 13 };
 
 /** Numbers of 32 bits, as remove_units.py writes them. */
 const floats = (text) => new Float32Array(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer);
@@ -90,7 +90,7 @@ function effectsChart(units, toggle) {
       svgPath("dl-axis", `M${left} ${top}V${bottom}M${left} ${y(0)}H${right}`),
       ...axis("left", CHART, y, ticksOf(range, step, decimalsOf(step, 1))),
       ...sorted.map((unit, place) => column(unit, place, intact, now, y)),
-      svgText((left + right) / 2, height - 5, "unit; loss if it goes next minus loss now, nats"),
+      ...axisNames({ ...CHART, bottom: height - 44 }, "unit", "loss if it goes next minus loss now (nats)"),
     ]);
   }
 

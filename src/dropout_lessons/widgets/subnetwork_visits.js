@@ -86,7 +86,7 @@ function cellsPicture() {
       cells = placed.cells;
       picture.setHeight(placed.bottom + 46);
       picture.draw([...cells, frame, svgPath("dl-axis", `M2 ${placed.bottom + 2}H${PICTURE_WIDTH - 2}`), ...placed.labels,
-        svgText(PICTURE_WIDTH / 2, placed.bottom + 39, "units kept; on top, how many such subnetworks")]);
+        svgText(PICTURE_WIDTH / 2, placed.bottom + 39, "units kept (on top: how many such subnetworks)")]);
     }
     const most = Math.max(...visits);
     cells.forEach((cell, mask) => paint(cell, visits[mask], most));

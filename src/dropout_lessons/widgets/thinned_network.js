@@ -26,6 +26,7 @@ function short(number) {
 }
 
 const RADIUS = 21;
+const NUMBER_AT = [-RADIUS, 3 - RADIUS]; // of a hidden unit, from its center
 const COLUMNS = [24, 155, 284];
 
 const circle = ([cx, cy], attributes = {}) => h("svg:circle", { cx, cy, r: RADIUS, ...attributes });
@@ -60,6 +61,7 @@ function weightLines({ w1, w2 }, centers) {
 function hiddenUnit(model, [cx, cy], unit) {
   const toggle = () => assign(model, { mask: toggled(model.get("mask"), unit) });
   const text = inCircle([cx, cy]);
+  const number = svgText(cx + NUMBER_AT[0], cy + NUMBER_AT[1], `${unit + 1}`, "end", { class: "dl-unit-number", "aria-hidden": "true" });
   const group = h("svg:g", {
     class: "dl-unit", role: "checkbox", tabindex: 0,
     onclick: toggle,
@@ -68,7 +70,7 @@ function hiddenUnit(model, [cx, cy], unit) {
       event.preventDefault(); // the space bar would scroll the page
       toggle();
     },
-  }, circle([cx, cy], { class: "dl-ring", r: RADIUS + 4 }), circle([cx, cy]), text);
+  }, circle([cx, cy], { class: "dl-ring", r: RADIUS + 4 }), circle([cx, cy]), text, number);
   return {
     group,
     show(kept, output) {
@@ -93,7 +95,7 @@ function diagram(model, data, gradientOf) {
       ...centers[0].flatMap((center, i) => [circle(center, { class: "dl-plain" }), inCircle(center, short(data.x[i]))]),
       ...centers[2].flatMap(([cx, cy], k) => [
         circle([cx, cy], { class: "dl-plain" }), probs[k],
-        label([cx + RADIUS + 6, cy], k === data.target ? "target" : `class ${k}`, "start"),
+        label([cx + RADIUS + 6, cy], `class ${k}`, "start"),
       ])),
     ...units.map(({ group }) => group));
   const line = (kind) => swatch(10,

@@ -1,4 +1,4 @@
-const BOX = { left: 44, right: 350, top: 10, bottom: 170 };
+const BOX = { left: 44, right: 350, top: 28, bottom: 188 };
 
 /** In nats; a probability of 0 adds nothing. */
 const entropyOf = (probs) => -sum(probs.map((prob) => (prob > 0 ? prob * Math.log(prob) : 0)));
@@ -67,7 +67,7 @@ function methodCard({ name, color, probs }, dashes, { class_names: names, labels
 
 /** Entropy against the step, for each method. */
 function entropyChart({ step_labels: labels, step_name: stepName }, methods, largestEntropy) {
-  const picture = chart(360, 214);
+  const picture = chart(360, 232);
   const { left, right, top, bottom } = BOX;
   const last = labels.length - 1;
   const x = last ? scaleOf([0, last], [left, right]) : () => (left + right) / 2;
@@ -87,7 +87,7 @@ function entropyChart({ step_labels: labels, step_name: stepName }, methods, lar
       ...methods.map(({ color, dashes, entropies }) => h("svg:g", inColorOf(color),
         lineOf(through(entropies(example).map((entropy, i) => [x(i), y(entropy)])), dashes),
         h("svg:circle", { class: "dl-here", r: 5, cx: x(step), cy: y(entropies(example)[step]) }))),
-      svgText((left + right) / 2, bottom + 39, `${name}; entropy in nats, gray: no answer`),
+      ...axisNames(BOX, name, "entropy (nats), gray: no answer"),
     ]);
     picture.describe(`Entropy against ${name}: ` + methods.map((method) => {
       const entropies = method.entropies(example);
@@ -97,13 +97,12 @@ function entropyChart({ step_labels: labels, step_name: stepName }, methods, lar
   return { element: picture.element, draw };
 }
 
-function handles(model, { class_names: names, labels, step_labels: stepLabels, step_name: stepName, images }, largestEntropy) {
+function handles(model, { step_labels: stepLabels, step_name: stepName, images }, exampleNames, largestEntropy) {
   const threshold = slider(model, "threshold", ["Entropy threshold "],
     { min: 0, max: largestEntropy, step: 0.05, show: (value) => `${fixed(value, 2)} nats` });
   threshold.element.classList.add("dl-wide-value");
   return [
-    exampleChoice(model, images.pixels.map((_, i) => (labels ? `${i + 1}. ${names[labels[i]]}` : `${i + 1}`)), images,
-      (i) => images.pixels[i][0]),
+    exampleChoice(model, exampleNames, images, (i) => images.pixels[i][0]),
     slider(model, "step", [`${stepName} `], { min: 0, max: stepLabels.length - 1, step: 1, show: (i) => stepLabels[i] }),
     threshold,
   ];
@@ -113,7 +112,8 @@ function render({ model, el }) {
   const data = model.get("data");
   const { class_names: names, labels, step_labels: stepLabels, images } = data;
   const largestEntropy = Math.log(names.length);
-  const controls = handles(model, data, largestEntropy);
+  const exampleNames = labels ? namesByClass(labels.map((label) => names[label])) : images.pixels.map((_, i) => `image ${i + 1}`);
+  const controls = handles(model, data, exampleNames, largestEntropy);
   const picture = grayImage(images, { role: "img", "aria-label": "" });
   const methods = data.methods.map((method, i) => methodCard(method, ["", "7 4", "2 4"][i], data));
   const entropies = entropyChart(data, methods, largestEntropy);
@@ -126,9 +126,9 @@ function render({ model, el }) {
     const said = methods.map(({ show }) => show(example, step, ({ entropy }) => entropy <= threshold));
     entropies.draw(example, step, threshold);
     picture.draw(images.pixels[example][step]);
-    const place = `${data.step_name.toLowerCase()} ${stepLabels[step]}`;
-    picture.element.setAttribute("aria-label", `Example ${example + 1}${labels ? `, class ${names[labels[example]]}` : ""}, ${place}`);
-    summary.textContent = `Example ${example + 1}, ${place}: ${said.join("; ")}.`;
+    const shown = `${labels ? "Example of class" : "The"} ${exampleNames[example]}, ${data.step_name.toLowerCase()} ${stepLabels[step]}`;
+    picture.element.setAttribute("aria-label", shown);
+    summary.textContent = `${shown}: ${said.join("; ")}.`;
   }
 
   return mount({ model, el }, {

@@ -54,6 +54,7 @@ function makeExperiment(model, changed) {
   }
   function hear(task, said) {
     const total = ARMS.length * experiment.wanted.length;
+    if (!experiment.parts.size) experiment.begun = performance.now(); // workers are up
     if (said.kind === "result") {
       experiment.results.set(task.seed, { ...resultAt(task.seed), [task.arm]: said });
       settle();
@@ -63,6 +64,13 @@ function makeExperiment(model, changed) {
       changed("frame", { ...said, arm: task.arm, seed: task.seed });
     }
   }
+  /** How long the slower arm would still take at the speed that it has had; null before there is one. */
+  experiment.secondsLeft = () => {
+    const seconds = (performance.now() - experiment.begun) / 1000;
+    const shares = ARMS.map(({ key }) =>
+      sum([...experiment.parts].map(([id, part]) => (id.startsWith(`${key}-`) ? part : 0))) / experiment.wanted.length);
+    return seconds < 0.5 || Math.min(...shares) === 0 ? null : seconds * (1 / Math.min(...shares) - 1);
+  };
   experiment.stop = () => {
     for (const stop of stops) stop();
     stops = [];

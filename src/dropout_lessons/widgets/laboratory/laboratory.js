@@ -18,7 +18,7 @@ function makeHandles(model) {
   const there = HANDLES.filter((name) => ranges[name]);
   const main = (landing ? ["keep_hidden"] : there.filter((name) => MAIN_HANDLES.includes(name))).map(make);
   const more = landing ? [] : there.filter((name) => !MAIN_HANDLES.includes(name)).map(make);
-  const fold = more.length ? [h("details", {}, h("summary", {}, "More handles"),
+  const fold = more.length ? [h("details", {}, h("summary", {}, "More settings"),
     h("div", { class: "dl-controls" }, ...more.map(({ element }) => element)))] : [];
   return { controls: [...main, ...more], parts: [h("div", { class: "dl-controls" }, ...main.map(({ element }) => element)), ...fold] };
 }
@@ -58,14 +58,14 @@ function makePlayer(draw) {
 function makePictures(mode, world) {
   const make = { curve: curvePicture, moons: moonsPicture }[mode];
   const scores = Object.fromEntries(ARMS.map(({ key }) => [key, valueOf(`score-${key}`)]));
-  const pictures = make ? Object.fromEntries(ARMS.map(({ key }) => [key, make(world, key)])) : {};
+  const [pictures, beside] = [0, 1].map(() => (make ? Object.fromEntries(ARMS.map(({ key }) => [key, make(world, key)])) : {}));
   const { scale, unit, digits, short } = SAID[mode];
   const said = ({ error }) => `${short} ${fixed(scale * error, digits)}${unit}`;
   const line = (kind) => swatch(10, svgPath(kind, "M0 5H28"));
-  const key = legend(...(mode === "curve" ? [[line("dl-truth"), "the function that made the points"]] : []),
+  const key = legend(...(mode === "curve" ? [[line("dl-truth"), "the true curve"]] : []),
     [line("dl-thinned"), "single thinned networks"]);
   return {
-    pictures,
+    beside, // once more, next to the units
     parts: make ? [h("div", { class: "dl-arms" }, ...ARMS.map(({ key: arm, name: words }) =>
       h("div", { class: `dl-arm dl-of-${arm}` }, h("p", { class: "dl-name" }, words, h("small", {}, scores[arm])), ...pictures[arm].parts))), key] : [],
     clear() {
@@ -80,8 +80,18 @@ function makePictures(mode, world) {
       if (frame.test) scores[arm].textContent = said(frame.test);
       pictures[arm]?.describe(`${arm === "plain" ? "All units" : "Dropout"}: ${scores[arm].textContent}.`);
     },
+    /** Draw what is left of a fit without some units, also beside these. */
+    drawWithout(arm, fit, count) {
+      pictures[arm].draw({ fit });
+      beside[arm].clear();
+      beside[arm].draw({ fit });
+      beside[arm].describe(count ? `The fit without ${count} unit${count > 1 ? "s" : ""}.` : "The fit of the whole network.");
+    },
   };
 }
+
+const timeLeft = (seconds) => (seconds === null ? ""
+  : seconds > 90 ? `${Math.round(seconds / 60)} min left` : `${Math.ceil(seconds)} s left`);
 
 /** What starts, stops and resets; the bar; the link to the experiment as it is set. */
 function makeButtons(model, experiment, player) {
@@ -95,14 +105,17 @@ function makeButtons(model, experiment, player) {
   const reset = button("Reset", () => assign(model, defaults));
   const link = h("a", { href: "#" }, "Link to this experiment");
   const bar = h("progress", { max: 1, value: 0, "aria-label": "Training" });
+  const left = valueOf("time-left");
+  const progress = h("div", { class: "dl-progress" }, bar, ...(landing ? [] : [left]));
   const shown = landing ? [another, ...(player.calm ? [play] : [])] : [toggle, reset, link];
   return {
-    parts: [h("div", { class: "dl-buttons dl-run" }, ...shown, bar)],
+    parts: [h("div", { class: "dl-buttons dl-run" }, ...shown, progress)],
     toggle, mode,
     update() {
       toggle.textContent = experiment.running ? "Stop" : "Train";
       bar.value = experiment.progress;
-      bar.style.visibility = experiment.running ? "visible" : "hidden";
+      left.textContent = experiment.running ? timeLeft(experiment.secondsLeft()) : "";
+      progress.style.visibility = experiment.running ? "visible" : "hidden";
       link.setAttribute("href", addressOf(model));
     },
   };
@@ -146,9 +159,9 @@ function laboratoryView(model) {
     if (mode === "digits") return;
     const { layers } = shownResult()[arm];
     const mask = Float64Array.from({ length: layers[HIDDEN_LAYERS].inputs }, (_, unit) => (gone.has(unit) ? 0 : 1));
-    pictures.draw(arm, { fit: drawnOutputs(layers, world(), layers.map((_, l) => (l === HIDDEN_LAYERS ? mask : null))) });
+    pictures.drawWithout(arm, drawnOutputs(layers, world(), layers.map((_, l) => (l === HIDDEN_LAYERS ? mask : null))), gone.size);
   };
-  const panel = unitsPanel(mode, redraw, pictures.pictures.plain?.unit);
+  const panel = unitsPanel(mode, redraw, pictures.beside);
   return Object.assign(view, { data, experiment, world, pictures, curves, player, controls, numbers, summary, seedChoice, shownResult, panel,
     results: () => experiment.seedsDone().map((seed) => [seed, experiment.results.get(seed)]), quantiles, landing, mode });
 }
@@ -258,8 +271,8 @@ function render({ model, el }) {
     title: landing ? "Two networks learn the same points" : TITLES[mode],
     parts: landing
       ? [...view.pictures.parts, h("div", { class: "dl-landing" }, ...handles.parts, ...view.controls.parts), view.summary]
-      : [...handles.parts, ...view.controls.parts, ...view.pictures.parts, view.summary,
-        columns(view.curves.parts, [view.numbers.element, view.seedChoice.element]), view.inside.element],
+      : [...handles.parts, ...view.controls.parts, ...view.pictures.parts, // words, whose length changes, stand below all pictures
+        columns(view.curves.parts, [view.summary, view.numbers.element, view.seedChoice.element]), view.inside.element],
     controls: [...handles.controls, view.seedChoice],
     traits: [...HANDLES, "seed"],
     update,

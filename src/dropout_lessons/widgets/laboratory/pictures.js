@@ -1,8 +1,8 @@
 // What the two arms of a small world look like, and how their losses go.
 
-const FIT_BOX = { left: 34, right: 352, top: 8, bottom: 196 };
+const FIT_BOX = { left: 34, right: 352, top: 24, bottom: 206 };
 const FIT_RANGE = [-1.8, 1.8];
-const LOSS_BOX = { left: 50, right: 392, top: 10, bottom: 150 };
+const LOSS_BOX = { left: 50, right: 392, top: 30, bottom: 170 };
 
 /** Lines along which values on a square grid are 0, from marching squares; x and y place a column and a row. */
 function zeroLines(values, x, y) {
@@ -26,7 +26,7 @@ function zeroLines(values, x, y) {
 /** A function, its points, the fit of the whole network, and thin lines of thinned ones behind it. */
 function curvePicture(world, arm) {
   const { left, right, top, bottom } = FIT_BOX;
-  const picture = chart(360, 236);
+  const picture = chart(360, 246);
   const x = scaleOf([CURVE.low, CURVE.high], [left, right]);
   const y = scaleOf(FIT_RANGE, [bottom, top]);
   const lineOf = (values) => through([...values].map((value, i) => [x(world().picture[i]), y(value)]));
@@ -37,7 +37,7 @@ function curvePicture(world, arm) {
     frameOf(FIT_BOX),
     ...axis("bottom", FIT_BOX, x, ticksOf([-1, 1], 0.5)),
     ...axis("left", FIT_BOX, y, ticksOf([-1, 1], 1)),
-    svgText((left + right) / 2, bottom + 37, "x; upward y"),
+    ...axisNames(FIT_BOX, "x", "y"),
     h("svg:g", { "clip-path": `url(#${box})` }, thinned, fixedMarks, fit),
   ]);
   return {
@@ -63,7 +63,7 @@ function curvePicture(world, arm) {
 /** Two classes of points, the boundary of the whole network, and thin ones of thinned networks. */
 function moonsPicture(world, arm) {
   const { left, right, top, bottom } = FIT_BOX;
-  const picture = chart(360, 236);
+  const picture = chart(360, 246);
   const x = scaleOf([MOONS.low[0], MOONS.high[0]], [left, right]);
   const y = scaleOf([MOONS.low[1], MOONS.high[1]], [bottom, top]);
   const [column, row] = [scaleOf([0, GRID - 1], [left, right]), scaleOf([0, GRID - 1], [bottom, top])];
@@ -73,7 +73,7 @@ function moonsPicture(world, arm) {
     frameOf(FIT_BOX),
     ...axis("bottom", FIT_BOX, x, ticksOf([-1, 2], 1)),
     ...axis("left", FIT_BOX, y, ticksOf([-1, 1], 1)),
-    svgText((left + right) / 2, bottom + 37, "first input; upward the second"),
+    ...axisNames(FIT_BOX, "first input", "second input"),
     thinned, points, fit,
   ]);
   const mark = (at, down, label) => (label
@@ -100,14 +100,14 @@ function moonsPicture(world, arm) {
 function lossCurves(mode) {
   const { left, right, top, bottom } = LOSS_BOX;
   const digits = mode === "digits";
-  const picture = chart(400, 196);
+  const picture = chart(400, 212);
   const range = digits ? [0, 30] : [-3, 1]; // percent, or powers of ten
   const place = scaleOf(range, [bottom, top]);
   const y = (value) => place(Math.max(range[0], Math.min(range[1], value)));
   const shown = digits ? ({ error }) => 100 * error : ({ loss }) => Math.log10(Math.max(loss, 1e-9));
   const ticks = digits ? ticksOf(range, 10) : [-3, -2, -1, 0, 1].map((power) => [power, String(Number((10 ** power).toPrecision(1)))]);
   const lines = ARMS.flatMap(({ key }) => ["test", "train"].map((part) => ({ key, part, line: svgPath(`dl-loss dl-${key} dl-${part}`, "") })));
-  const name = { digits: "error, %", curve: "mean squared error", moons: "loss, nats" }[mode];
+  const name = { digits: "error (%)", curve: "mean squared error", moons: "loss (nats)" }[mode];
   const places = { digits: "epochs", curve: "steps", moons: "steps" }[mode];
   let seen = { plain: [], dropout: [] };
   function draw(epochs) {
@@ -120,7 +120,7 @@ function lossCurves(mode) {
       ...axis("left", LOSS_BOX, y, ticks),
       ...axis("bottom", LOSS_BOX, scaleOf([0, epochs], [left, right]), [0, epochs / 2, epochs].map((value) => [value, grouped(value)])),
       ...lines.map(({ line }) => line),
-      svgText((left + right) / 2, bottom + 39, `${places}; ${name}`),
+      ...axisNames(LOSS_BOX, places, name),
     ]);
   }
   const line = (key, part) => swatch(10, svgPath(`dl-loss dl-${key} dl-${part}`, "M0 5H28"));

@@ -3,16 +3,20 @@
 /** How the results of a mode are said: its unit, digits, and what is better. */
 const SAID = {
   digits: { of: "error", scale: 100, unit: "%", difference: " points", digits: 1, name: "test error", short: "test error" },
-  curve: { of: "error", scale: 1, unit: "", difference: "", digits: 3, name: "mean squared error between the points", short: "error between the points" },
+  curve: { of: "error", scale: 1, unit: "", difference: "", digits: 3, name: "mean squared error against the true curve", short: "mean squared error" },
   moons: { of: "error", scale: 100, unit: "%", difference: " points", digits: 1, name: "error on new points", short: "error on new points" },
 };
 
 function resultsTable(mode) {
   const { scale, unit, digits } = SAID[mode];
   const measures = [["error", scale, digits], ...(mode === "curve" ? [] : [["loss", 1, 3]])];
-  const inUnit = { error: mode === "curve" ? "mean squared error" : `error, ${unit}`, loss: "loss, nats" };
-  const header = ["seed", ...measures.flatMap(([of]) => [`${inUnit[of]}: all units`, "dropout"]), "difference"];
-  const element = table(header, [], { class: "dl-results" });
+  const named = { error: mode === "curve" ? "mean squared error" : `error (${unit})`, loss: "loss (nats)" };
+  const compared = { error: ["all units", "dropout", "dropout − all units"], loss: ["all units", "dropout"] };
+  const element = table(null, [], { class: "dl-results" });
+  element.prepend(h("thead", {},
+    h("tr", {}, h("td"), ...measures.map(([of]) => h("th", { scope: "colgroup", class: "dl-number", colspan: compared[of].length }, named[of]))),
+    h("tr", {}, h("th", { scope: "col" }, "seed"),
+      ...measures.flatMap(([of]) => compared[of]).map((name) => h("th", { scope: "col", class: "dl-number" }, name)))));
   const line = (name, values) => {
     const made = row(name, ...values.map(() => null));
     values.forEach((value, i) => (made.cells[i].textContent = value));
@@ -23,16 +27,13 @@ function resultsTable(mode) {
     show(results, quantiles) {
       const at = (result, arm, [of, factor]) => factor * result[arm].test[of];
       const difference = (result) => at(result, "dropout", measures[0]) - at(result, "plain", measures[0]);
-      const rows = results.map(([seed, result]) => line(`${seed}`, [
-        ...measures.flatMap((measure) => ARMS.map(({ key }) => fixed(at(result, key, measure), measure[2]))),
-        fixed(difference(result), digits)]));
+      const cells = (mean, last) => measures.flatMap((measure) => [
+        ...ARMS.map(({ key }) => fixed(mean((result) => at(result, key, measure)), measure[2])), ...(measure[0] === "error" ? [last] : [])]);
+      const rows = results.map(([seed, result]) => line(`${seed}`, cells((of) => of(result), fixed(difference(result), digits))));
       if (results.length > 1) {
         const values = results.map(([, result]) => result);
         const { mean, margin } = meanAndMargin(values.map(difference), quantiles);
-        rows.push(line("mean", [
-          ...measures.flatMap((measure) => ARMS.map(({ key }) =>
-            fixed(sum(values.map((result) => at(result, key, measure))) / values.length, measure[2]))),
-          `${fixed(mean, digits)} ± ${fixed(margin, digits)}`]));
+        rows.push(line("mean", cells((of) => sum(values.map(of)) / values.length, `${fixed(mean, digits)} ± ${fixed(margin, digits)}`)));
       }
       element.hidden = !results.length;
       element.querySelector("tbody").replaceChildren(...rows);

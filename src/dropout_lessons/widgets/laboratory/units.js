@@ -79,26 +79,38 @@ function unitPictures(mode, layers, world, units, lineOf) {
     svgPath("dl-axis dl-zero", "M2 21H42"), lineOf(each, range)));
 }
 
-/** The units worth a look: the first ones of the digits' networks, else those that add the most. */
+/** The units worth a look: the first ones of the digits' networks, else those that add the most, from the largest on. */
 function unitsToShow(mode, layers, world) {
   const count = layers[lookedAt(mode)].outputs;
   const all = Array.from({ length: count }, (_, unit) => unit);
   if (mode === "digits") return all.slice(0, MOST_SHOWN);
   const size = all.map((unit) => contribution(layers, world, unit).reduce((total, value) => total + value ** 2, 0));
-  return all.sort((a, b) => size[b] - size[a]).slice(0, MOST_SHOWN).sort((a, b) => a - b);
+  return all.sort((a, b) => size[b] - size[a]).slice(0, MOST_SHOWN);
 }
 
-/** One arm's units: a button with a picture for each, pressed to remove it; the cost; and the matrix of pairs. */
-function armUnits(mode, { key, name }, pressed) {
+/** Which units are shown, of how many, and what they are seen by. */
+function whichUnits(mode, count) {
+  const shown = Math.min(count, MOST_SHOWN);
+  if (mode === "digits") {
+    return `${shown < count ? `The first ${shown} of ${count}` : `All ${count}`} units of the first hidden layer, by their weights from ` +
+      "the pixels (white: positive).";
+  }
+  const those = shown < count ? `${shown} of ${count} units of the second hidden layer, those that add the most`
+    : `All ${count} units of the second hidden layer, by what they add`;
+  return `${those} to the output, from the largest on. A square shows what its unit adds.`;
+}
+
+/** One arm's units below its fit: a button with a picture for each, pressed to remove it; the cost; and the matrix of pairs. */
+function armUnits(mode, { key, name }, picture, pressed) {
   const grid = h("div", { class: "dl-units", role: "group", "aria-label": `Units of ${name}` });
   const [cost, pairs] = [h("p", { class: "dl-cost", "data-value": `cost-${key}` }), h("div")];
-  const element = h("div", { class: `dl-arm dl-of-${key}` }, h("p", { class: "dl-name" }, name), grid, cost, pairs);
+  const element = h("div", { class: `dl-arm dl-of-${key}` }, h("p", { class: "dl-name" }, name), ...(picture?.parts ?? []), grid, cost, pairs);
   const { scale, unit, digits, name: measure } = SAID[mode];
   let buttonsOf = new Map();
 
-  function show(layers, world, lineOf) {
+  function show(layers, world) {
     const units = unitsToShow(mode, layers, world);
-    const pictures = unitPictures(mode, layers, world, units, lineOf);
+    const pictures = unitPictures(mode, layers, world, units, picture?.unit);
     buttonsOf = new Map(units.map((each, i) => {
       const made = h("button", { type: "button", class: "dl-unit-button", onclick: () => pressed(key, each) }, pictures[i]);
       return [each, made];
@@ -133,15 +145,15 @@ function armUnits(mode, { key, name }, pressed) {
   return { key, element, show, mark, drawPairs };
 }
 
-/** The fold below the results: units of both arms at one seed. `redraw(arm, removed)` shows what is left of a fit. */
-function unitsPanel(mode, redraw, lineOf) {
+/** The fold below the results: units of both arms at one seed, each below its picture; `redraw(arm, removed)` shows what is left of a fit. */
+function unitsPanel(mode, redraw, pictures) {
   const removed = { plain: new Set(), dropout: new Set() };
   let shown = null; // { world, results, cuts, units }
-  const arms = ARMS.map((arm) => armUnits(mode, arm, (key, unit) => {
+  const arms = ARMS.map((arm) => armUnits(mode, arm, pictures[arm.key], (key, unit) => {
     if (!removed[key].delete(unit)) removed[key].add(unit);
     update();
   }));
-  const words = h("p", { "data-value": "pairs" });
+  const [which, words] = [valueOf("which-units"), h("p", { "data-value": "pairs" })];
   const clearAll = () => ARMS.forEach(({ key }) => removed[key].clear());
   const count = () => shown.results.plain.layers[lookedAt(mode)].outputs;
   let draws = 0;
@@ -157,8 +169,7 @@ function unitsPanel(mode, redraw, lineOf) {
   });
   const pairsButton = button("See pairs interact", showPairs);
   const element = h("div", { class: "dl-units-panel" },
-    h("p", {}, mode === "digits" ? "Units of the first hidden layer, by their weights from the pixels (white: positive). "
-      : "Units of the last hidden layer, by what each adds to the output. ", "Press one to remove it."),
+    h("p", {}, which, " Press one to remove it."),
     buttons(removeSome(0.1), removeSome(0.5), back, pairsButton),
     h("div", { class: "dl-arms" }, ...arms.map((arm) => arm.element)), words);
 
@@ -189,7 +200,8 @@ function unitsPanel(mode, redraw, lineOf) {
       words.textContent = "";
       const cuts = Object.fromEntries(ARMS.map(({ key }) => [key, cutAbove(results[key].layers, lookedAt(mode), world.test)]));
       shown = { world, results, cuts, units: {} };
-      for (const { key, show } of arms) shown.units[key] = show(results[key].layers, world, lineOf);
+      which.textContent = whichUnits(mode, count());
+      for (const { key, show } of arms) shown.units[key] = show(results[key].layers, world);
       update();
     },
   };
