@@ -191,6 +191,11 @@ def train(page: Page) -> None:
     expect(page.get_by_role("button", name="Train", exact=True)).to_be_visible(timeout=60_000)
 
 
+def look_inside(page: Page) -> None:
+    page.get_by_text("Look inside").click()
+    expect(page.locator(".dl-unit-button").last).to_be_visible()
+
+
 def removed(page: Page, arm: str) -> list[bool]:
     buttons = page.locator(f".dl-of-{arm} .dl-unit-button")
     return buttons.evaluate_all("all => all.map(each => each.getAttribute('aria-pressed') === 'false')")
@@ -299,7 +304,7 @@ def test_an_experiment_is_a_link(open_page: Open) -> None:
 def test_what_is_lost_without_a_unit_and_with_a_pair_is_what_torch_says(open_page: Open) -> None:
     page = open_page(output(laboratory("curve", width=8)))
     train(page)
-    page.get_by_text("Look inside").click()
+    look_inside(page)
     # The same training, for its weights
     task = {**TASK, "mode": "curve", "seed": 1, "width": 8, "examples": 20, "noise": 0.25, "epochs": 500, "frames": 200}
     found = trained(page, {**task, "keepHidden": 1})
@@ -344,7 +349,7 @@ def test_what_is_lost_without_a_unit_and_with_a_pair_is_what_torch_says(open_pag
 def test_it_says_which_units_are_shown_and_their_fit_stands_above_them(open_page: Open) -> None:
     page = open_page(output(laboratory("curve", width=64)), width=390)
     train(page)
-    page.get_by_text("Look inside").click()
+    look_inside(page)
     expect(page.locator(".dl-of-plain .dl-unit-button")).to_have_count(24)
     assert text(page, "which-units").startswith("24 of 64 units of the second hidden layer, those that add the most")
     fit = page.locator(".dl-units-panel .dl-fit.dl-plain")
@@ -402,7 +407,7 @@ def test_the_time_left_is_that_of_the_slower_arm_at_its_measured_speed(open_page
 def test_a_removed_unit_is_empty_with_a_dashed_outline_and_a_kept_one_is_filled(open_page: Open) -> None:
     page = open_page(output(laboratory("moons", width=8)))
     train(page)
-    page.get_by_text("Look inside").click()
+    look_inside(page)
     first, second = page.locator(".dl-of-dropout .dl-unit-button").all()[:2]
     first.click()
     style = "button => { const s = getComputedStyle(button); return [s.borderTopStyle, s.backgroundColor]; }"
@@ -419,7 +424,7 @@ def test_digits_are_trained_in_the_page(open_page: Open) -> None:
         {**TASK, "mode": "digits", "seed": 1, "width": 16, "examples": 200, "noise": 0, "epochs": 5, "keepHidden": 1},
     )
     assert f"is {100 * found['test']['error']:.1f}% with all units" in text(page, "summary")
-    page.get_by_text("Look inside").click()
+    look_inside(page)
     expect(page.locator(".dl-of-plain canvas.dl-feature")).to_have_count(16)
 
 
