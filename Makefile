@@ -65,7 +65,8 @@ test-types: $(ENVIRONMENT)
 
 # Three on two cores where tests wait for what they start: processes, browsers, timeouts.
 test-package: $(ENVIRONMENT)
-	$(PYTEST) --doctest-modules src tests $(wildcard instructor/tests) --ignore-glob 'tests/test_book*.py' -n 3 --durations 10
+	$(PYTEST) --doctest-modules src tests $(wildcard instructor/tests) --ignore-glob 'tests/test_book*.py' \
+	  -n 3 --dist loadgroup --durations 10
 
 # Another processor rounds otherwise. What was recorded and what is claimed must come out there, too.
 test-rounding: export ATEN_CPU_CAPABILITY = default

@@ -74,6 +74,15 @@ def test_what_took_longest_runs_first_and_what_never_ran_before_it(book):
     assert order == ["03_new", "02_fails", "01_passes"]
 
 
+def test_tests_of_a_group_have_one_worker(tmp_path):
+    lines = ["import os, pytest", "@pytest.mark.xdist_group('one')", "@pytest.mark.parametrize('number', range(6))"]
+    lines += ["def test_where(number):", "    open(os.environ['PYTEST_XDIST_WORKER'], 'a').close()"]
+    (tmp_path / "test_group.py").write_text("\n".join(lines))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadgroup"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=100)
+    assert len(list(tmp_path.glob("gw*"))) == 1
+
+
 def test_outputs_are_dropped_when_the_package_changes_and_kept_when_prose_does(book, monkeypatch):
     for name in ("ROOT", "BUILD"):
         monkeypatch.setattr(outputs, name, book if name == "ROOT" else book / "_build")

@@ -25,10 +25,13 @@ import toy  # noqa: E402
 from dropout_lessons.experiments import Unit, UnitsFailed, pools, run, runner  # noqa: E402
 from dropout_lessons.experiments.store import to_csv  # noqa: E402
 
-# What Dask's own threads leave behind when its processes are killed.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
+pytestmark = [
+    pytest.mark.xdist_group("cluster"),  # one cluster for all
+    # What Dask's own threads leave behind when its processes are killed.
+    pytest.mark.filterwarnings(
+        "ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+    ),
+]
 
 
 def dask(*command: str, env: dict[str, str]) -> subprocess.Popen[bytes]:

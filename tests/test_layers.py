@@ -509,7 +509,9 @@ def test_schedules_that_cannot_be_are_refused():
 # --- torch.compile --------------------------------------------------------------------------------------------
 
 COMPILES = any(map(shutil.which, ("g++", "clang++"))) and torch.backends.cpu.get_cpu_capability() != "DEFAULT"
-backends = ["eager", "aot_eager"] + ["inductor"] * COMPILES
+# All in one worker: to compile for the first time takes as long as the ten times after it.
+inductor = pytest.param("inductor", marks=pytest.mark.xdist_group("inductor"))
+backends = ["eager", "aot_eager"] + [inductor] * COMPILES
 
 
 @pytest.mark.filterwarnings("ignore")  # torch.compile's own
