@@ -109,7 +109,7 @@ def install(venv: Path, root: Path = ROOT) -> None:
         create(venv, uv)
     pip = [venv / "bin/python", "-m", "pip", "install"]
     pins = re.findall(r"^[\w.-]+==.+", (root / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
-    print(f"Installing {len(pins)} packages into {venv}, 1.7 GB on disk; this takes some minutes ...", flush=True)
+    print(f"Installing {len(pins)} packages into {venv}, 1.8 GB on disk; this takes some minutes ...", flush=True)
     if wants_cpu_build():
         torch = next(pin for pin in pins if pin.startswith("torch=="))
         run([*pip, "--index-url", CPU_BUILDS, torch])

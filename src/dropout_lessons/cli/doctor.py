@@ -117,7 +117,7 @@ def _disk() -> Finding:
     return (
         Finding("disk", "ok", found)
         if free > _LEAST_DISK
-        else Finding("disk", "note", found, "the environment takes 1.7 GB")
+        else Finding("disk", "note", found, "the environment takes 1.8 GB")
     )
 
 

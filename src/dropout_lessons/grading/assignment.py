@@ -288,6 +288,8 @@ def _set_up() -> str:
         'if importlib.util.find_spec("dropout_lessons") is None:\n'
         f'    package = os.environ.get("DROPOUT_LESSONS_PACKAGE", "{package()}")\n'
         '    %pip install -q "{package}"\n'
+        '    if importlib.util.find_spec("dropout_lessons") is None:\n'
+        '        raise SystemExit("Turn the network on, or pip install the wheel that you were given; run this again.")\n'
         "from dropout_lessons import exercises, runtime\n"
         "runtime.describe()"
     )
