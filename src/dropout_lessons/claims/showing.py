@@ -6,6 +6,7 @@ dark one, on paper and in a notebook, without a script.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +18,12 @@ from dropout_lessons.claims.natural import Natural, in_natural_units, typeset
 if TYPE_CHECKING:
     from dropout_lessons.claims.judging import Judgement
 
-__all__ = ["CODE", "Anatomy", "Claims", "as_html"]
+__all__ = ["BACK", "CODE", "Anatomy", "Claims", "as_html", "key_of"]
 
 #: Stands at the end of the fold, where a book puts the code of the cell.
 CODE = "<!-- code of the cell -->"
+#: Stands after the numbers of a claim, where a book says how often it came back with fresh seeds.
+BACK = "<!-- came back: {key} -->"
 WIDTH, HEIGHT = 120, 20
 HOLDS, FORBIDDEN, UNDECIDED = "#2a8f6a", "#c8503c", "#a8811f"
 LIVE = "Computed by this code when the page was made; had it failed, there would be no page."
@@ -133,6 +136,16 @@ def as_html(judgements: Sequence[Judgement], names: Sequence[str] | None = None)
     )
 
 
+def key_of(judgement: Judgement) -> str:
+    """What a claim is known by in a chapter: its sentence and its bound."""
+    said = f"{judgement.statement} Required: {judgement.words.required}"
+    return hashlib.sha256(said.encode()).hexdigest()[:12]
+
+
+def _back(judgement: Judgement) -> str:
+    return "" if judgement.evidence.recorded else BACK.format(key=key_of(judgement))
+
+
 def _verdict(judgement: Judgement) -> tuple[str, str]:
     mark, word = {True: ("✓", ""), False: ("✗", "Does not hold: "), None: ("?", "Undecided: ")}[judgement.holds]
     return f'<span aria-hidden="true" style="font-weight: bold">{mark}</span>', word
@@ -146,7 +159,8 @@ def _inline(judgement: Judgement, name: str, drawing: str, numbers: str) -> str:
     mark, word = _verdict(judgement)
     return (
         f'<p class="{_kind(judgement)}" style="margin: 0">{mark} {word}{escape(typeset(name))} '
-        f'<span style="display: inline-flex; vertical-align: middle; {BESIDE}">{drawing}<span>{escape(numbers)}</span></span></p>'
+        f'<span style="display: inline-flex; vertical-align: middle; {BESIDE}">{drawing}<span>{escape(numbers)}</span></span>'
+        f"{_back(judgement)}</p>"
     )
 
 
@@ -156,7 +170,8 @@ def _row(judgement: Judgement, name: str, drawing: str, numbers: str) -> str:
         f'<div class="{_kind(judgement)}" style="display: flex; flex-wrap: wrap; align-items: center; gap: 0 1em; '
         f'padding: 0.15em 0; border-bottom: 1px solid {LINE}">'
         f'<div style="flex: 1 1 13em; display: flex; gap: 0.35em">{mark}<span>{word}{escape(typeset(name))}</span></div>'
-        f'<div style="flex: 0 1 23.5em; display: flex; {BESIDE}">{drawing}<span>{escape(numbers)}</span></div></div>'
+        f'<div style="flex: 0 1 23.5em; display: flex; {BESIDE}">{drawing}<span>{escape(numbers)}</span>'
+        f"{_back(judgement)}</div></div>"
     )
 
 
