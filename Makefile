@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8000
+OFFSETS ?= 20
 # PyTorch is held where it was tested; every other version follows from pyproject.toml.
 TORCH := 2.13.0
 
@@ -12,7 +13,7 @@ ENVIRONMENT := $(VENV)/.complete
 STAGES := test-lint test-types test-package test-rounding test-chapters test-book
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book pdf slides serve page-bars test $(STAGES) notebooks bench gpu ledger exercises check-exercises lock clean
+.PHONY: help setup book pdf slides serve page-bars test $(STAGES) notebooks bench gpu ledger replicate exercises check-exercises lock clean
 .PHONY: test-colab film doctor system newest site package push-notebooks links rehearse release same-python
 
 help: ## Show what can be made
@@ -96,6 +97,9 @@ gpu: ## On a machine with a GPU, in eight minutes: tests, ratios, the paper's ro
 
 ledger: $(ENVIRONMENT) ## Write book/ledger.md from the recorded results
 	$(BIN)/dropout-lessons experiments ledger --out book/ledger.md
+
+replicate: $(ENVIRONMENT) ## Run the chapters with fresh seeds, OFFSETS of them, and write book/replication.md
+	$(BIN)/python book/replicate.py --offsets $(OFFSETS)
 
 exercises: $(ENVIRONMENT) ## Write the exercises of the bank into the chapters
 	$(BIN)/python book/exercises.py

@@ -10,7 +10,6 @@ import ast
 import hashlib
 import json
 import re
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -139,43 +138,43 @@ def by_chapter(runs: Iterable[Run]) -> dict[str, list[Run]]:
 
 def page(runs: Sequence[Run], chapters: Sequence[Path]) -> str:
     """The book's page, in Markdown."""
+    chosen = [path for path in chapters if any(run.chapter == path.stem for run in runs)]
+    waiting = [title(path) for path in chapters if path not in chosen]
     parts = [
         "# What came back with fresh seeds",
-        "The claims of a chapter were written with one set of seeds, and the page is built only if all of them hold with "
-        "those. So each chapter was run again with seeds that nobody looked at: other training images, other initial "
-        "weights, another order of the examples, other masks. The test sets are the same. A claim *came back* if its whole "
-        "95% interval was again where the claim requires it. A claim that came back in less than nine of ten runs is to "
-        "be reworded, or given more seeds.",
-        "Claims on recorded results are judged when the page is made, compute nothing anew, and are not counted. Neither is "
-        "a claim counted whose sentence or bound is no longer that of the chapter. Exact statements, which hold for any "
-        "seed, are counted apart. This runs what is missing, and writes this page:",
+        "The claims of a chapter were written with one set of seeds, and a page is made only if all of them hold with "
+        "those. So chapters are run again with seeds that nobody looked at: other training examples, other initial weights, "
+        "another order of the examples, other masks. The test sets stay. A claim *came back* if its whole 95% interval "
+        "was again where the claim requires it. One that comes back in fewer than nine of ten runs is to be reworded, or "
+        "given more seeds.",
+        "Claims on recorded results compute nothing anew, and are not counted. Exact statements, which hold for any seed, "
+        "are counted apart. In a chapter each claim says how often it came back, as long as its sentence and its bound are "
+        "those that were run. This runs what is missing and what a chapter computes in another way since, and writes the page:",
         "```bash\nmake replicate OFFSETS=20\n```",
-        _summary(runs, chapters),
-        _weak(runs),
-        *(_section(chapter, of_chapter) for chapter, of_chapter in by_chapter(runs).items()),
+        _summary(runs, chosen),
+        f"Not run so far: {'; '.join(waiting)}." if waiting else "",
+        _seldom(runs),
+        *(_section(path, [run for run in runs if run.chapter == path.stem]) for path in chosen),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _summary(runs: Sequence[Run], chapters: Sequence[Path]) -> str:
-    rows = []
+    rows, everywhere = [], []
     for path in chapters:
         mine = [run for run in runs if run.chapter == path.stem]
         found = returned(mine).values()
-        measured = [one for one in found if not one.exact]
-        rows.append(
-            [
-                f"[{title(path)}](../chapters/{path.name})",
-                str(len(mine)),
-                str(len(measured)),
-                _counted(measured),
-                str(sum(one.enough for one in measured)),
-                _counted([one for one in found if one.exact]),
-                "" if all(run.code == code(path) for run in mine) else "changed since",
-            ]
-        )
-    header = ["chapter", "runs", "claims", "came back", "in 9 of 10 or more", "exact ones", "code"]
-    return _table(header, rows)
+        measured, identities = ([one for one in found if one.exact == exact] for exact in (False, True))
+        everywhere += measured
+        link = f"[{title(path)}](../chapters/{path.name})"
+        often = f"{sum(one.enough for one in measured)} of {len(measured)}" if measured else ""
+        rows.append([link, str(len(mine)), _counted(measured), often, _counted(identities)])
+    header = ["chapter", "runs", "claims that came back", "in 9 of 10 runs or more", "exact statements"]
+    total = (
+        f"Of {len(everywhere)} claims with an interval {sum(one.enough for one in everywhere)} came back in nine of ten runs "
+        f"or more; counting each run of each claim, {_counted(everywhere)}."
+    )
+    return f"{total}\n\n{_table(header, rows)}" if rows else ""
 
 
 def _counted(found: Sequence[Returned]) -> str:
@@ -183,43 +182,36 @@ def _counted(found: Sequence[Returned]) -> str:
     return f"{sum(one.times for one in found):,} of {total:,}" if total else ""
 
 
-def _weak(runs: Sequence[Run]) -> str:
-    weak = [
+def _seldom(runs: Sequence[Run]) -> str:
+    seldom = [
         [f"[{chapter[:2]}](../chapters/{chapter}.ipynb)", *_cells(one)]
         for chapter, mine in by_chapter(runs).items()
         for one in returned(mine).values()
         if not one.enough
     ]
-    errors = [
-        f"- Chapter {run.chapter[:2]} with offset {run.offset}: `{error}`" for run in runs for error in run.errors
-    ]
-    parts = ["## Claims that did not come back often enough"]
-    parts += [_table(["chapter", *_HEADER], weak) if weak else "None."]
-    if errors:
-        parts += [
-            "Runs in which something else failed; what they did not reach counts as not come back:",
-            "\n".join(errors),
-        ]
+    failed = [f"- Chapter {run.chapter[:2]}, offset {run.offset}: `{error}`" for run in runs for error in run.errors]
+    parts = ["## Claims that came back seldom", _table(["chapter", *_HEADER], seldom) if seldom else "None so far."]
+    if failed:
+        parts += ["In these runs something else failed. What they did not reach did not come back:", "\n".join(failed)]
     return "\n\n".join(parts)
 
 
 _HEADER = ["claim", "required", "effects", "came back"]
 
 
-def _section(chapter: str, runs: Sequence[Run]) -> str:
+def _section(chapter: Path, runs: Sequence[Run]) -> str:
     found = sorted(returned(runs).values(), key=lambda one: (one.times / one.runs, one.exact))
-    path = ROOT / "chapters" / f"{chapter}.ipynb"
-    heading = f"## {title(path)}" if path.exists() else f"## {chapter}"
-    minutes = statistics.mean(run.seconds for run in runs) / 60
+    offsets = ", ".join(str(run.offset) for run in sorted(runs, key=lambda run: run.offset))
     commits = ", ".join(f"`{commit[:7]}`" for commit in dict.fromkeys(run.commit for run in runs))
-    said = f"{len(runs)} runs, of {minutes:.1f} minutes each on a busy core, at {commits}."
-    return "\n\n".join([heading, said, _table(_HEADER, [_cells(one) for one in found])])
+    minutes = sum(run.seconds for run in runs) / 60
+    said = f"Offsets {offsets}, at {commits}; {minutes:.0f} minutes together, on a core with other work."
+    return "\n\n".join([f"## {title(chapter)}", said, _table(_HEADER, [_cells(one) for one in found])])
 
 
 def _cells(one: Returned) -> list[str]:
-    low, high = (f"{effect:.3g}" for effect in (min(one.effects), max(one.effects)))
+    ends = dict.fromkeys(f"{effect:.3g}" for effect in (min(one.effects), max(one.effects)))
     unit = one.unit if one.unit in ("", "%") else f" {one.unit}"
-    effects = f"at most {high}{unit}" if one.exact else f"{low} to {high}{unit}"
+    effects = f"at most {max(one.effects):.2g}{unit}" if one.exact else f"{' to '.join(ends)}{unit}"
     required = f"at most {one.required}" if one.exact else one.required
     return [_text(one.statement), _text(required), _text(effects), f"{one.times} of {one.runs}"]
 

@@ -332,7 +332,9 @@ def test_the_page_of_the_ledger_has_a_section_for_each_experiment_and_links_that
     page = ledger_page()
     for name in NAMES:
         label = f"ledger-{name.replace('_', '-')}"
-        assert page.count(f"({label})=\n## ") == page.count(f"](#{label})") == is_recorded(name)
+        primary = sum(bool(finding.primary) for finding in recorded(name).findings) if is_recorded(name) else 0
+        assert page.count(f"({label})=\n## ") == is_recorded(name)
+        assert page.count(f"](#{label})") == primary  # each row of the first tables, so that they can be sorted
     lines = page.splitlines()
     widths = [line.replace("\\|", "").count("|") for line in lines if line.startswith("|")]
     assert min(widths) >= 4

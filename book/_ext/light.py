@@ -71,6 +71,8 @@ def lighten(app: Sphinx, name: str, template: str, context: dict[str, Any], doct
     body, shared = share(app, body)
     for file in shared:
         (app.add_css_file if file.endswith("css") else app.add_js_file)(file)
+    if name.startswith("book/") and "<table" in body:
+        app.add_js_file("tables.js")
     scripts[:] = [deferred(script) for script in scripts]
     body = body.replace(' id="exercise-content"', "")  # sphinx-exercise gives it to every exercise of a page
     body = body.replace('role="doc-biblioentry"', 'role="listitem"')  # docutils marks entries up as in 2020

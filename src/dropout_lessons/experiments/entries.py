@@ -37,7 +37,7 @@ class Entry(NamedTuple):
         origin: Whose statement it is: ``"paper"``, ``"other"`` for another paper, or ``"course"``.
         primary: Why its bound; ``""`` if the experiment's verdict does not rest on it.
         paper: The paper's value or words.
-        values: Ours, of control and treatment; ``""`` where there are no two.
+        values: Ours, of control and treatment; the effect itself where there are no two.
         effect: The effect with its 95% interval and the number of seeds.
         relative: The effect as a fraction of the control's value; ``""`` where there is none.
         required: What agrees.
@@ -81,7 +81,7 @@ def _entry(experiment: Experiment, finding: Finding) -> Entry:
         origin,
         finding.primary,
         finding.paper,
-        _values(evidence),
+        finding.here or _values(evidence) or words.effect,
         effect,
         relative,
         required,
@@ -105,7 +105,7 @@ def ledger() -> pd.DataFrame:
     Returns:
         Columns: ``experiment``; ``source``; ``statement``; ``origin``, whose it is: the paper's, another paper's, or this
         course's; ``primary``, whether the experiment's verdict rests on it; ``paper``, its value or words; ``ours``, the
-        effect with its 95% interval and the number of seeds; ``values``, our control's and treatment's; ``relative``, the
+        effect with its 95% interval and the number of seeds; ``values``, ours of control and treatment; ``relative``, the
         effect as a fraction of the control's; ``required``, what agrees with the paper; ``scale``; ``data``; ``verdict``:
         agrees, differs, undecided or not run here; ``remarks``; and ``note``, the experiment's remark or why it was not run.
 

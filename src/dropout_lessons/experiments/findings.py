@@ -41,6 +41,7 @@ class Finding:
         below: What the effect must stay under.
         within: What the effect must lie between.
         primary: Of a primary statement, on which the experiment's verdict rests, why this bound; ``""`` of the others.
+        here: Our values, where the evidence is no difference of two arms that has them.
         origin: Whose statement it is; when None the experiment's, or this course's where the paper says nothing.
     """
 
@@ -51,6 +52,7 @@ class Finding:
     below: float | None = None
     within: tuple[float, float] | None = None
     primary: str = ""
+    here: str = ""
     origin: Origin | None = None
 
     def __post_init__(self) -> None:

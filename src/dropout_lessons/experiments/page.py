@@ -45,8 +45,9 @@ _INTRODUCTION = (
     "whole 95% interval of the effect over seeds lies where the paper says, it *differs* if the whole interval lies "
     "elsewhere, and it is *undecided* if the interval holds both. An experiment is *reproduced* if its primary statements "
     "agree, *not reproduced* if one of them differs, and *undecided* otherwise. The paper gives its errors without "
-    "intervals. *Edge* means that tuning chose a value at an end of what was tried, so that a better one may lie beyond; "
-    "*by a thread*, that the interval ends within a tenth of its half width of the bound."
+    "intervals, except for the standard errors of Table 10. *Edge* means that tuning chose a value at an end of what was "
+    "tried, so that a better one may lie beyond; *by a thread*, that the interval ends within a tenth of its half width "
+    "of the bound."
 )
 _WAITING = "No result was recorded yet."
 _STATEMENT = ["statement", "the paper", "here", "effect", "agrees if", "verdict"]
@@ -128,14 +129,16 @@ def _tried(result: Result) -> str:
 
 def _counted(results: Sequence[Result], missing: int) -> str:
     verdicts = Counter[str](result.verdict for result in results)
-    statements = Counter(entry.verdict for result in results for entry in entries(result))
+    measured = [finding for result in results for finding in result.findings if finding.evidence.atol is None]
+    statements = Counter({True: "agrees", False: "differs", None: "undecided"}[finding.holds] for finding in measured)
     counted = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in get_args(Verdict) if verdicts[verdict])
     tested = ", ".join(
         f"{n} {word.replace('agrees', 'agree').replace('differs', 'differ')}" for word, n in statements.items()
     )
     return (
-        f"Of {len(results)} experiments: {counted}. Of their {statements.total()} statements, primary or not: {tested}. "
-        f"[{missing} results of the paper](#ledger-not-run) were not run here. The tables have the primary statements."
+        f"Of {len(results)} experiments: {counted}. Of their {statements.total()} statements with an interval, primary or "
+        f"not: {tested}. [{missing} results of the paper](#ledger-not-run) were not run here. The tables have the primary "
+        "statements, and can be sorted and filtered where scripts run."
     )
 
 
@@ -149,7 +152,6 @@ def _verdicts(results: Sequence[Result], origin: Origin) -> str:
         for entry in entries(result):
             if entry.primary:
                 rows.append([*head, *_cells(entry)])
-                head = ["", ""]
     header = ["experiment", "its verdict", *_STATEMENT]
     return f"### {_ORIGINS[origin]}\n\n{_table(header, rows)}" if rows else ""
 

@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from dropout_lessons import figures
-from dropout_lessons.claims import Evidence, sampled
+from dropout_lessons.claims import Evidence, paired, sampled
 from dropout_lessons.experiments.arms import Arm, Row, Unit
 from dropout_lessons.experiments.catalog.fig9a_keep_prob import TITLES
 from dropout_lessons.experiments.experiment import Experiment
@@ -61,7 +61,8 @@ def judge(table: pd.DataFrame) -> list[Finding]:
     smallest, between, largest = int(gain.index.min()), 1000, int(gain.index.max())
 
     def change(first: int, second: int) -> Evidence:
-        return sampled((gain.loc[first] - gain.loc[second]).dropna().to_numpy(), unit="percentage points", over="seeds")
+        both = gain.loc[[first, second]].dropna(axis=1)
+        return paired(both.loc[first].to_numpy(), both.loc[second].to_numpy(), unit="percentage points")
 
     few = [
         Finding(

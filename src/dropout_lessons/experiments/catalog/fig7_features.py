@@ -85,6 +85,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             sampled(dropout / plain - 1, over="seeds"),
             within=(-0.1, 0.1),
             primary="The paper calls the errors similar; a tenth is what is taken for similar here.",
+            here=f"{plain.mean():.2%} to {dropout.mean():.2%} unexplained",
         ),
     ]
 

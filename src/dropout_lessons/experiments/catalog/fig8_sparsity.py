@@ -54,6 +54,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             replace(paired(means["dropout"], means["plain"] / 2), arms=None),
             below=0,
             primary="Half is between no change and the paper's ratio, 0.7 to 2.0.",
+            here=f"{means['plain'].mean():.2f} to {means['dropout'].mean():.2f}",
         ),
         Finding(
             "With dropout units are less often active.",
