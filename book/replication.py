@@ -116,6 +116,8 @@ def returned(runs: Sequence[Run]) -> dict[str, Returned]:
     found = {}
     for key, claims in kept.items():
         last = claims[-1]
+        if not last["exact"] and len(claims) > 1 and len({claim["effect"] for claim in claims}) == 1:
+            continue  # nothing of it is computed anew: it rests on recorded results
         scale = 100 if last["unit"] in PERCENT_UNITS else 1
         found[key] = Returned(
             last["statement"],

@@ -38,8 +38,15 @@ def test_a_claim_that_a_run_did_not_reach_did_not_come_back() -> None:
 
 @pytest.mark.parametrize(("times", "enough"), [(17, False), (18, True)])
 def test_a_claim_must_come_back_18_times_in_20(times: int, enough: bool) -> None:
-    runs = [replace(RUNS[0], offset=offset, claims=[kept("A.", offset <= times)]) for offset in range(1, 21)]
+    runs = [replace(RUNS[0], offset=n, claims=[kept("A.", n <= times, 0.01 * n)]) for n in range(1, 21)]
     assert returned(runs)["A."].enough == enough
+
+
+def test_a_claim_that_no_seed_moves_rests_on_recorded_results_and_is_not_counted() -> None:
+    claims = [kept("Moves.", True, 0.1), kept("Stays.", True, 0.2), kept("Exact.", True, 0.0, exact=True)]
+    moved = [kept("Moves.", True, 0.3), *claims[1:]]
+    runs = [replace(RUNS[0], claims=claims), replace(RUNS[1], claims=moved)]
+    assert list(returned(runs)) == ["Moves.", "Exact."]
 
 
 def test_the_page_names_what_came_back_seldom_and_what_failed() -> None:
