@@ -470,11 +470,15 @@ LABELS_ON_A_PHONE = """() => {
         return [text.textContent, scale * parseFloat(getComputedStyle(text).fontSize)];
     }).filter(([words, size]) => words && size > 0);
     const indents = [...document.querySelectorAll("ul.dl-legend > li:not([hidden])")].map((entry) => {
-        const range = document.createRange();
-        range.selectNodeContents(entry);
-        const lines = [...range.getClientRects()].filter(({width}) => width > 0);
         const mark = entry.querySelector(".dl-swatch").getBoundingClientRect();
-        return lines.filter(({left}) => left < mark.right && left !== mark.left).length;
+        const words = document.createTreeWalker(entry, NodeFilter.SHOW_TEXT);
+        const range = document.createRange();
+        const lines = [];
+        while (words.nextNode()) {
+            range.selectNode(words.currentNode);
+            lines.push(...range.getClientRects());
+        }
+        return lines.filter(({left}) => left < mark.right).length;
     });
     return {texts, indents};
 }"""
