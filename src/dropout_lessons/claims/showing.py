@@ -114,18 +114,19 @@ def as_html(judgements: Sequence[Judgement], names: Sequence[str] | None = None)
     ranges = [_range(each) for each in judgements]
     if _share_a_unit(judgements, ranges):
         ranges = [_common(ranges)] * len(ranges)
-    counts = {each.n for each in said}
+    rest = [
+        words.n + (", recorded" if each.evidence.recorded else "") for each, words in zip(judgements, said, strict=True)
+    ]
+    apart = len(judgements) == 1 or len(set(rest)) > 1
     lines = []
     for i, (each, words) in enumerate(zip(judgements, said, strict=True)):
         name = names[i] if names else each.statement
         numbers = " ".join(filter(None, (words.effect, words.interval)))
-        if len(judgements) == 1 or len(counts) > 1:
-            numbers += f", {words.n}"
+        if apart:
+            numbers += f", {rest[i]}"
         line = _inline if len(judgements) == 1 else _row
         lines.append(line(each, name, _drawing(each, words, ranges[i]), numbers))
-    summary = (
-        "How this was checked" if len(judgements) == 1 or len(counts) > 1 else f"How this was checked: {counts.pop()}"
-    )
+    summary = "How this was checked" if apart else f"How this was checked: {rest[0]}"
     heading = "Checked claim" if len(judgements) == 1 else f"{len(judgements)} checked claims"
     color = HOLDS if all(each.holds for each in judgements) else FORBIDDEN
     return (
