@@ -49,7 +49,7 @@ errors = None  # two fractions: on the noisy labels, on new examples
         prompt=r"""
 Find the unit of `plain[0]` that costs the most. Remove it, and count the errors on the training digits for each of the
 ten classes. Is it a unit for one digit, or for all? Look at `plain[1]` to `plain[5]` too. *Expect most of the errors on
-one digit each time. In `plain[0]` all 75 are ones; in `plain[3]` every single zero is lost.*
+one digit each time.*
 """,
     ),
     Coded(
