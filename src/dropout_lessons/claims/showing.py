@@ -160,8 +160,8 @@ def _inline(judgement: Judgement, name: str, drawing: str, numbers: str) -> str:
     mark, word = _verdict(judgement)
     return (
         f'<p class="{_kind(judgement)}" style="margin: 0">{mark} {word}{escape(typeset(name))} '
-        f'<span style="display: inline-flex; vertical-align: middle; {BESIDE}">{drawing}<span>{escape(numbers)}</span></span>'
-        f"{_back(judgement)}</p>"
+        f'<span style="display: inline-flex; vertical-align: middle; {BESIDE}">{drawing}'
+        f"<span>{escape(numbers)}{_back(judgement)}</span></span></p>"
     )
 
 
@@ -171,8 +171,8 @@ def _row(judgement: Judgement, name: str, drawing: str, numbers: str) -> str:
         f'<div class="{_kind(judgement)}" style="display: flex; flex-wrap: wrap; align-items: center; gap: 0 1em; '
         f'padding: 0.15em 0; border-bottom: 1px solid {LINE}">'
         f'<div style="flex: 1 1 13em; display: flex; gap: 0.35em">{mark}<span>{word}{escape(typeset(name))}</span></div>'
-        f'<div style="flex: 0 1 23.5em; display: flex; {BESIDE}">{drawing}<span>{escape(numbers)}</span>'
-        f"{_back(judgement)}</div></div>"
+        f'<div style="flex: 0 1 23.5em; display: flex; {BESIDE}">{drawing}'
+        f"<span>{escape(numbers)}{_back(judgement)}</span></div></div>"
     )
 
 
