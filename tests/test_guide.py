@@ -9,9 +9,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import reading_time  # of the folder book
 from homework import HOMEWORK, SHARED, needs_sandbox
 
-from dropout_lessons import exercises
+from dropout_lessons import exercises, widgets
 from dropout_lessons.cli import _parser, main
 from dropout_lessons.exercises.exercise import KINDS, LEVELS, TOPICS
 from dropout_lessons.exercises.notebook import KEY, marker
@@ -112,3 +113,31 @@ def test_every_chapter_has_exercises_of_each_level_and_two_that_a_program_checks
         assert sum(isinstance(one, exercises.Coded) for one in mine) >= 2, number
     assert {one.kind for one in exercises.bank().values()} == set(KINDS)
     assert len(exercises.bank()) >= 30
+
+
+CHAPTERS = sorted((BOOK.parent / "chapters").glob("*.ipynb"))
+PLAN = dict(
+    re.findall(
+        r"^\| \[[^\]]+\]\(\.\./chapters/(\w+)\) \| (.+ \| \d+ \| \d+) \|$",
+        (BOOK / "teaching.md").read_text("utf-8"),
+        re.M,
+    )
+)
+INTERACTIVE = {name for name in widgets.__all__ if name[0].isupper()}
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_and_the_guide_say_how_long_it_takes_to_read_as_it_is_counted(path):
+    chapter = nbformat.read(path, as_version=4)
+    counted = reading_time.minutes(chapter, INTERACTIVE)
+    assert f"Reading takes about {counted} minutes" in " ".join(chapter.cells[0].source.split())
+    assert PLAN[path.stem].split(" | ")[1] == str(counted)
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_and_the_guide_ask_for_the_same_chapters(path):
+    first = " ".join(nbformat.read(path, as_version=4).cells[0].source.split())
+    needs = re.search(r"You need (.+?)\. Reading", first)[1]
+    linked = {int(number) for number in re.findall(r"\((\d\d)_\w+\.ipynb\)", needs)}
+    asked = re.match(r"(?:chapters? ([\d, and]+))?", PLAN[path.stem])[1] or ""
+    assert linked == {int(number) for number in re.findall(r"\d+", asked)}
