@@ -100,10 +100,14 @@ def rows(tables: tuple[str, ...], scale: str, device: str, seconds: float, folde
     command = "import sys; from dropout_lessons.cli import main; sys.exit(main())"
     run = [sys.executable, "-c", command, "experiments", "run", *tables, "--scale", scale, "--device", device, *where]
     with subprocess.Popen(run) as process:
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)  # which ends it with one line, and nothing lost
+        # An interruption ends it with one line; one that was started in the background may not hear of it. Nothing is lost.
+        for stop in (lambda: process.send_signal(signal.SIGINT), process.terminate):
+            try:
+                process.wait(seconds)
+                break
+            except subprocess.TimeoutExpired:
+                stop()
+                seconds = 20
 
 
 def main() -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +18,10 @@ from playwright.sync_api import Browser, Error, Page, Route, sync_playwright
 # Timings on a shared machine say nothing about the code, so a slow example is no failure.
 settings.register_profile("course", deadline=None, print_blob=True)
 settings.load_profile("course")
+
+# A shell that starts the tests in the background has Ctrl+C ignored, here and by every process that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
