@@ -8,14 +8,13 @@ sentence of a claim can be seen.
 from __future__ import annotations
 
 import argparse
-import ast
-import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import nbformat
 import pandas as pd
+import reading_time
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,15 +70,10 @@ SEEN = """() => {
 
 
 def statements(chapter: Path) -> Iterator[str]:
-    """The sentences of a chapter's claims, as its code has them."""
+    """The sentences of a chapter's claims."""
     for cell in nbformat.read(chapter, as_version=4).cells:
         if cell.cell_type == "code":
-            source = re.sub(r"^(\s*)[%!].*", r"\1pass", cell.source, flags=re.MULTILINE)
-            calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
-            checks = [call for call in calls if ast.unparse(call.func) == "check"]
-            yield from (
-                " ".join(call.args[0].value.split()) for call in checks if isinstance(call.args[0], ast.Constant)
-            )
+            yield from reading_time.claims(cell.source)
 
 
 def longest_run(blocks: list[Mapping[str, object]]) -> int:

@@ -29,17 +29,16 @@ def minutes(chapter: NotebookNode, interactives: set[str]) -> int:
                 others += PREDICTION * cell.source.count("{prediction}") + FORMULA * cell.source.count("$$") / 2
         elif read:
             caption = cell.metadata.get("mystnb", {}).get("figure", {}).get("caption", "")
-            said = claims(cell.source)
-            words += len(f"{caption} {said}".split())
+            words += len(" ".join([caption, *claims(cell.source)]).split())
             others += FIGURE * bool(caption)
             others += INTERACTIVE * sum(f"{name}(" in cell.source for name in interactives)
             lines += 0 if cell.metadata.get("tags") else len(cell.source.splitlines())
     return max(5, 5 * round((words / WORDS + lines / LINES + others) / 5))
 
 
-def claims(source: str) -> str:
-    """The sentences of a cell's claims."""
+def claims(source: str) -> list[str]:
+    """The sentences of a cell's claims, as its code has them."""
     plain = re.sub(r"^(\s*)[%!].*", r"\1pass", source, flags=re.MULTILINE)
-    calls = [node for node in ast.walk(ast.parse(plain)) if isinstance(node, ast.Call) and node.args]
+    calls = [node for node in ast.walk(ast.parse(plain)) if isinstance(node, ast.Call)]
     checks = [call.args[0] for call in calls if ast.unparse(call.func) == "check"]
-    return " ".join(str(each.value) for each in checks if isinstance(each, ast.Constant))
+    return [" ".join(each.value.split()) for each in checks if isinstance(each, ast.Constant)]
