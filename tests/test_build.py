@@ -151,7 +151,7 @@ def test_an_interruption_ends_everything_with_one_line(name):
     since = time.monotonic()
     process.send_signal(getattr(signal, name))
     _, complaints = process.communicate(timeout=60)
-    assert time.monotonic() - since < 10
+    assert time.monotonic() - since < 30
     assert process.returncode == 130
     assert complaints.strip().splitlines() == [
         "Interrupted. The chapters that are done are kept: make book goes on from there."

@@ -587,19 +587,19 @@ def test_units_come_rank_by_rank_then_seed_by_seed_and_the_largest_of_a_seed_fir
 
 def test_units_are_taken_when_a_process_is_free_and_not_before(log, tmp_path, monkeypatch):
     """What one runner has taken, another that shares the folder cannot."""
-    held = []
+    busy = []
 
     class Counter(runner._Counter):
         def __next__(self) -> tuple[str, Unit]:
             unit = super().__next__()
-            held.append(len(self._locks))
+            busy.append(len(busy) + 1 - computed(log, "done").total())
             return unit
 
     monkeypatch.setattr(runner, "_Counter", Counter)
     log.with_name("seconds").write_text("0.05")
     run(toy.EXPERIMENT, "workstation", folder=tmp_path, jobs=2)
-    assert len(held) == N_UNITS["workstation"]
-    assert max(held) < 10  # of 14 reports; about one for each process
+    assert len(busy) == N_UNITS["workstation"]
+    assert max(busy) <= 3  # one for each process, and one in hand; however slow this process is to hear of what is done
 
 
 # Kills, interruptions, and other runners, with real processes

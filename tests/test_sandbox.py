@@ -391,9 +391,9 @@ def test_messages_survive_the_way():
     ids=range(12),  # not their bytes, which hold the time: workers that start apart must collect the same tests
 )
 def test_a_message_that_is_cut_or_forged_ends_the_stream_and_keeps_what_came_before(bad):
-    began = time.perf_counter()
+    began = time.process_time()
     assert len(decode(GOOD + bad)) == 1
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_too_many_members_are_refused():

@@ -90,10 +90,10 @@ BOMB = b"".join(b"%c: &%c [%s]\n" % (97 + at, 97 + at, b", ".join([b"*%c" % (96 
 
 def test_a_list_of_people_that_is_a_bomb_costs_names_and_nothing_else(tmp_path):
     people = b"a: &a [x, x]\n" + BOMB + b"submission_7: {':submitters': [{':name': *i}]}\n"
-    began = time.perf_counter()
+    began = time.process_time()
     ((found,), _) = find(tree(tmp_path, {"submission_metadata.yml": people, "submission_7/hw.ipynb": EMPTY}))
     assert found.name == "submission_7"
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
 
 
 def test_a_name_that_is_no_utf8_is_read_and_can_be_written(tmp_path):
@@ -174,11 +174,11 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path):
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("bomb.ipynb", "w") as file:
         for _ in range(300):
             file.write(bytes(2**20))
-    began = time.perf_counter()
+    began = time.process_time()
     ((found,), remarks) = find(tree(tmp_path, {"eve_1_2_hw.zip": buffer.getvalue()}))
     assert (found.file, found.problem) == ("", "There is no notebook (.ipynb) in what was handed in (hw.zip).")
     assert "its notebooks have more than 100 MB" in remarks[0]
-    assert time.perf_counter() - began < 20
+    assert time.process_time() - began < 20
 
 
 def test_whoever_handed_in_no_notebook_has_a_row_with_a_reason(tmp_path):

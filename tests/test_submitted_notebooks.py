@@ -69,9 +69,9 @@ def test_fifty_megabytes_of_output_are_read_quickly_and_dropped():
     }
     data = json.dumps({"cells": [cell]}).encode()
     assert len(data) > 50 * 10**6
-    began = time.perf_counter()
+    began = time.process_time()
     assert read(data).code == (CodeCell("x = 1"),)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_written_answers_are_found_with_and_without_metadata():
