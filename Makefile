@@ -10,7 +10,7 @@ SHELL := bash
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 ENVIRONMENT := $(VENV)/.complete
-STAGES := test-lint test-types test-package test-rounding test-chapters test-book
+STAGES := test-lint test-types test-examples test-package test-rounding test-chapters test-book
 
 .DEFAULT_GOAL := help
 .PHONY: help setup book pdf slides serve page-bars test $(STAGES) notebooks bench gpu ledger replicate exercises check-exercises lock clean
@@ -64,9 +64,13 @@ test-types: $(ENVIRONMENT)
 	$(BIN)/mypy
 	$(BIN)/mypy tests/consumer.py
 
+# The examples of the package's docstrings, with the shapes and types of its annotations checked in every call.
+test-examples: $(ENVIRONMENT)
+	$(PYTEST) --doctest-modules src -p tests.shapes -n 2
+
 # Three on two cores where tests wait for what they start: processes, browsers, timeouts.
 test-package: $(ENVIRONMENT)
-	$(PYTEST) --doctest-modules src tests $(wildcard instructor/tests) --ignore-glob 'tests/test_book*.py' \
+	$(PYTEST) tests $(wildcard instructor/tests) --ignore-glob 'tests/test_book*.py' \
 	  -n 3 --dist loadgroup --durations 10
 
 # Another processor rounds otherwise. What was recorded and what is claimed must come out there, too.
@@ -83,7 +87,7 @@ test-book: book
 	$(PYTEST) tests/test_book*.py -n 3 --dist loadgroup --durations 10
 
 test-colab: $(ENVIRONMENT) ## Run every chapter as Colab does, with its IPython and ipywidgets
-	OMP_NUM_THREADS=1 $(PYTEST) tests/test_colab.py -n 2
+	OMP_NUM_THREADS=1 $(PYTEST) tests/test_colab.py -m "not optional" -n 2
 
 notebooks: $(ENVIRONMENT) ## Make plain notebooks for Colab, JupyterLab and GitHub
 	$(BIN)/python book/plain.py

@@ -22,6 +22,7 @@ from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = sorted(ROOT.glob("chapters/*.ipynb"))
+ALWAYS = ("00_ten_minutes", "02_dropping_units")  # the others every night: make test-colab
 
 # Colab's kernel and its line of ipywidgets, and what they import.
 COLAB = [
@@ -167,7 +168,10 @@ def write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "chapter",
+    [pytest.param(path, id=path.stem, marks=[] if path.stem in ALWAYS else pytest.mark.nightly) for path in CHAPTERS],
+)
 def test_a_chapter_runs_on_colab(chapter: Path, supplies: Path, tmp_path: Path) -> None:
     environment = colab(supplies, tmp_path / "short")
     try:
