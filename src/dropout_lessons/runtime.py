@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 import tqdm.auto
 
@@ -81,31 +82,45 @@ def seed_offset() -> int:
     return int(value)
 
 
-def seed(number: int) -> int:
+def seed(number: int, stream: str = "") -> int:
     """Return the seed that a number stands for: the number itself, moved if all seeds are.
 
+    Args:
+        number: From 0 on.
+        stream: What is drawn, such as ``"labels"``, where something else is drawn at the same number: a named stream has
+            another seed, hashed from the number and the name. Adding a constant would not do: PyTorch's CPU generator
+            reads the lower 32 bits of a seed alone, and sums of numbers meet.
+
     Raises:
         ValueError: As in ``seed_offset``.
 
     Example:
-        >>> seed(3) - seed(0)
-        3
+        >>> seed(3) - seed(0), seed(3, "labels") in (seed(3), seed(3, "masks"), seed(4, "labels"))
+        (3, False)
     """
-    return number + _STRIDE * seed_offset()
+    moved = number + _STRIDE * seed_offset()
+    if not stream:
+        return moved
+    return int(np.random.SeedSequence(moved, spawn_key=tuple(stream.encode())).generate_state(1)[0])
 
 
-def generator(number: int, device: str | torch.device = "cpu") -> torch.Generator:
+def generator(number: int, device: str | torch.device = "cpu", *, stream: str = "") -> torch.Generator:
     """Return PyTorch's generator on a device, seeded with what a number stands for.
 
+    Args:
+        number: From 0 on.
+        device: Where the generator draws.
+        stream: What is drawn, as in ``seed``.
+
     Raises:
         ValueError: As in ``seed_offset``.
 
     Example:
-        >>> start = generator(3)
-        >>> start.initial_seed() == seed(3)
-        True
+        >>> weights, labels = generator(3), generator(3, stream="labels")
+        >>> weights.initial_seed() == seed(3), labels.initial_seed() == seed(3)
+        (True, False)
     """
-    return torch.Generator(device).manual_seed(seed(number))
+    return torch.Generator(device).manual_seed(seed(number, stream))
 
 
 def describe(*, gpu: bool = False) -> None:

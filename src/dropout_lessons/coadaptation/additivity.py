@@ -71,7 +71,7 @@ def agrees(part: Part, above: Above) -> bool:
 
 def _quadruple(part: Part, times: int) -> Bool[Tensor, "4 times examples units"]:
     """Sets of units, others, what they share, and what is in one of them: f(A) + f(B) = f(A and B) + f(A or B) if f adds."""
-    generator = runtime.generator(0)
+    generator = runtime.generator(0, stream="probes")
     shape = (times, part.n_examples, part.n_units)
     sets = []
     for keep_prob in (0.5, 0.2, 0.8):

@@ -32,8 +32,6 @@ Question = Callable[[LayerUnits, torch.Generator], float | Mapping[str, float]]
 
 # The layer of what is measured of a whole network.
 NETWORK = "network"
-# Measures draw from other streams than the initial weights do.
-_STREAM = 2**32
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -299,7 +297,7 @@ def _measured(
     outcomes = {"train loss": train.loss, "train error": train.error, "test loss": test.loss, "test error": test.error}
     rows = [(NETWORK, measure, value) for measure, value in {**outcomes, "temperature": temperature}.items()]
 
-    generator = runtime.generator(run.seed + _STREAM)
+    generator = runtime.generator(run.seed, stream="measures")
     part: Split = getattr(run.data, on)
     drawn = torch.randperm(len(part.y), generator=generator)[:examples].to(part.y.device)
     state = generator.get_state()

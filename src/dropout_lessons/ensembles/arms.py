@@ -18,9 +18,6 @@ from dropout_lessons.training.objective import Loss, Said
 
 Value = TypeVar("Value")
 
-# Labels are shuffled in another stream than initial weights are drawn in.
-_STREAM = 2**32
-
 
 @dataclass(frozen=True)
 class Arm:
@@ -45,7 +42,7 @@ class Arm:
     def at(self, seed: int, data: Dataset) -> tuple[nn.Module, Dataset, Recipe]:
         """The untrained network, the data and the recipe of one seed."""
         if self.shuffle_labels:
-            order = torch.randperm(len(data.train.y), generator=runtime.generator(seed + _STREAM))
+            order = torch.randperm(len(data.train.y), generator=runtime.generator(seed, stream="labels"))
             shuffled = data.train._replace(y=data.train.y[order.to(data.train.y.device)])
             data = dataclasses.replace(data, train=shuffled)
         network = self.make(runtime.generator(seed))

@@ -15,7 +15,6 @@ from dropout_lessons.masks import check_keep_prob
 __all__ = ["CurveNetworks", "curve_points", "train_curves"]
 
 _WIDTH = 64
-_FIRST_SEED = 1000  # initial weights are drawn in other streams than points
 
 
 def curve_points(seed: int, n: int = 20, *, gap: float = 0.0) -> tuple[Float[Tensor, "n 1"], Float[Tensor, "n 1"]]:
@@ -58,7 +57,7 @@ class CurveNetworks:
     @classmethod
     def drawn(cls, seeds: Sequence[int]) -> CurveNetworks:
         """Untrained networks, with initial weights of one seed each."""
-        draws = [runtime.generator(_FIRST_SEED + seed) for seed in seeds]
+        draws = [runtime.generator(seed, stream="weights") for seed in seeds]
 
         def normal(*shape: int) -> Tensor:
             return torch.stack([torch.randn(*shape, generator=draw) for draw in draws])
@@ -142,7 +141,7 @@ def train_curves(
     keep, decay = (_one_each(value, len(seeds)) for value in (keep_prob, weight_decay))
     optimizer = torch.optim.Adam(layers, lr=5e-3)
     rate = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
-    generator = runtime.generator(7)
+    generator = runtime.generator(0, stream="masks")
     for _ in itertools.repeat(None, steps):
         first, second = (torch.rand(2, *x.shape[:2], _WIDTH, generator=generator) < keep) / keep
         fit = (networks(x, (first, second)) - y[:, :, 0]).square().mean(1)

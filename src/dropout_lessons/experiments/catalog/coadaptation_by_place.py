@@ -63,7 +63,7 @@ def _measured(network: MLP, layer: str, examples: datasets.Split, temperature: f
     units = LayerUnits(network, layer, *examples, temperature=temperature)
 
     def draws() -> torch.Generator:  # the same masks for all measures and networks
-        return runtime.generator(0, examples.x.device)
+        return runtime.generator(0, examples.x.device, stream="measures")
 
     keep_prob = keep_prob_for_damage(units, damage, samples=64, generator=draws())
     share = interaction_share(units, keep_prob, generator=draws(), progress=False)
@@ -161,7 +161,7 @@ EXPERIMENT = Experiment(
     compute=compute,
     judge=judge,
     draw=draw,
-    version=2,
+    version=3,
     remark=(
         "The paper says it and shows filters; it has no measure. Ours is the share of the variance over masks that no sum over "
         "units explains, at masks that cost every network the same. Another measure may answer otherwise: chapters 6 and 7."
