@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import torch
 
 import dropout_lessons
 from dropout_lessons import MLP, Recipe, datasets, experiments, fit, runtime
-from dropout_lessons.coadaptation import planted_data
+from dropout_lessons.coadaptation import planted_data, study
+from dropout_lessons.ensembles import Arm
 from dropout_lessons.experiments import store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,6 +39,13 @@ def moved(call: ast.Call) -> bool:
     return any(isinstance(part, ast.Call) and ast.unparse(part.func) == "runtime.seed" for part in ast.walk(call))
 
 
+def numbered(code: str) -> Iterator[ast.Call]:
+    """Where a number becomes a seed or a generator."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("runtime.seed", "runtime.generator"):
+            yield node
+
+
 def code_of(chapter: Path) -> str:
     cells = [cell.source for cell in nbformat.read(chapter, as_version=4).cells if cell.cell_type == "code"]
     lines = "\n".join(cells).splitlines()
@@ -59,6 +68,69 @@ def test_every_seed_of_the_package_is_moved(folder: str) -> None:
         for call in seedings(code):
             known = "seed = runtime.seed(seed)" in code and ast.unparse(call.args[0]) == "seed"
             assert moved(call) or known or "fork_rng" in ast.unparse(call.func), f"{path}: {ast.unparse(call)}"
+
+
+def code_that_seeds() -> Iterator[str]:
+    for path in SOURCE.rglob("*.py"):
+        if "runtime." in (code := path.read_text(encoding="utf-8")):
+            yield code
+    yield from map(code_of, CHAPTERS)
+
+
+def test_streams_are_named_and_no_constant_is_added_to_a_seed() -> None:
+    calls = [call for code in code_that_seeds() for call in numbered(code)]
+    sums = [ast.unparse(call) for call in calls if any(isinstance(part, ast.BinOp) for part in call.args)]
+    assert len(calls) > 50
+    assert not sums, f'{sums}: two such sums meet, or differ in bits that no generator reads; write stream="labels"'
+
+
+def streams() -> set[str]:
+    """All names of streams in the package and the chapters; of one with a number in it, ten."""
+    found: set[str] = set()
+    for code in code_that_seeds():
+        calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+        names = [word.value for call in calls for word in call.keywords if word.arg == "stream"]
+        found |= {name.value for name in names if isinstance(name, ast.Constant)}
+        texts = [ast.unparse(name)[2:-1] for name in names if isinstance(name, ast.JoinedStr)]
+        found |= {re.sub("{.*}", str(i), text) for text in texts for i in range(10)}
+    return found
+
+
+def test_no_two_streams_coincide(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["", *streams(), "order", "weights", "corpus"]  # some are passed on by functions
+    assert {"labels", "measures", "repetition 3"} < set(names)
+    for offset in ("0", "1", str(runtime.MOST_OFFSETS)):
+        monkeypatch.setenv("DROPOUT_LESSONS_SEED_OFFSET", offset)
+        low = [runtime.seed(number, name) % 2**32 for name in dict.fromkeys(names) for number in range(100)]
+        assert len(set(low)) == len(low)
+
+
+def test_different_streams_draw_different_numbers() -> None:
+    names = ["", "labels", "measures", "masks"]
+    draws = torch.stack([torch.rand(4000, generator=runtime.generator(3, stream=name)) for name in names])
+    off_diagonal = torch.corrcoef(draws)[~torch.eye(len(names), dtype=torch.bool)]
+    assert off_diagonal.abs().max() < 5 / 4000**0.5  # of independent numbers the standard error is 1 / sqrt(n)
+    again = torch.rand(4000, generator=runtime.generator(3, stream="labels"))
+    assert torch.equal(draws[1], again)
+
+
+def test_labels_and_measures_do_not_share_the_stream_of_initial_weights() -> None:
+    data = datasets.load("digits", train=50, seed=0)
+    arm = Arm(lambda generator: MLP([64, 4, 10], generator=generator), shuffle_labels=True)
+    _, shuffled, _ = arm.at(0, data)
+    of_weights = torch.randperm(50, generator=runtime.generator(0))
+    assert not torch.equal(shuffled.train.y, data.train.y[of_weights])
+    states = []
+    study(
+        {"plain": [MLP([64, 4, 10]) for _ in range(5)]},
+        data,
+        ["hidden1"],
+        seeds=range(5),
+        measures={"state": lambda units, generator: states.append(generator.initial_seed()) or 0.0},
+        progress=False,
+        examples=5,
+    )
+    assert not {seed % 2**32 for seed in states} & {runtime.seed(seed) % 2**32 for seed in range(5)}
 
 
 def drawn() -> dict[str, torch.Tensor]:
