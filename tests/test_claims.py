@@ -11,7 +11,18 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dropout_lessons.claims import ClaimError, Evidence, Judgement, check, exact, judge, paired, sampled
+from dropout_lessons.claims import (
+    ClaimError,
+    Evidence,
+    Judgement,
+    check,
+    counted,
+    exact,
+    judge,
+    paired,
+    ranked,
+    sampled,
+)
 
 # Multiples of 1/1024 below 1024: their sums and differences are exact, so that properties hold to the last bit.
 EXACT_FLOATS = st.integers(-(2**20), 2**20).map(lambda i: i / 1024)
@@ -56,6 +67,55 @@ def test_95_percent_of_the_intervals_from_five_seeds_cover_the_effect() -> None:
     narrow = 1.96 / stats.t.ppf(0.975, seeds - 1)
     normal = np.mean([abs(e.effect - effect) <= narrow * (e.interval[1] - e.effect) for e in found])
     assert normal < 0.95 - 3 * tolerance
+
+
+def coverage(draws: np.ndarray, truth: float, evidence: Any) -> float:
+    found = [evidence(row) for row in draws]
+    return float(np.mean([e.interval[0] <= truth <= e.interval[1] for e in found]))
+
+
+@pytest.mark.parametrize("n", [6, 10])
+def test_the_interval_by_ranks_covers_the_median_of_values_with_a_long_tail(n: int) -> None:
+    sigma, repeats = 1.5, 300
+    draws = np.random.default_rng(2).lognormal(0.0, sigma, size=(repeats, n))
+    # At least 95%, less four standard errors; the mean's interval misses the mean far more often.
+    assert coverage(draws, 1.0, ranked) >= 0.95 - 4 * math.sqrt(0.95 * 0.05 / repeats)
+    assert coverage(draws, math.exp(sigma**2 / 2), sampled) < 0.9
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5])
+def test_the_interval_of_a_share_covers_it_however_rare(share: float) -> None:
+    draws = np.random.default_rng(3).random((300, 40)) < share
+    assert coverage(draws, share, counted) >= 0.95 - 4 * math.sqrt(0.95 * 0.05 / 300)
+    if share == 0.01:  # two in three samples have no case at all, and a mean with an interval of no width
+        assert coverage(draws, share, sampled) < 0.5
+
+
+@given(st.lists(st.floats(0.01, 100), min_size=6, max_size=30))
+def test_ranks_do_not_mind_how_values_are_stretched(values: list[float]) -> None:
+    low, high = ranked(values).interval
+    assert ranked(np.log(values)).interval == pytest.approx((math.log(low), math.log(high)), abs=1e-12)
+    k = sorted(values).index(low)
+    assert 2 * stats.binom.cdf(sum(value < low for value in values), len(values), 0.5) <= 0.05 or k == 0
+
+
+@pytest.mark.parametrize("n", [5, 20, 1000])
+def test_where_nothing_was_so_the_share_may_still_be_up_to_four_in_n(n: int) -> None:
+    none, all_of_them = counted([False] * n), counted(torch.ones(n, dtype=torch.bool))
+    assert (none.effect, *none.interval) == (0, 0, pytest.approx(1 - 0.025 ** (1 / n)))
+    assert (all_of_them.effect, *all_of_them.interval) == (1, pytest.approx(0.025 ** (1 / n)), 1)
+    assert none.interval[1] < 4 / n
+    assert not supports(none, above=0)
+    assert supports(none, below=0.9)
+
+
+def test_a_median_of_five_and_outcomes_that_are_no_outcomes_are_refused() -> None:
+    with pytest.raises(
+        ValueError, match="values must hold at least 6 networks for a 95% interval of their median, got 5"
+    ):
+        ranked([1.0, 2.0, 3.0, 4.0, 5.0], over="networks")
+    with pytest.raises(ValueError, match=r"outcomes must be true or false, got 0\.5"):
+        counted([0.5, 1, 0, 1, 0, 1])
 
 
 def test_a_claim_about_no_effect_at_all_passes_in_one_of_forty_checks() -> None:

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 from scipy.special import stdtrit
 from torch import Tensor
 
-__all__ = ["FEWEST_SEEDS", "LOG_RATIO", "Evidence", "exact", "paired", "sampled"]
+__all__ = ["FEWEST_SEEDS", "LOG_RATIO", "Evidence", "counted", "exact", "paired", "ranked", "sampled"]
 
 #: With fewer seeds or draws no claim is made.
 FEWEST_SEEDS = 5
@@ -27,10 +28,11 @@ LOG_RATIO = "log ratio"
 class Evidence:
     """What was measured, how sure it is, and how many values it rests on.
 
-    Made by ``paired``, ``sampled`` or ``exact``.
+    Made by ``paired``, ``sampled``, ``ranked``, ``counted`` or ``exact``.
 
     Attributes:
-        effect: Mean of the values or of the paired differences; for an identity, the largest deviation.
+        effect: Mean of the values or of the paired differences, median of ranked values, share of counted cases; for an
+            identity, the largest deviation.
         interval: 95% confidence interval of the effect; for an identity, the deviation twice.
         n: Number of values.
         noun: What was counted: ``"seeds"``, ``"draws"``, ``"values"`` or the like.
@@ -111,7 +113,8 @@ def paired(
 def sampled(values: Sequence[float] | NDArray[Any] | Tensor, *, unit: str = "", over: str = "draws") -> Evidence:
     r"""Mean of independent draws of one quantity, with its 95% interval.
 
-    The interval is :math:`\bar x \pm t_{0.975,\,n-1} \, s / \sqrt{n}`, Student's, as in ``paired``.
+    The interval is :math:`\bar x \pm t_{0.975,\,n-1} \, s / \sqrt{n}`, Student's, as in ``paired``. For values with a long
+    tail see ``ranked``; for shares of cases, ``counted``.
 
     Args:
         values: Independent draws. Values that share a trained network or a data set are independent only for a
@@ -132,11 +135,70 @@ def sampled(values: Sequence[float] | NDArray[Any] | Tensor, *, unit: str = "", 
 
     Source: Student 1908, "The probable error of a mean".
     """
-    if len(over) < 2 or not over.endswith("s"):
-        raise ValueError(f'over must name in the plural what the values come from, such as "seeds", got {over!r}')
-    array = _read("values", values)
-    _check_values("values", array, over.removesuffix("s"), unit)
-    return _student(array, over, unit)
+    return _student(_checked(values, unit, over), over, unit)
+
+
+def ranked(values: Sequence[float] | NDArray[Any] | Tensor, *, unit: str = "", over: str = "draws") -> Evidence:
+    r"""Median of independent draws of one quantity, with its 95% interval by ranks.
+
+    The interval is the sign test's, :math:`[x_{(k)}, x_{(n+1-k)}]` of the sorted values, with the largest :math:`k` for which
+    :math:`P(\mathrm{Bin}(n, 1/2) < k) \le 0.025`. It covers the median at least as often as it says, whatever the distribution:
+    for divergences, ratios and other values with a long tail, of which ``sampled``'s interval misses the mean too often.
+
+    Args:
+        values: Independent draws, as in ``sampled``.
+        unit: Unit of the values; percent units hold fractions, as in ``paired``.
+        over: What each value comes from, in the plural.
+
+    Returns:
+        The evidence. A statement on it must speak of the median: of half of the networks, or of a typical one.
+
+    Raises:
+        ValueError: As in ``sampled``; or if there are five values, whose smallest and largest do not make a 95% interval.
+
+    Example:
+        >>> evidence = ranked([0.1, 0.2, 0.2, 0.3, 0.4, 9.0], unit="nats", over="networks")
+        >>> evidence.effect, evidence.interval
+        (0.25, (0.1, 9.0))
+
+    Source: Thompson 1936, "On confidence ranges for the median and other expectation distributions".
+    """
+    array = _checked(values, unit, over)
+    low, high = stats.quantile_test(array, p=0.5).confidence_interval(CONFIDENCE)
+    if not math.isfinite(low):
+        raise ValueError(f"values must hold at least 6 {over} for a 95% interval of their median, got {array.size}")
+    return Evidence(statistics.median(array.tolist()), (float(low), float(high)), array.size, over, unit)
+
+
+def counted(outcomes: Sequence[bool] | NDArray[Any] | Tensor, *, over: str = "draws") -> Evidence:
+    r"""Share of independent cases in which something was so, with its 95% interval by Clopper and Pearson.
+
+    It covers the share at least as often as it says, and has a width also where all cases agree: with none of :math:`n` its upper
+    end is :math:`1 - 0.025^{1/n}`, about :math:`3.7 / n`, where ``sampled``'s interval would be a point.
+
+    Args:
+        outcomes: Of each case, whether it was so.
+        over: What each case comes from, in the plural.
+
+    Returns:
+        The evidence, a fraction with the unit ``"%"``.
+
+    Raises:
+        ValueError: As in ``sampled``; or if an outcome is neither true nor false.
+
+    Example:
+        >>> evidence = counted([False] * 20, over="networks")
+        >>> evidence.effect, [round(end, 3) for end in evidence.interval]
+        (0.0, [0.0, 0.168])
+
+    Source: Clopper and Pearson 1934, "The use of confidence or fiducial limits illustrated in the case of the binomial".
+    """
+    array = _checked(outcomes, "", over, name="outcomes")
+    if not np.isin(array, (0, 1)).all():
+        raise ValueError(f"outcomes must be true or false, got {array[~np.isin(array, (0, 1))][0]:g}")
+    found = stats.binomtest(int(array.sum()), array.size)
+    low, high = found.proportion_ci(CONFIDENCE, method="exact")
+    return Evidence(float(found.statistic), (float(low), float(high)), array.size, over, "%")
 
 
 def exact(
@@ -195,6 +257,16 @@ def _read(name: str, values: float | Sequence[float] | NDArray[Any] | Tensor) ->
     if array.dtype.kind in "iu" and (np.abs(doubles) >= 2.0**53).any():
         raise ValueError(f"{name} holds integers of 2^53 or more, which doubles round; pass floats if that will do")
     return doubles
+
+
+def _checked(
+    values: Sequence[float] | NDArray[Any] | Tensor, unit: str, over: str, name: str = "values"
+) -> NDArray[np.float64]:
+    if len(over) < 2 or not over.endswith("s"):
+        raise ValueError(f'over must name in the plural what the values come from, such as "seeds", got {over!r}')
+    array = _read(name, values)
+    _check_values(name, array, over.removesuffix("s"), unit)
+    return array
 
 
 def _check_values(name: str, values: NDArray[np.float64], noun: str, unit: str) -> None:

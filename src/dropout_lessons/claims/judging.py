@@ -121,7 +121,7 @@ def judge(
 
     Args:
         statement: What is claimed, in one sentence.
-        evidence: Made by ``paired``, ``sampled`` or ``exact``.
+        evidence: Made by ``paired``, ``sampled``, ``ranked``, ``counted`` or ``exact``.
         above: What the effect must exceed, in the unit of the values (a fraction if that is a percent unit).
         below: What the effect must stay under.
         within: What the effect must lie between.
@@ -177,7 +177,7 @@ def check(
 
     Args:
         statement: As in ``judge``, as are the evidence and its bounds.
-        evidence: Made by ``paired``, ``sampled`` or ``exact``.
+        evidence: Made by ``paired``, ``sampled``, ``ranked``, ``counted`` or ``exact``.
         above: What the effect must exceed.
         below: What the effect must stay under.
         within: What the effect must lie between.
