@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -105,17 +104,20 @@ class Texts(NamedTuple):
             return self.dialect.excess_loss(network(text), text)
 
 
+def stream(unit: Unit, number: int) -> torch.Generator:
+    return runtime.generator(10 * unit.seed + number)
+
+
 def texts_of(unit: Unit, device: torch.device) -> Texts:
     settings, batch, steps, length = unit["network"], unit["batch"], unit["steps"], unit["network"]["context"]
     source = MarkovSource(settings["symbols"], concentration=settings["concentration"], seed=unit.seed)
     dialect = source.dialect(unit["changed"], seed=unit.seed)
-    drawn_from = partial(runtime.generator, unit.seed)
-    much = source.sample(unit["pretraining"]["steps"] * batch, length, generator=drawn_from(stream="much")).to(device)
+    much = source.sample(unit["pretraining"]["steps"] * batch, length, generator=stream(unit, 1)).to(device)
     little, validation, test = (
-        dialect.sample(texts, length, generator=drawn_from(stream=part)).to(device)
-        for part, texts in (("little", unit["sequences"]), ("validation", 250), ("test", 250))
+        dialect.sample(texts, length, generator=stream(unit, number)).to(device)
+        for texts, number in ((unit["sequences"], 2), (250, 3), (250, 4))
     )
-    passes, order = -(-steps * batch // len(little)), drawn_from(stream="order")
+    passes, order = -(-steps * batch // len(little)), stream(unit, 5)
     drawn = torch.cat([torch.randperm(len(little), generator=order) for _ in range(passes)]).to(device)
     again = list(little[drawn].split(batch))[:steps]
     return Texts(list(much.split(batch)), again, validation, test, dialect)
@@ -139,10 +141,10 @@ def train(network: SmallTransformer, batches: list[Tensor], learning_rate: float
 def fine_tuned(unit: Unit, pretrained: SmallTransformer, texts: Texts, learning_rate: float) -> Row:
     """Fine-tune a copy, and measure it where its validation loss is lowest, and at the end."""
     way, network = WAYS[unit["arm"]], copy.deepcopy(pretrained)
-    masks = runtime.generator(unit.seed, texts.test.device, stream="masks")
+    masks = runtime.generator(unit.seed, texts.test.device)
     drop(network, 1.0 if way.lora else way.fine_tuning, masks)
     if way.lora:
-        with_lora(network, unit["rank"], way.fine_tuning, runtime.generator(unit.seed, stream="small matrices"), masks)
+        with_lora(network, unit["rank"], way.fine_tuning, stream(unit, 7), masks)
     seen: list[Row] = []
     for step in train(network, texts.again, learning_rate):
         if step * unit["checkpoints"] // unit["steps"] > len(seen):
@@ -162,9 +164,9 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
         settings["symbols"],
         settings["context"],
         **{name: settings[name] for name in ("width", "depth", "heads")},
-        generator=runtime.generator(unit.seed, stream="weights"),
+        generator=stream(unit, 6),
     ).to(device)
-    drop(network, WAYS[unit["arm"]].pretraining, runtime.generator(unit.seed, device, stream="masks of pre-training"))
+    drop(network, WAYS[unit["arm"]].pretraining, runtime.generator(unit.seed, device))
     for _ in train(network, texts.much, before["learning_rate"]):
         pass
     # A copy has no generator of its own masks: those cannot be copied.
@@ -281,7 +283,6 @@ EXPERIMENT = Experiment(
     compute=compute,
     judge=judge,
     draw=draw,
-    version=2,
     remark=(
         "A transformer of two blocks reads 9,600 texts of a made-up language once each, and is then fine-tuned on 50 texts of "
         "a dialect, in which other symbols follow a quarter of the pairs. All weights learn, or matrices of rank 4 beside "
