@@ -13,8 +13,6 @@ from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = sorted(ROOT.glob("chapters/*.ipynb"))
-# Chapters that others are rewriting; their margins are given reasons there.
-NO_REASONS_YET = {"07_the_verdict", "10_dropout_today", "11_dropout_as_regularizer", "12_uncertainty"}
 
 #: So many cells away a claim, an outcome or a figure of claims is still beside a sentence.
 BESIDE = 2
@@ -106,6 +104,4 @@ def test_a_bound_that_is_not_zero_has_a_reason(chapter: Path) -> None:
     for cell in nbformat.read(chapter, as_version=4).cells:
         if cell.cell_type == "code":
             found += without_reason(re.sub(r"^(\s*)[%!].*", r"\1pass", cell.source, flags=re.MULTILINE))
-    assert bool(found) == (chapter.stem in NO_REASONS_YET), (
-        f"say why, with reason=, before the run that decides: {found}"
-    )
+    assert not found, f"say why, with reason=, before the run that decides: {found}"
