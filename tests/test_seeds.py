@@ -43,7 +43,6 @@ def moved(call: ast.Call) -> bool:
 SUMS = {
     "runtime.generator(10 * unit.seed + stream)",
     "runtime.generator(10 * unit.seed + number)",
-    "runtime.generator(1000 * unit.seed + unit['repetition'], device)",
 }
 
 
@@ -107,7 +106,7 @@ def streams() -> set[str]:
 
 def test_no_two_streams_coincide(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["", *streams(), "order", "weights", "corpus"]  # some are passed on by functions
-    assert {"labels", "measures", "probes"} < set(names)
+    assert {"labels", "measures", "repetition 3"} < set(names)
     for offset in ("0", "1", str(runtime.MOST_OFFSETS)):
         monkeypatch.setenv("DROPOUT_LESSONS_SEED_OFFSET", offset)
         low = [runtime.seed(number, name) % 2**32 for name in dict.fromkeys(names) for number in range(100)]

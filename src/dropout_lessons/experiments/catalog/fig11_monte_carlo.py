@@ -40,7 +40,7 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
     recipe = Recipe(**unit["recipe"], seed=unit.seed)
     fit(network, data, recipe, evaluate_every=recipe.epochs, progress=False)
     x, y = data.test.x[: unit["test"]], data.test.y[: unit["test"]]
-    generator = runtime.generator(1000 * unit.seed + unit["repetition"], device)
+    generator = runtime.generator(unit.seed, device, stream=f"repetition {unit['repetition']}")
     averages = monte_carlo_average(network, x, samples=unit["samples"], generator=generator, progress=False)
     if unit["repetition"] == 0:
         averages[0] = weight_scaling(network, x)
@@ -153,6 +153,7 @@ EXPERIMENT = Experiment(
     compute=compute,
     judge=judge,
     draw=draw,
+    version=2,
     remark="The paper does not say which network it is; here two hidden layers and fewer examples. Its standard deviation is "
     "taken to be that over repetitions of the draws with one network. Errors alone are compared, as in the paper; losses "
     "are drawn beside them. Chapter 5 has networks trained on fewer examples, whose losses Monte Carlo averages lower. "
