@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 from outputs import ROOT
 
-PAGES = ("*.md", "*.cff", "book/*.md", "book/*.bib", "chapters/*.ipynb", "src/dropout_lessons/**/*.py")
+PAGES = ("*.md", "*.cff", "book/**/*.md", "book/*.bib", "chapters/*.ipynb", "src/dropout_lessons/**/*.py")
 ADDRESS = re.compile(r"https?://[^\s\"'<>\\`{}\[\]|]+")
 GONE = (404, 410)  # others, such as 403, say that a program may not look
 

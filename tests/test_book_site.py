@@ -123,7 +123,7 @@ def test_addresses_of_the_project_are_those_of_the_configuration() -> None:
     owner, project = urlsplit(REPOSITORY).path.strip("/").split("/")
     assert f"https://{owner}.github.io/{project}/" == BASE
     files = [build.ROOT / name for name in ("README.md", "CITATION.cff", "pyproject.toml", "_config.yml")]
-    for path in [*files, *(build.ROOT / "book").glob("*.md")]:
+    for path in [*files, *(build.ROOT / "book").glob("**/*.md")]:
         for found in re.findall(r"github\.com/([\w.-]+)/([\w.-]+)", path.read_text(encoding="utf-8")):
             assert found[0] != owner or found[1].removesuffix(".git") == project, f"{path.name}: {'/'.join(found)}"
 

@@ -149,6 +149,6 @@ def test_the_repository_has_one_address_and_one_version():
     version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)[1]
     assert citation["version"] == version
     assert citation["repository-code"] == ADDRESS
-    for file in [*ROOT.glob("*.md"), *ROOT.glob("book/*.md")]:
+    for file in [*ROOT.glob("*.md"), *ROOT.glob("book/**/*.md")]:
         for address in re.findall(r"https://github\.com/[\w-]+/[\w-]+", file.read_text(encoding="utf-8")):
             assert address == ADDRESS, f"{file.name} names {address}"
