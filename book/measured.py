@@ -6,8 +6,10 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 
 import nbformat
+import replication
 from build import claims
 from nbformat import NotebookNode
 from outputs import ROOT
@@ -45,6 +47,21 @@ def by_chapter() -> str:
         total += found
         lines.append(f"| {link} | " + " | ".join(str(found[column]) for column in columns) + " |")
     return "\n".join([*lines, "| **in all** | " + " | ".join(f"**{total[column]}**" for column in columns) + " |"])
+
+
+def by_return() -> str:
+    """The sums of the page of replication, which ``make replicate`` writes."""
+    runs = replication.by_chapter(replication.read())
+    found = list(chain.from_iterable(replication.returned(mine).values() for mine in runs.values()))
+    lines = [
+        "| claims | computed | came back | in 9 of 10 runs or more |",
+        "| --- " * 4 + "|",
+    ]
+    for what, exact in (("with an interval", False), ("exact statements", True)):
+        mine = [one for one in found if one.exact == exact]
+        enough = f"{sum(one.enough for one in mine):,} of {len(mine):,}"
+        lines.append(f"| {what} | {sum(one.runs for one in mine):,} | {sum(one.times for one in mine):,} | {enough} |")
+    return "\n".join(lines)
 
 
 def by_verdict() -> str:
@@ -91,6 +108,7 @@ def by_size() -> str:
 
 TABLES = {
     "chapters": by_chapter,
+    "returns": by_return,
     "verdicts": by_verdict,
     "checks": by_check,
     "benchmarks": by_benchmark,

@@ -29,6 +29,15 @@ def test_every_chapter_has_a_row_and_the_last_row_adds_up():
     assert [sum(column) for column in zip(*numbers[:-1], strict=True)] == numbers[-1]
 
 
+def test_what_came_back_is_what_the_page_of_replication_says():
+    page = measured.replication.PAGE.read_text(encoding="utf-8")
+    among, often, returned, computed = re.search(
+        r"Of (\d+) claims with an interval (\d+) came back .+?, ([\d,]+) of ([\d,]+)\.", page
+    ).groups()
+    row = f"| with an interval | {computed} | {returned} | {int(often):,} of {int(among):,} |"
+    assert row in measured.by_return().splitlines()
+
+
 def test_every_experiment_has_one_verdict():
     counts = re.findall(r"\| (\d+) \|$", measured.by_verdict(), re.MULTILINE)
     assert sum(map(int, counts)) == len(measured.experiments.names())
