@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8000
 OFFSETS ?= 20
+FRESH ?= 0
 # PyTorch is held where it was tested; every other version follows from pyproject.toml.
 TORCH := 2.13.0
 
@@ -102,8 +103,8 @@ gpu: ## On a machine with a GPU, in eight minutes: tests, ratios, the paper's ro
 ledger: $(ENVIRONMENT) ## Write book/ledger.md from the recorded results
 	$(BIN)/dropout-lessons experiments ledger --out book/ledger.md
 
-replicate: $(ENVIRONMENT) ## Run the chapters with fresh seeds, OFFSETS of them, and write book/replication.md
-	$(BIN)/python book/replicate.py --offsets $(OFFSETS)
+replicate: $(ENVIRONMENT) ## Run the chapters with OFFSETS other seeds, and FRESH that never ran; write book/replication.md
+	$(BIN)/python book/replicate.py --offsets $(OFFSETS) --fresh $(FRESH)
 
 exercises: $(ENVIRONMENT) ## Write the exercises of the bank into the chapters
 	$(BIN)/python book/exercises.py

@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from replication import ROOT, Run
 
 from dropout_lessons import claims
 from dropout_lessons.claims.showing import key_of
+from dropout_lessons.runtime import MOST_OFFSETS
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
 #: What a kernel runs before a chapter.
@@ -89,9 +92,16 @@ def commit() -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
+def offsets(first: int, fresh: int, runs: Iterable[Run]) -> list[int]:
+    """The first so many offsets, and so many drawn from those with which no chapter was ever run."""
+    never = set(range(first + 1, MOST_OFFSETS + 1)) - {run.offset for run in runs}
+    return [*range(1, first + 1), *random.sample(sorted(never), fresh)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--offsets", type=int, default=20, help="run with so many offsets (default: %(default)s)")
+    parser.add_argument("--fresh", type=int, default=0, help="and with so many that no chapter was ever run with")
     parser.add_argument("--chapters", nargs="+", metavar="NAME", help="of these chapters alone, such as 03")
     options = parser.parse_args()
     chosen = [
@@ -99,7 +109,7 @@ def main() -> None:
         for path in CHAPTERS
         if not options.chapters or any(path.stem.startswith(name) for name in options.chapters)
     ]
-    for offset in range(1, options.offsets + 1):
+    for offset in offsets(options.offsets, options.fresh, replication.read()):
         for chapter in chosen:
             known = {(one.chapter, one.offset, one.code) for one in replication.read()}
             if (chapter.stem, offset, replication.code(chapter)) in known:

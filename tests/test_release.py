@@ -13,6 +13,7 @@ import links
 import pytest
 import rehearse
 import release
+import replication
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -208,9 +209,31 @@ def test_a_workflow_is_a_thin_call_of_make_and_each_call_can_be_made(path):
                 assert re.fullmatch(r"[\w-]+/[\w-]+@(v\d+|release/v1)", step["uses"]), step["uses"]
 
 
+def jobs(workflow):
+    return yaml.safe_load((ROOT / f".github/workflows/{workflow}.yml").read_text(encoding="utf-8"))["jobs"]
+
+
+def commands(job):
+    return [step["run"] for step in job["steps"] if "run" in step]
+
+
+def test_every_push_is_tested_and_rehearses_a_release():
+    assert [commands(job)[-1] for job in jobs("test").values()] == ["make test", "make rehearse"]
+
+
+def test_every_night_the_chapters_run_with_seeds_that_nobody_looked_at_and_what_came_out_is_kept():
+    job = jobs("nightly")["replication"]
+    assert commands(job) == ["make replicate"]
+    assert job["env"]["FRESH"] >= 1
+    kept = [step["with"]["path"] for step in job["steps"] if "upload-artifact" in step.get("uses", "")]
+    assert kept == ["book/replication.*"]
+    written = {replication.RECORD, replication.PAGE}
+    assert written <= set(ROOT.glob(kept[0]))
+
+
 def test_what_is_published_is_what_was_built():
-    jobs = yaml.safe_load((ROOT / ".github/workflows/publish.yml").read_text(encoding="utf-8"))["jobs"]
-    steps = [step for job in jobs.values() for step in job["steps"]]
+    published = jobs("publish")
+    steps = [step for job in published.values() for step in job["steps"]]
     kept, taken = (
         [
             (s["with"]["name"], s["with"]["path"])
@@ -220,7 +243,7 @@ def test_what_is_published_is_what_was_built():
         for action in ("upload", "download")
     )
     assert sorted(kept) == sorted(taken)
-    assert all(job == "build" or "build" in jobs[job]["needs"] for job in jobs)
+    assert all(name == "build" or "build" in job["needs"] for name, job in published.items())
 
 
 # What Colab has, by its list of August 2026, of what the package requires.

@@ -15,6 +15,7 @@ from replication import ROOT, Run, badged, by_chapter, code, page, read, returne
 from dropout_lessons import claims
 from dropout_lessons.claims import Claims, exact, judge, sampled
 from dropout_lessons.claims.showing import key_of
+from dropout_lessons.runtime import MOST_OFFSETS
 
 DRAWS = [0.1, 0.2, 0.3, 0.2, 0.1]
 
@@ -47,6 +48,13 @@ def test_a_claim_that_no_seed_moves_rests_on_recorded_results_and_is_not_counted
     moved = [kept("Moves.", True, 0.3), *claims[1:]]
     runs = [replace(RUNS[0], claims=claims), replace(RUNS[1], claims=moved)]
     assert list(returned(runs)) == ["Moves.", "Exact."]
+
+
+def test_fresh_offsets_are_such_as_no_chapter_was_run_with() -> None:
+    drawn = replicate.offsets(3, 5, [replace(RUNS[0], offset=n) for n in range(1, 380)])
+    assert drawn[:3] == [1, 2, 3]
+    assert len(set(drawn[3:])) == 5
+    assert set(drawn[3:]) <= set(range(380, MOST_OFFSETS + 1))
 
 
 def test_the_page_names_what_came_back_seldom_and_what_failed() -> None:
