@@ -17,6 +17,7 @@ from dropout_lessons.masks import (
     sample_masks,
     sampling,
 )
+from dropout_lessons.masks.sampling import sample_factor
 
 keep_probs = st.floats(0.0, 1.0, exclude_min=True)
 
@@ -124,6 +125,23 @@ def test_a_generator_of_another_device_draws_there_and_the_mask_is_moved(monkeyp
 def test_on_a_gpu_a_generator_of_the_cpu_draws_what_it_draws_on_the_cpu():
     drawn = sample_mask((300,), 0.3, generator=seeded(), device="cuda")
     assert torch.equal(drawn.cpu(), sample_mask((300,), 0.3, generator=seeded()))
+
+
+@pytest.mark.parametrize("entries", [1, 7, 2048, 2049, 65536, 65543, 131073])
+def test_a_mask_is_one_comparison_of_random_bytes_in_however_many_pieces_it_is_drawn(entries):
+    for keep_prob, dtype in ((0.7, torch.float32), (0.8, torch.bfloat16)):
+        source, again, third = (torch.Generator().manual_seed(3) for _ in range(3))
+        words = torch.empty(-(-entries // 8), dtype=torch.int64).random_(-(2**63), None, generator=source)
+        values = words.view(torch.uint8)[:entries].double()
+        tie = values == math.floor(256 * keep_prob)
+        values[tie] += torch.rand(int(tie.sum()), dtype=torch.float64, generator=source)  # undecided: refined
+        expected = values < 256 * keep_prob
+        assert torch.equal(sample_mask((entries,), keep_prob, generator=again), expected)
+        x = torch.ones(entries, dtype=dtype)
+        factor = sample_factor(x, keep_prob, scale=1 / keep_prob, generator=third)
+        assert torch.equal(factor, expected.to(dtype) * (1 / keep_prob))
+        assert torch.equal(source.get_state(), again.get_state())
+        assert torch.equal(source.get_state(), third.get_state())
 
 
 def test_masks_without_entries_to_draw_leave_the_generator_where_it_is():

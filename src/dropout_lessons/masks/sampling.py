@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import weakref
@@ -18,10 +19,18 @@ from dropout_lessons.masks.arguments import check_generator, check_keep_prob
 
 __all__ = ["as_factor", "is_captured", "is_traced", "sample_factor", "sample_mask", "sample_masks", "sample_noise"]
 
-_NUMPY_KINDS: dict[torch.dtype, Any] = {torch.float32: np.float32, torch.float64: np.float64}
+# Integers as wide as the floats: a float's bits times 0 or 1 are the float times 0 or 1.
+_AS_WIDE: dict[torch.dtype, torch.dtype] = {
+    torch.float64: torch.int64,
+    torch.float32: torch.int32,
+    torch.bfloat16: torch.int16,
+    torch.float16: torch.int16,
+}
 # Written out, since torch cannot read annotations of a function that a checker of shapes has wrapped.
 _SCHEMA = "(SymInt[] shape, float? keep_prob, SymInt ticket, Device device, ScalarType dtype) -> Tensor"
 _MAX_STACKED_MASK = 2**13  # entries; above, one call for each mask costs less than what stacking adds
+_FEW = 2**11  # entries; up to here it takes less time to look bytes up in a table than to compare them
+_CHUNK = 2**16  # entries drawn at a time, so that bytes are read while they are in the cache
 
 
 def sample_mask(
@@ -75,18 +84,17 @@ def sample_factor(
     x: Float[Tensor, " ..."], keep_prob: float, *, scale: float, generator: torch.Generator | None = None
 ) -> Float[Tensor, " ..."]:
     """Draw what :func:`sample_mask` draws for ``x``, as its floats: 0, or ``scale`` where a unit is kept."""
-    check_generator(generator)
-    if x.device.type == "cpu" and (generator is None or generator.device.type == "cpu"):
-        drawn = _draw_bytes(x.numel(), keep_prob, generator)
-        kind = _NUMPY_KINDS.get(x.dtype)
-        if drawn is not None and kind is not None:
-            # One pass of numpy's, where torch would convert first and then multiply; into torch's own memory, which
-            # begins where vector loads do.
-            factor = torch.empty(x.shape, dtype=x.dtype, device="cpu")
-            np.multiply(drawn.view(np.uint8), kind(scale), out=factor.numpy().reshape(-1), dtype=kind)
-            return factor
+    wide = _AS_WIDE.get(x.dtype) if x.is_cpu else None
+    if generator is not None:
+        check_generator(generator)
+        wide = wide if generator.device.type == "cpu" else None
+    if wide is not None and not is_captured():
+        few, kept = x.numel() <= _FEW, _bits(scale, x.dtype)
+        # Many go into torch's own memory, which begins where vector loads do.
+        factor = None if few else torch.empty(x.shape, dtype=wide, device="cpu")
+        drawn = _draw_bytes(x.numel(), keep_prob, generator, kept, factor)
         if drawn is not None:
-            return as_factor(torch.from_numpy(drawn).view(x.shape), scale, x.dtype)
+            return (torch.from_numpy(drawn.reshape(x.shape)) if factor is None else factor).view(x.dtype)
     return as_factor(sample_mask(x.shape, keep_prob, generator=generator, device=x.device), scale, x.dtype)
 
 
@@ -130,19 +138,20 @@ def is_captured() -> bool:
 
 
 def _draw_mask(shape: torch.Size, keep_prob: float, generator: torch.Generator | None, device: torch.device) -> Tensor:
-    drawn = _draw_bytes(shape.numel(), keep_prob, generator) if device.type == "cpu" else None
-    if drawn is not None:
-        return torch.from_numpy(drawn).view(shape)
+    if device.type == "cpu" and not is_captured():
+        drawn = _draw_bytes(shape.numel(), keep_prob, generator, np.True_)
+        if drawn is not None:
+            return torch.from_numpy(drawn).view(shape)
     return torch.rand(shape, device=device, **_keyword(generator)) < keep_prob
 
 
-def _draw_bytes(entries: int, keep_prob: float, generator: torch.Generator | None) -> NDArray[np.bool_] | None:
-    """Draw a mask in the memory of the CPU; None where there is none to look at."""
-    if is_captured():
-        return None
-    words = torch.empty((entries + 7) // 8, dtype=torch.int64, device="cpu")
+def _draw_bytes(
+    entries: int, keep_prob: float, generator: torch.Generator | None, kept: Any, out: Tensor | None = None
+) -> NDArray[Any] | None:
+    """Draw ``kept`` or 0 in the memory of the CPU, many of them into ``out``; None where there is none to look at."""
+    words = torch.empty((min(entries, _CHUNK) + 7) // 8, dtype=torch.int64, device="cpu")
     try:
-        values = words.numpy().view(np.uint8)[:entries]  # torch.func's transforms and fake tensors have no memory
+        values = words.numpy().view(np.uint8)  # torch.func's transforms and fake tensors have no memory
         words.random_(-(2**63), None, generator=generator)
     except (RuntimeError, TypeError):
         return None  # nor does torch.vmap(randomness="different") allow a draw in place
@@ -151,13 +160,56 @@ def _draw_bytes(entries: int, keep_prob: float, generator: torch.Generator | Non
     # numpy compares bytes and finds the ties several times as fast as torch does.
     whole = math.floor(256 * keep_prob)
     rest = 256 * keep_prob - whole
-    mask: NDArray[np.bool_] = values < whole
-    if rest:
-        ties = np.flatnonzero(values == whole)
-        if len(ties):
-            draws = torch.rand(len(ties), dtype=torch.float64, generator=generator, device="cpu")
-            mask[ties] = draws.numpy() < rest
-    return mask
+    if entries <= _FEW:
+        return _looked_up(values[:entries], whole, rest, generator, kept)
+    drawn: NDArray[Any] = np.empty(entries, np.bool_) if out is None else out.numpy().reshape(-1)
+    found = []
+    for start in range(0, entries, _CHUNK):
+        into = drawn[start : start + _CHUNK]
+        if start:
+            words[: (len(into) + 7) // 8].random_(-(2**63), None, generator=generator)
+        some = values[: len(into)]
+        if out is None:
+            np.less(some, whole, out=into)
+        else:
+            np.multiply((some < whole).view(np.uint8), kept, out=into, dtype=kept.dtype)
+        if rest:
+            found.append(np.flatnonzero(some == whole) + start)
+    ties = np.concatenate(found) if rest else ()
+    if len(ties):
+        draws = torch.rand(len(ties), dtype=torch.float64, generator=generator, device="cpu")
+        drawn[ties] = (draws.numpy() < rest) * kept
+    return drawn
+
+
+def _looked_up(
+    values: NDArray[np.uint8], whole: int, rest: float, generator: torch.Generator | None, kept: Any
+) -> NDArray[Any]:
+    """The same for a few bytes, where calls of numpy take more time than what they do."""
+    drawn = _table(whole, kept).take(values)
+    data = values.tobytes() if rest else b""
+    ties, tie = [], data.find(whole)
+    while tie >= 0:
+        ties.append(tie)
+        tie = data.find(whole, tie + 1)
+    if ties:
+        draws = torch.rand(len(ties), dtype=torch.float64, generator=generator, device="cpu").tolist()
+        for tie, draw in zip(ties, draws, strict=True):
+            if draw < rest:
+                drawn[tie] = kept
+    return drawn
+
+
+@functools.lru_cache(maxsize=256, typed=True)
+def _table(whole: int, kept: Any) -> NDArray[Any]:
+    """What each byte stands for."""
+    return (np.arange(256) < whole) * kept  # type: ignore[no-any-return]
+
+
+@functools.lru_cache(maxsize=256)
+def _bits(scale: float, dtype: torch.dtype) -> Any:
+    """A float's bits, as numpy's integer."""
+    return torch.tensor(scale, dtype=dtype, device="cpu").view(_AS_WIDE[dtype]).numpy()[()]
 
 
 def _draw_noise(
