@@ -95,7 +95,7 @@ def monte_carlo_average(
         passes = {k: members.below + k * (1 - members.below) for k in counts}
         draws = _Draws(masked, members, examples, max(counts), source)
         sums = sums_of(masked.says)
-        steps = list(_steps(members, counts, draws.examples, masked.memory))
+        steps = list(_steps(counts, draws.at_once))
         for start, stop in progress_bar(steps, "Monte Carlo", unit="chunk", show=progress):
             predictions = draws.predictions(stop - start)
             if start == 0:
@@ -135,13 +135,12 @@ def _blocks(
             yield members, block, torch.Generator(generator.device).manual_seed(seed)
 
 
-def _steps(members: Members, counts: Sequence[int], examples: int, memory: int) -> Iterator[tuple[int, int]]:
+def _steps(counts: Sequence[int], at_once: int) -> Iterator[tuple[int, int]]:
     """Chunks of members, cut where an average is asked for."""
-    step = members.members_at_once(min(examples, BLOCK), memory)
     start = 0
     for k in sorted(set(counts)):
         while start < k:
-            stop = min(k, start + step)
+            stop = min(k, start + at_once)
             yield start, stop
             start = stop
 
@@ -156,6 +155,8 @@ class _Draws:
         self.members = members
         self.examples = count_examples(x, axis)
         self.generator = generator
+        self.at_once = min(most, members.members_at_once(min(self.examples, BLOCK), masked.memory))
+        self.factors: list[Tensor] = []  # of each site, and the same for all chunks: they stay in the cache
         # All at once where their rows in a mask cannot be told apart, or a module draws for them.
         size = members.examples_at_once(self.examples, masked.memory) if members.sliceable else self.examples
         self.pieces = [Block(members, piece, once=most == 1) for piece in split_examples(x, size, axis)]
@@ -173,10 +174,16 @@ class _Draws:
             same = torch.cat([piece.predictions(()) for piece in self.pieces], dim=1)
             return same.expand(count, *same.shape[1:])
         # One draw for each member and site, however many members are drawn here: the masks do not depend on the chunks.
-        drawn = [
-            [site.draw(members.network, self.examples, self.generator) for site in members.sites] for _ in range(count)
-        ]
-        factors = [torch.stack(own).to(members.device) for own in zip(*drawn, strict=True)]
+        for i in range(count):
+            for at, site in enumerate(members.sites):
+                drawn = site.draw(members.network, self.examples, self.generator)
+                if at == len(self.factors):
+                    shape = (self.at_once, *drawn.shape)
+                    self.factors.append(torch.empty(shape, dtype=site.dtype, device=members.device))
+                self.factors[at][i].copy_(drawn)
+                if drawn.dtype == torch.uint8 and site.scale != 1.0:
+                    self.factors[at][i].mul_(site.scale)
+        factors = [factor[:count] for factor in self.factors]
         if len(self.pieces) == 1:
             return self.pieces[0].predictions(factors, count=count, source=self.source)
         cut = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -74,20 +75,18 @@ class Members:
         self.below_head = share[self.sites[-1].index] if self.sites else self.below
         units = sum(site.n_units for site in self.sites if site.batch_axis is not None)
         # The largest result of an operation with its operands, the masks, and the sums over members in double precision.
-        self.bytes_per_example = 3 * found.bytes_per_example + 2 * units + 6 * 8 * self.n_outputs
+        # Masks are drawn as bytes and kept as floats.
+        self.bytes_per_example = 3 * found.bytes_per_example + 5 * units + 6 * 8 * self.n_outputs
         self.bytes_shared = sum(5 * site.n_units for site in self.sites if site.batch_axis is None)
-        self.head = self._head(masked, n_calls)
+        # Nothing is dropped between the last site and the output.
+        self._is_last = bool(self.sites) and self.sites[-1] is masked[-1] and self.sites[-1].index == n_calls - 1
 
-    def _head(self, masked: Sequence[Site], n_calls: int) -> Head | None:
-        last = self.sites[-1] if self.sites else None
-        if (
-            last is None
-            or self.drawn
-            or last is not masked[-1]
-            or last.index != n_calls - 1
-            or self._found.head is None
-        ):
+    @cached_property
+    def head(self) -> Head | None:
+        """The linear output layer right above the last site, if there is one."""
+        if not self._is_last or self.drawn or self._found.head is None:
             return None
+        last = self.sites[-1]
         if self.outputs.kind not in ("logits", "log_probs") or (last.batch_axis, last.rows, last.kind) != (
             0,
             1,

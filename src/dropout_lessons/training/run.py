@@ -60,6 +60,8 @@ def add_scores(history: History, epoch: int, scores: Mapping[str, Score], recipe
 def optimizer_of(recipe: Recipe, decayed: Sequence[Tensor], others: Sequence[Tensor]) -> torch.optim.Optimizer:
     """What takes the steps, with the penalty on some of the parameters only."""
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    if not recipe.weight_decay:  # each group is a call more in every step
+        groups = [{"params": [*decayed, *others], "weight_decay": 0.0}]
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum)
     adam = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
