@@ -80,13 +80,44 @@ def softmax_layer(n_units: int = 16, examples: int = 20, classes: int = 10) -> N
     seconds["loop over subnetworks"] *= len(masks) / 2048
     print(f"\nall 2^{n_units} subnetworks of a softmax layer, {examples} examples, {classes} classes")
     report(seconds, "exact_average")
-    half = 2 ** (n_units // 2)
-    limit = 2 * 2 * examples * len(masks) * classes / gemm_rate(half, classes, half, torch.float32)
-    z = torch.rand(half, half) + 0.5
-    logs = median_seconds({"": lambda: np.log(z.numpy())}, repeats=15)[""] * examples
-    print(
-        f"  its two products take {limit * 1e3:.1f} ms at the rate of such products, its logarithms {logs * 1e3:.1f} ms"
+
+
+def limit(n_units: int, examples: int = 20, classes: int = 10) -> None:
+    """exact_average of a softmax layer against the arithmetic that no way around is known for.
+
+    For each of the 2^n normalizers it takes 4 operations a class in two products, a reciprocal for the mean of the
+    probabilities, and a logarithm for the members' mean log-probability, which every Average has.
+    """
+    network, x = nn.Sequential(nn.Dropout(0.5), nn.Linear(n_units, classes)), torch.randn(examples, n_units)
+    half, block = 2 ** (n_units // 2), 128  # blocks of so many rows stay in the cache
+    a, b = torch.rand(examples, classes, half), torch.rand(examples, classes, half)
+    z, means = torch.rand(block, half) + 0.5, torch.empty(classes, half)
+    logs = np.empty_like(z.numpy())
+
+    def products() -> None:
+        for own, other in zip(a, b, strict=True):
+            for rows in other.split(block, dim=1):
+                torch.mm(rows.T, own, out=z)
+                torch.addmm(means, rows, z, out=means)
+
+    def each_block(run: Callable[[], object]) -> Callable[[], object]:
+        return lambda: [run() for _ in range(examples * half // block)]
+
+    seconds = median_seconds(
+        {
+            "products": products,
+            "reciprocals": each_block(z.reciprocal_),
+            "logarithms": each_block(lambda: np.log(z.abs_().numpy(), out=logs)),
+            "exact_average": lambda: exact_average(network, x, progress=False),
+        },
+        repeats=15,
     )
+    own = seconds.pop("exact_average")
+    print(f"\nlimit at 2^{n_units}: exact_average takes {own * 1e3:.1f} ms, which is", end=" ")
+    print(
+        f"{own / seconds['products']:.1f} times its products, {own / sum(seconds.values()):.1f} times all of", end=" "
+    )
+    print(", ".join(f"{name} {value * 1e3:.1f} ms" for name, value in seconds.items()))
 
 
 def large(n_units: int = 20, examples: int = 20) -> None:
@@ -154,6 +185,8 @@ def monte_carlo(samples: int, examples: int = 100) -> None:
 def main() -> None:
     torch.set_num_threads(1)
     softmax_layer()
+    limit(16)
+    limit(20)
     large()
     for samples in (1, 2, 10, 1000):
         monte_carlo(samples)

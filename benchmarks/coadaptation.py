@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -139,7 +140,11 @@ def removal(n_units: int, repeats: int) -> None:
 
 
 def products(n_units: int, repeats: int) -> None:
-    """interaction of the last hidden layer against its matrix products alone: the units' factors with themselves."""
+    """interaction of the last hidden layer against its products, the units' factors with themselves, and their logarithms.
+
+    A logarithm of each pair and example is what the log-probability takes; it is a half of those of the full products. Each
+    is then read a few times: for its sign, its absolute value, and two sums.
+    """
     network, x, y = network_and_examples(n_units)
     units = LayerUnits(network, "hidden2", x, y)
     factors = torch.rand(EXAMPLES, n_units, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -149,15 +154,24 @@ def products(n_units: int, repeats: int) -> None:
         for _ in range(8):
             torch.bmm(factors, factors.transpose(1, 2), out=out)
 
+    some, logs = torch.rand(8, n_units, n_units, dtype=torch.float64).numpy(), np.empty((8, n_units, n_units))
+
+    def logarithms() -> None:
+        for _ in range(8 * EXAMPLES // len(some) // 2):
+            np.log(some, out=logs)
+
     print(f"\nhidden2 of 784-{n_units}-{n_units}-10, {EXAMPLES} examples, 8 contexts, all pairs")
     runs: dict[str, Callable[[], object]] = {
         "products": alone,
+        "logarithms": logarithms,
         "interaction": lambda: interaction(units, contexts=8, progress=False),
         "with units": lambda: interaction(LayerUnits(network, "hidden2", x, y), contexts=8, progress=False),
     }
     seconds = median_seconds(runs, repeats)
     report("interaction", seconds["interaction"], "its products alone", seconds["products"])
     report("interaction, units made", seconds["with units"], "its products alone", seconds["products"])
+    both = seconds["products"] + seconds["logarithms"]
+    report("interaction", seconds["interaction"], "its products and logarithms", both)
 
 
 def report(plain: str, slow: float, name: str, fast: float) -> None:

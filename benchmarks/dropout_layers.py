@@ -1,7 +1,8 @@
-"""How fast is Dropout, and how far from the least that it can take? Forward plus backward on one thread.
+"""How fast is Dropout, and how far from the least that it can take? Forward plus backward, in one thread's CPU time.
 
 The rival is ``F.dropout``. The floor is the product with a fixed mask of floats, which draws nothing. What is in one row
-is timed in turns and given as medians and their ratios.
+is timed in turns and given as medians and their ratios. "draw" is what PyTorch's generator takes, relative to the floor, for
+a random byte an entry: what no layer with these masks can do without.
 """
 
 import os
@@ -35,17 +36,17 @@ def forward_backward(layer: Layer, x: Tensor) -> Callable[[], None]:
     return run
 
 
-def medians(layers: dict[str, Layer], x: Tensor) -> dict[str, float]:
-    """Seconds of each layer."""
-    runs = {name: forward_backward(layer, x) for name, layer in layers.items()}
+def medians(runs: dict[str, Callable[[], object]], calls: int) -> dict[str, float]:
+    """Seconds of each call, of so many at a time."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     end, turns = time.perf_counter() + SECONDS, 0
     while turns < 9 or time.perf_counter() < end:
         for name, run in runs.items():
-            start = time.perf_counter()
-            run()
+            start = time.process_time()
+            for _ in range(calls):
+                run()
             if turns >= 2:  # the first two warm up
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append((time.process_time() - start) / calls)
         turns += 1
     return {name: statistics.median(values) for name, values in seconds.items()}
 
@@ -58,17 +59,21 @@ def print_row(title: str, x: Tensor, keep_prob: float) -> None:
         "Dropout": Dropout(keep_prob),
         "standard": Dropout(keep_prob, scaling="standard"),
     }
-    seconds = medians(layers, x)
+    words = torch.empty(-(-x.numel() // 8), dtype=torch.int64)
+    runs: dict[str, Callable[[], object]] = {name: forward_backward(layer, x) for name, layer in layers.items()}
+    seconds = medians(
+        {**runs, "draw": lambda: words.random_(-(2**63), None)}, calls=max(1, min(50, 200_000 // x.numel()))
+    )
     torchs, floor, own = seconds["torch"], seconds["floor"], seconds["Dropout"]
     print(
         f"{title:32s}{keep_prob:5.1f}{torchs * 1e6:12.0f}{floor * 1e6:10.0f}{own * 1e6:10.0f}{own / torchs:10.2f}"
-        f"{own / floor:9.2f}{seconds['standard'] / floor:10.2f}{torchs / floor:10.2f}"
+        f"{own / floor:9.2f}{seconds['standard'] / floor:10.2f}{torchs / floor:11.2f}{seconds['draw'] / floor:7.2f}"
     )
 
 
 def print_grid() -> None:
-    print(f"{'':32s} keep  F.dropout     floor   Dropout  Dropout/  Dropout/ standard/ F.dropout/")
-    print(f"{'':32s} prob         us        us        us F.dropout     floor     floor      floor")
+    print(f"{'':32s} keep  F.dropout     floor   Dropout  Dropout/  Dropout/ standard/ F.dropout/  draw/")
+    print(f"{'':32s} prob         us        us        us F.dropout     floor     floor      floor  floor")
     for dtype in DTYPES:
         for shape in SHAPES:
             for keep_prob in KEEP_PROBS:
@@ -87,7 +92,7 @@ def print_relatives(keep_prob: float = 0.8) -> None:
         "SpatialDropout": SpatialDropout(keep_prob),
         "DropBlock, block 3": DropBlock(keep_prob, block_size=3),
     }
-    seconds = medians(layers, images)
+    seconds = medians({name: forward_backward(layer, images) for name, layer in layers.items()}, calls=1)
     print(f"\n{tuple(images.shape)}, float32, keep_prob {keep_prob}, relative to F.dropout")
     for name, value in seconds.items():
         print(f"  {name:20s}{value * 1e6:10.0f} us{value / seconds['F.dropout']:8.2f}")
