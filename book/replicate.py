@@ -73,7 +73,11 @@ def run(chapter: Path, offset: int) -> Run:
         first = nbformat.v4.new_code_cell(FIRST.format(book=str(ROOT / "book"), path=str(path)))
         notebook.cells.insert(0, first)
         client = NotebookClient(
-            notebook, timeout=3600, allow_errors=True, resources={"metadata": {"path": str(chapter.parent)}}
+            notebook,
+            timeout=3600,
+            allow_errors=True,
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],  # a kernel warns that it can be reached on this machine
+            resources={"metadata": {"path": str(chapter.parent)}},
         )
         client.execute(env=environment)
         found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
