@@ -191,6 +191,11 @@ def build() -> None:
 def main() -> None:
     for name in ("SIGTERM", "SIGHUP"):
         signal.signal(getattr(signal, name), signal.default_int_handler)
+    place = BUILD if BUILD.exists() else ROOT
+    if not os.access(place, os.W_OK):
+        sys.exit(
+            f"You may not write into {place}: clone the repository into a folder of your own, and make book there."
+        )
     try:
         build()
     except KeyboardInterrupt:

@@ -7,6 +7,7 @@ along on Linux. uv is used if it is there.
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import re
 import shutil
@@ -34,6 +35,11 @@ def check_version(asked: str, version: tuple[int, int] = sys.version_info[:2]) -
     if not OLDEST <= version <= NEWEST:
         allowed, got = f"3.{OLDEST[1]} to 3.{NEWEST[1]}", ".".join(map(str, version))
         raise SetUpError(f"Python {allowed} is needed, and {asked} is {got}: make PYTHON=python3.12")
+
+
+def check_writable(root: Path = ROOT) -> None:
+    if not os.access(root, os.W_OK):
+        raise SetUpError(f"You may not write into {root}: git clone it into a folder of your own, and make setup there")
 
 
 def version_in(venv: Path) -> tuple[int, int] | None:
@@ -135,6 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             check_same(options.venv)
         if not options.check:
             check_version(options.asked or sys.executable)
+            check_writable()
             install(options.venv)
     except SetUpError as error:
         sys.exit(str(error))

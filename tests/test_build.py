@@ -142,6 +142,13 @@ build.main()
 """
 
 
+def test_a_tree_that_may_not_be_written_is_named_with_what_to_do(monkeypatch):
+    monkeypatch.setattr(build.os, "access", lambda place, mode: False)
+    monkeypatch.setattr(build.signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit, match=r"You may not write into \S+: clone .+ into a folder of your own"):
+        build.main()
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_an_interruption_ends_everything_with_one_line(name):
     process = subprocess.Popen([sys.executable, "-c", BUILD], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

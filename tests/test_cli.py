@@ -177,6 +177,23 @@ def test_a_damaged_file_is_named_in_a_line(folder, capsys):
     assert errors.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["assign", "training-1", "--title", "Homework", "--out", "file/homework"],
+        ["experiments", "run", "toy", "--jobs", "1", "--folder", "file"],
+        ["experiments", "ledger", "--out", "file/page.md"],
+    ],
+)
+def test_a_place_that_may_not_be_written_is_named_in_a_line(folder, capsys, arguments):
+    (folder / "file").write_text("mine")
+    assert cli.main(arguments) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "file" in said
+    assert "folder" in said
+    assert (folder / "file").read_text() == "mine"
+
+
 def test_an_interruption_is_exit_code_130(folder, capsys, monkeypatch):
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

@@ -117,6 +117,13 @@ def test_a_python_that_the_book_was_not_tested_with_is_refused(version):
         environment.check_version("python3", version)
 
 
+def test_a_source_that_may_not_be_written_is_refused_before_anything_is_installed(monkeypatch, tmp_path, commands):
+    monkeypatch.setattr(environment.os, "access", lambda place, mode: False)
+    with pytest.raises(SystemExit, match=r"You may not write into .*: git clone it into a folder of your own"):
+        environment.main([str(tmp_path / "venv")])
+    assert commands == []
+
+
 def test_every_place_names_the_same_pythons():
     oldest, newest = (f"3.{version[1]}" for version in (environment.OLDEST, environment.NEWEST))
     texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "book/reading.md")]

@@ -254,6 +254,12 @@ def test_an_export_has_everything_but_the_solutions(tmp_path, repository, monkey
     assert sorted(path.name for path in tmp_path.iterdir()) == ["private", "public"]  # nothing is left aside
 
 
+def test_an_export_needs_no_newer_python_than_debians(tmp_path, repository, monkeypatch):
+    unpack = tarfile.TarFile.extractall
+    monkeypatch.setattr(tarfile.TarFile, "extractall", lambda tar, path: unpack(tar, path))
+    assert publish(tmp_path / "public", root=repository) == 4
+
+
 def test_a_leak_stops_publishing_and_names_the_place(tmp_path, repository, capsys, monkeypatch):
     (repository / "src/layers.py").write_text(f"{LINE}\n")
     (repository / "_build/html/page.html").write_text(highlighted(LINE))

@@ -445,7 +445,7 @@ def test_networks_without_logits_for_each_example_are_refused():
 def test_what_cannot_work_is_refused_before_training(tmp_path):
     with pytest.raises(TypeError, match=r"data must be a Dataset or a Split, got tuple; Split\(x, y\) makes one"):
         fit(small_network(), tuple(DIGITS.train), QUICK)
-    with pytest.raises(ValueError, match="folder that does not exist"):
+    with pytest.raises(ValueError, match="must be in a folder where you may write"):
         fit(small_network(), DIGITS, QUICK, checkpoint=tmp_path / "nowhere" / "run.pt")
     network = nn.Sequential(nn.Linear(64, 10), nn.BatchNorm1d(10))
     with pytest.raises(ValueError, match="batch_size=199 leaves a last batch of one of the 200 examples"):

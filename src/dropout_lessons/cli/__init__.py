@@ -36,6 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except BrokenPipeError:  # whoever read the output has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
+        except OSError as error:  # a folder that may not be written, a disk that is full
+            what = f"{error.filename} cannot be used: {error.strerror}" if error.filename else error
+            print(f"dropout-lessons: {what}; choose a folder where you may write", file=sys.stderr)
+            return 2
         except KeyboardInterrupt:
             again = shlex.join(["dropout-lessons", *arguments])
             kept = getattr(options, "kept", "")

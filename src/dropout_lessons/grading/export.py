@@ -50,7 +50,8 @@ def publish(destination: Path, *, root: Path = Path(), built: Path | None = None
         export = Path(folder, "export")
         archive = subprocess.run(["git", "-C", root, "archive", "HEAD"], check=True, capture_output=True).stdout
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(export, filter="data")
+            tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Debian 12's Python 3.11.2 has none
+            tar.extractall(export)
         if (export / SOLUTIONS).exists():
             raise ValueError(
                 f"{SOLUTIONS}/ must be marked export-ignore in .gitattributes, and is not: it was exported"

@@ -152,8 +152,10 @@ def fit(
     """
     recipe, objective = Recipe() if recipe is None else recipe, Objective.of(outputs, loss)
     every = checked_interval(evaluate_every, recipe.epochs)
-    if checkpoint is not None and not Path(checkpoint).absolute().parent.is_dir():
-        raise ValueError(f"checkpoint is in a folder that does not exist, {Path(checkpoint).parent}; create it first")
+    if checkpoint is not None and not os.access(Path(checkpoint).absolute().parent, os.W_OK):
+        raise ValueError(
+            f"checkpoint must be in a folder where you may write, got {checkpoint}; create it, or take another"
+        )
     parts = checked_parts(network, data, recipe, objective)
     device = device_of(network)
     parts = {name: Split(*moved(tuple(split), device)) for name, split in parts.items()}
