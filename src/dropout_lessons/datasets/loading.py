@@ -34,6 +34,7 @@ def load(
     mnist_10k      4,000    6,000                  1,000                in the package
     fashion_10k    4,000    6,000                  1,000                in the package
     digits         597      1,200                  200                  in scikit-learn
+    breast_cancer  269      300                    100                  in scikit-learn; a table, no image
     mnist          10,000   60,000                 10,000               ``folder``, or a download
     fashion_mnist  10,000   60,000                 10,000               ``folder``, or a download
     cifar10        10,000   50,000                 10,000               ``folder``, or a download (170 MB)
@@ -82,8 +83,9 @@ def load(
     Source:
         MNIST: LeCun, Bottou, Bengio and Haffner (1998). Fashion-MNIST: Xiao, Rasul and Vollgraf (2017).
         mnist_10k and fashion_10k are the first 10,000 of their training examples. digits: Alpaydin and Kaynak
-        (1998), UCI. CIFAR-10: Krizhevsky (2009). SVHN: Netzer, Wang, Coates, Bissacco, Wu and Ng (2011); its 531,131 extra
-        images, which the paper trained on as well, are left out.
+        (1998), UCI. breast_cancer: Street, Wolberg and Mangasarian (1993), UCI; its 30 columns are of very different size:
+        standardize them. CIFAR-10: Krizhevsky (2009). SVHN: Netzer, Wang, Coates, Bissacco, Wu and Ng (2011); its 531,131
+        extra images, which the paper trained on as well, are left out.
     """
     if name not in SOURCES:
         raise ValueError(f"name must be one of {', '.join(map(repr, SOURCES))}, got {name!r}")
@@ -130,7 +132,9 @@ def load(
     return Dataset(name, **splits, n_classes=n_classes, image_shape=raw.test_images.shape[1:], noisy=noisy)
 
 
-def _tensors(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], white: int) -> Split:
+def _tensors(
+    images: npt.NDArray[np.uint8] | npt.NDArray[np.float64], labels: npt.NDArray[np.uint8], white: int
+) -> Split:
     x = torch.from_numpy(images.reshape(len(images), -1).astype(np.float32)).div_(white)
     return Split(x, torch.from_numpy(labels.astype(np.int64)))
 

@@ -1,4 +1,4 @@
-"""Where the data come from: pixels and labels as uint8."""
+"""Where the data come from: pixels, or the numbers of a table, and labels."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from dropout_lessons.datasets.formats import parse_cifar10, parse_idx, parse_svh
 
 
 class Raw(NamedTuple):
-    """Images (examples, height, width) or (examples, channels, height, width), and their labels."""
+    """Images (examples, height, width) or (examples, channels, height, width), or rows (examples, 1, numbers); their labels."""
 
-    pool_images: npt.NDArray[np.uint8]
+    pool_images: npt.NDArray[np.uint8] | npt.NDArray[np.float64]
     pool_labels: npt.NDArray[np.uint8]
-    test_images: npt.NDArray[np.uint8]
+    test_images: npt.NDArray[np.uint8] | npt.NDArray[np.float64]
     test_labels: npt.NDArray[np.uint8]
 
 
@@ -55,6 +55,15 @@ def read_digits(folder: Path | None) -> Raw:
     return Raw(images[:-597], labels[:-597], images[-597:], labels[-597:])
 
 
+def read_breast_cancer(folder: Path | None) -> Raw:
+    from sklearn.datasets import load_breast_cancer
+
+    tumors = load_breast_cancer()
+    order = np.random.default_rng(2014).permutation(len(tumors.target))
+    rows, labels = tumors.data[order][:, None], tumors.target[order].astype(np.uint8)
+    return Raw(rows[:-269], labels[:-269], rows[-269:], labels[-269:])
+
+
 def read_idx_files(folder: Path | None, *, name: str) -> Raw:
     return Raw(*(parse_idx(content(name, file, folder)) for file in FILES[name]))
 
@@ -73,6 +82,7 @@ SOURCES = {
     "mnist_10k": Source(partial(read_embedded, name="mnist_10k"), validation=1_000, white=255),
     "fashion_10k": Source(partial(read_embedded, name="fashion_10k"), validation=1_000, white=255),
     "digits": Source(read_digits, validation=200, white=16),
+    "breast_cancer": Source(read_breast_cancer, validation=100, white=1),
     "mnist": Source(partial(read_idx_files, name="mnist"), validation=10_000, white=255),
     "fashion_mnist": Source(partial(read_idx_files, name="fashion_mnist"), validation=10_000, white=255),
     "cifar10": Source(read_cifar10, validation=10_000, white=255),
