@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from dropout_lessons import datasets, figures
-from dropout_lessons.claims import Evidence, sampled
+from dropout_lessons.claims import Evidence, ranked, sampled
 from dropout_lessons.experiments.arms import Arm, Row, Unit
 from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
@@ -123,9 +123,9 @@ def judge(table: pd.DataFrame) -> list[Finding]:
     return [
         Finding(
             "As the weights go to zero the two come to agree: weights a quarter as large, 1/64 for 1/16 of the fitted ones, at "
-            "least halve the largest deviation.",
+            "least halve the largest deviation, in the median run.",
             "equal to first order",
-            sampled(_worst(table, 1 / 64) / _worst(table, 1 / 16), over="seeds"),
+            ranked(_worst(table, 1 / 64) / _worst(table, 1 / 16), over="seeds"),
             below=0.5,
         ),
         Finding(

@@ -213,8 +213,8 @@ EXPERIMENT = Experiment(
     draw=draw,
     remark=(
         "Images are halved in height and width, so that an image has 196 pixels, and layers have 128 units. The tumors are "
-        "scikit-learn's: 30 numbers each, two classes, 200 training examples and 269 test examples, of which plain networks get "
-        "few wrong: one more or less is a third of a point. Each arm has the best of four learning rates, by four seeds. The keep "
+        "scikit-learn's: 30 numbers each, two classes, 200 training and 269 test examples, of which plain networks get few "
+        "wrong: one more or less is a third of a point. Each arm has the best of four learning rates, by four seeds. The keep "
         "probabilities are the paper's for digits, on all data. The share and the reliance are those of the second hidden layer."
     ),
 )
