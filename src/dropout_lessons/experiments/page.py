@@ -78,6 +78,8 @@ def ledger_page() -> str:
         "## Verdicts",
         _counted(results, len(missing)),
         *(_verdicts(results, origin) for origin in _ORIGINS),
+        *(_on_other_data(result) for result in results if result.experiment.name == "three_data_sets"),
+        _edges(results),
         *(_section(result) for result in results),
         "(ledger-not-run)=\n## Not run here",
         *(_section_not_run(*entry) for entry in missing),
@@ -154,6 +156,57 @@ def _verdicts(results: Sequence[Result], origin: Origin) -> str:
                 rows.append([*head, *_cells(entry)])
     header = ["experiment", "its verdict", *_STATEMENT]
     return f"### {_ORIGINS[origin]}\n\n{_table(header, rows)}" if rows else ""
+
+
+def _on_other_data(result: Result) -> str:
+    """The findings of an experiment whose statements begin with the data: a row for each, a column for each data set."""
+    rows: dict[str, dict[str, str]] = {}
+    for finding in result.findings:
+        data, _, what = finding.statement.partition(": ")
+        words, low, high = finding.judgement.words, *finding.evidence.interval
+        sign = "+" if low > 0 else "−" if high < 0 else "?"
+        rows.setdefault(what, {})[data] = _text(f"{sign} {words.effect} {words.interval}")
+    columns = list(dict.fromkeys(data for row in rows.values() for data in row))
+    table = _table(["finding: − if it holds", *columns], [[_text(what), *row.values()] for what, row in rows.items()])
+    back = {data: sum(row[data][0] == "−" for row in rows.values()) for data in columns}
+    counted = ", ".join(f"{n} of {len(rows)} on {data.lower()}" for data, n in back.items())
+    return "\n\n".join(
+        [
+            "(ledger-other-data)=\n## The same findings on other data",
+            f"Each finding says that something is lower. − means that the whole interval is below zero, + that it is above, "
+            f"? that it holds zero. Holding: {counted}. The networks are small; the section on "
+            f"[{_text(result.experiment.title).lower()}](#{_label(result.experiment.name)}) says which.",
+            table,
+        ]
+    )
+
+
+def _edges(results: Sequence[Result]) -> str:
+    """How many tuned arms chose a value at an end of what was tried, by experiment, in a fold."""
+    rows, tuned, ended = [], 0, 0
+    for result in results:
+        arms = [
+            arm for arm in result.experiment.arms(result.experiment.config(result.scale)) if len(arm.candidates) > 1
+        ]
+        chosen = [arm.chosen(result.rows) for arm in arms]
+        found = [arm.edges(candidate) for arm, candidate in zip(arms, chosen, strict=True) if candidate is not None]
+        names = Counter(name for edges in found for name in edges)
+        here = sum(bool(edges) for edges in found)
+        tuned, ended = tuned + len(found), ended + here
+        if here:
+            fields = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in names.most_common())
+            rows.append(
+                [
+                    f"[{_text(result.experiment.title)}](#{_label(result.experiment.name)})",
+                    f"{here} of {len(found)}",
+                    fields,
+                ]
+            )
+    table = _table(["experiment", "arms at an edge", "of which field"], rows)
+    said = (
+        f"Of {tuned} tuned arms {ended} chose a value at an end of what was tried, where a better one may lie beyond."
+    )
+    return f":::{{dropdown}} Edges: {ended} of {tuned} tuned arms\n{said}\n\n{table}\n:::" if rows else ""
 
 
 def _section(result: Result) -> str:
