@@ -9,14 +9,12 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from dropout_lessons import figures
-from dropout_lessons.claims import Evidence
 from dropout_lessons.experiments.arms import Arm, Row, Unit
 from dropout_lessons.experiments.catalog import early_dropout
 from dropout_lessons.experiments.catalog.early_dropout import ARMS, NAMES
+from dropout_lessons.experiments.comparisons import Against, difference_panels, findings_on_each
 from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
-from dropout_lessons.experiments.tables import difference
 from dropout_lessons.experiments.tuning import tuned
 
 BEATS = "The paper says that late dropout is better than dropout in all steps: any lowering agrees."
@@ -34,50 +32,33 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
     return early_dropout.compute(unit, device)
 
 
-def compared(table: pd.DataFrame, data: str, arm: str, control: str, column: str = "test_error") -> Evidence:
-    unit = "nats" if column == "test_nll" else "percentage points"
-    return difference(table[table["data"] == data], column, {"arm": arm}, {"arm": control}, unit=unit)
+COMPARED = (
+    Against(
+        "late dropout",
+        "dropout",
+        "late dropout has a lower test error than dropout in all steps",
+        "ImageNet accuracy of ViT-B 81.6% to 82.3%, stochastic depth",
+        primary=BEATS,
+    ),
+    Against("late dropout", "plain", "late dropout lowers the test error", "lower"),
+    Against("late dropout", "plain", "late dropout lowers the test loss", column="test_nll"),
+    Against(
+        "early dropout",
+        "dropout",
+        "early dropout has a higher test error than dropout in all steps",
+        "early dropout is for networks that underfit",
+        higher=True,
+    ),
+)
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
-    findings = []
-    for data in table["data"].unique():
-        for arm, control, column, statement, paper in (
-            (
-                "late dropout",
-                "dropout",
-                "test_error",
-                "late dropout has a lower test error than dropout in all steps",
-                "ImageNet accuracy of ViT-B 81.6% to 82.3%, stochastic depth",
-            ),
-            ("late dropout", "plain", "test_error", "late dropout lowers the test error", "lower"),
-            ("late dropout", "plain", "test_nll", "late dropout lowers the test loss", ""),
-            (
-                "early dropout",
-                "dropout",
-                "test_error",
-                "early dropout has a higher test error than dropout in all steps",
-                "early dropout is for networks that underfit",
-            ),
-        ):
-            evidence = compared(table, data, arm, control, column)
-            above, below = (0, None) if arm == "early dropout" else (None, 0)
-            primary = BEATS if (arm, control) == ("late dropout", "dropout") else ""
-            findings.append(
-                Finding(f"{NAMES[data]}: {statement}.", paper, evidence, above=above, below=below, primary=primary)
-            )
-    return findings
+    return findings_on_each(table, NAMES, COMPARED)
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    panels: dict[str, dict[str, Evidence]] = {"test error": {}, "test loss": {}}
-    for data in table["data"].unique():
-        for arm in ARMS[1:]:
-            for panel, column in (("test error", "test_error"), ("test loss", "test_nll")):
-                when = {"dropout": "all steps"}.get(arm, arm.removesuffix(" dropout"))
-                panels[panel][f"{NAMES[data]}: {when}"] = compared(table, data, arm, "plain", column)
-    labels = {"test error": "minus no dropout\n(points)", "test loss": "minus no dropout\n(nats)"}
-    return figures.interval_panels(panels, labels=labels, scales={"test error": 100.0})
+    arms = {arm: {"dropout": "all steps"}.get(arm, arm.removesuffix(" dropout")) for arm in ARMS[1:]}
+    return difference_panels(table, NAMES, arms, "plain", "no dropout")
 
 
 _SHARED: dict[str, Any] = {

@@ -12,12 +12,11 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from dropout_lessons import datasets, figures, runtime
-from dropout_lessons.claims import Evidence
+from dropout_lessons import datasets, runtime
 from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments.comparisons import Against, difference_panels, findings_on_each
 from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
-from dropout_lessons.experiments.tables import difference
 from dropout_lessons.experiments.tuning import recipe_of, rows_of, tuned
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import fit
@@ -88,54 +87,31 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
 TITLES = {"mnist_10k": "MNIST", "mnist": "MNIST", "fashion_10k": "Fashion-MNIST", "fashion_mnist": "Fashion-MNIST"}
 
 
-def compared(table: pd.DataFrame, data: str, arm: str, control: str, column: str = "test_error") -> Evidence:
-    unit = "nats" if column == "test_nll" else "percentage points"
-    return difference(table[table["data"] == data], column, {"arm": arm}, {"arm": control}, unit=unit)
+COMPARED = (
+    Against(
+        "R-Drop",
+        "dropout, twice the steps",
+        "R-Drop has a lower test error than dropout with as many passes",
+        "universally effective",
+        primary="A step of R-Drop costs twice as much, so dropout is given twice the steps: any lowering agrees.",
+    ),
+    Against(
+        "R-Drop",
+        "two passes",
+        "with the penalty the test error is lower than with two passes alone",
+        "the penalty is what helps",
+    ),
+    Against("R-Drop", "dropout", "R-Drop has a lower test error than dropout with as many steps", "lower"),
+    Against("dropout, twice the steps", "dropout", "dropout with twice the steps has a lower test error than dropout"),
+)
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
-    findings = []
-    for data in table["data"].unique():
-        first = data == table["data"].iloc[0]
-        for arm, control, statement, paper, why in (
-            (
-                "R-Drop",
-                "dropout, twice the steps",
-                "R-Drop has a lower test error than dropout with as many passes",
-                "universally effective",
-                "A step of R-Drop costs twice as much, so dropout is given twice the steps: any lowering agrees.",
-            ),
-            (
-                "R-Drop",
-                "two passes",
-                "with the penalty the test error is lower than with two passes alone",
-                "the penalty is what helps",
-                "",
-            ),
-            ("R-Drop", "dropout", "R-Drop has a lower test error than dropout with as many steps", "lower", ""),
-            (
-                "dropout, twice the steps",
-                "dropout",
-                "dropout with twice the steps has a lower test error than dropout",
-                "",
-                "",
-            ),
-        ):
-            evidence = compared(table, data, arm, control)
-            findings.append(
-                Finding(f"{TITLES[data]}: {statement}.", paper, evidence, below=0, primary=why if first else "")
-            )
-    return findings
+    return findings_on_each(table, TITLES, COMPARED, first=True)
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    panels: dict[str, dict[str, Evidence]] = {"test error": {}, "test loss": {}}
-    for data in table["data"].unique():
-        for arm in [*ARMS][1:]:
-            for panel, column in (("test error", "test_error"), ("test loss", "test_nll")):
-                panels[panel][f"{TITLES[data]}: {arm}"] = compared(table, data, arm, "dropout", column)
-    labels = {"test error": "minus dropout\n(points)", "test loss": "minus dropout\n(nats)"}
-    return figures.interval_panels(panels, labels=labels, scales={"test error": 100.0})
+    return difference_panels(table, TITLES, {arm: arm for arm in [*ARMS][1:]}, "dropout", "dropout")
 
 
 _SHARED: dict[str, Any] = {

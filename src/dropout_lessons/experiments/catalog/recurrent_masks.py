@@ -10,12 +10,11 @@ import torch
 from matplotlib.figure import Figure
 
 from dropout_lessons import figures
-from dropout_lessons.claims import Evidence
 from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments.comparisons import Against, against, findings_on_each
 from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.recurrent_nets import PLACES, train_row_readers
-from dropout_lessons.experiments.tables import difference
 from dropout_lessons.experiments.tuning import tuned
 
 TITLES = {"mnist_10k": "MNIST", "fashion_10k": "Fashion-MNIST", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
@@ -36,51 +35,44 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
     return train_row_readers(unit, device)
 
 
-def compared(table: pd.DataFrame, data: str, arm: str, control: str = "none", column: str = "test_error") -> Evidence:
-    unit = "nats" if column == "test_nll" else "percentage points"
-    return difference(table[table["data"] == data], column, {"arm": arm}, {"arm": control}, unit=unit)
+COMPARED = (
+    Against(
+        "not recurrent",
+        "none",
+        "dropout off the path from step to step lowers the error",
+        "test perplexity 114.5 to 78.4, in a larger network (Zaremba et al. 2014)",
+        primary=HELPS,
+    ),
+    Against(
+        "locked on the state",
+        "none",
+        "a locked mask on the state lowers the error",
+        "lower (Gal, Ghahramani 2016)",
+        primary=HELPS,
+    ),
+    Against(
+        "locked on the state",
+        "fresh on the state",
+        "a locked mask on the state has a lower error than a fresh one",
+        "lower (Gal, Ghahramani 2016)",
+    ),
+    Against(
+        "fresh on the state",
+        "fresh on the cell",
+        "a fresh mask does less harm on the state than on the cell",
+        "spare the memory (Semeniuta et al. 2016)",
+    ),
+    Against("zoneout", "none", "zoneout lowers the error", "lower (Krueger et al. 2017)"),
+)
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
-    findings = []
-    for data in table["data"].unique():
-        first = data == table["data"].iloc[0]
-        for arm, control, statement, paper in (
-            (
-                "not recurrent",
-                "none",
-                "dropout off the path from step to step lowers the error",
-                "test perplexity 114.5 to 78.4, in a larger network (Zaremba et al. 2014)",
-            ),
-            (
-                "locked on the state",
-                "none",
-                "a locked mask on the state lowers the error",
-                "lower (Gal, Ghahramani 2016)",
-            ),
-            (
-                "locked on the state",
-                "fresh on the state",
-                "a locked mask on the state has a lower error than a fresh one",
-                "lower (Gal, Ghahramani 2016)",
-            ),
-            (
-                "fresh on the state",
-                "fresh on the cell",
-                "a fresh mask does less harm on the state than on the cell",
-                "spare the memory (Semeniuta et al. 2016)",
-            ),
-            ("zoneout", "none", "zoneout lowers the error", "lower (Krueger et al. 2017)"),
-        ):
-            why = HELPS if first and control == "none" and arm != "zoneout" else ""
-            evidence = compared(table, data, arm, control)
-            findings.append(Finding(f"{TITLES[data]}: {statement}.", paper, evidence, below=0, primary=why))
-    return findings
+    return findings_on_each(table, TITLES, COMPARED, first=True)
 
 
 def draw(table: pd.DataFrame) -> Figure:
     panels = {
-        TITLES[data]: {arm: compared(table, data, arm) for arm in PLACES if arm != "none"}
+        TITLES[data]: {arm: against(table, data, arm, "none") for arm in PLACES if arm != "none"}
         for data in table["data"].unique()
     }
     labels = dict.fromkeys(panels, "test error, minus\nnone (points)")

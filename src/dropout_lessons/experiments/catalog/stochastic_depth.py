@@ -11,12 +11,11 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from dropout_lessons import datasets, figures, runtime
-from dropout_lessons.claims import Evidence
+from dropout_lessons import datasets, runtime
 from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments.comparisons import Against, difference_panels, findings_on_each
 from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
-from dropout_lessons.experiments.tables import difference
 from dropout_lessons.experiments.tuning import recipe_of, rows_of, tuned
 from dropout_lessons.layers import Dropout
 from dropout_lessons.masks import sample_mask
@@ -99,37 +98,23 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
     return rows_of(unit, data, networks, histories)
 
 
-def compared(table: pd.DataFrame, data: str, arm: str, control: str, column: str) -> Evidence:
-    unit = "nats" if column == "test_nll" else "percentage points"
-    return difference(table[table["data"] == data], column, {"arm": arm}, {"arm": control}, unit=unit)
-
-
 TITLES = {"mnist_10k": "MNIST", "mnist": "MNIST", "fashion_10k": "Fashion-MNIST", "fashion_mnist": "Fashion-MNIST"}
 
 
+COMPARED = (
+    Against("branches", "plain", "dropping branches lowers the error", "CIFAR-10: 6.41% to 5.25%", primary=LOWERS),
+    Against("branches", "plain", "dropping branches lowers the loss", column="test_nll"),
+    Against("units", "plain", "dropping units in the branches lowers the error"),
+    Against("branches", "units", "branches have a lower error than units"),
+)
+
+
 def judge(table: pd.DataFrame) -> list[Finding]:
-    findings = []
-    for data in table["data"].unique():
-        for arm, control, column, statement, paper in (
-            ("branches", "plain", "test_error", "dropping branches lowers the error", "CIFAR-10: 6.41% to 5.25%"),
-            ("branches", "plain", "test_nll", "dropping branches lowers the loss", ""),
-            ("units", "plain", "test_error", "dropping units in the branches lowers the error", ""),
-            ("branches", "units", "test_error", "branches have a lower error than units", ""),
-        ):
-            why = LOWERS if (arm, column) == ("branches", "test_error") and control == "plain" else ""
-            evidence = compared(table, data, arm, control, column)
-            findings.append(Finding(f"{TITLES[data]}: {statement}.", paper, evidence, below=0, primary=why))
-    return findings
+    return findings_on_each(table, TITLES, COMPARED)
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    panels: dict[str, dict[str, Evidence]] = {"test error": {}, "test loss": {}}
-    for data in table["data"].unique():
-        for arm in ARMS[1:]:
-            for panel, column in (("test error", "test_error"), ("test loss", "test_nll")):
-                panels[panel][f"{TITLES[data]}: {arm}"] = compared(table, data, arm, "plain", column)
-    labels = {"test error": "minus plain\n(points)", "test loss": "minus plain\n(nats)"}
-    return figures.interval_panels(panels, labels=labels, scales={"test error": 100.0})
+    return difference_panels(table, TITLES, {arm: arm for arm in ARMS[1:]}, "plain", "plain")
 
 
 _SHARED: dict[str, Any] = {
