@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.io import savemat
 from scipy.stats import chisquare
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_breast_cancer, load_digits
 
 from dropout_lessons import datasets
 from dropout_lessons.datasets import files, formats, load, loading, sources
@@ -100,6 +100,23 @@ def test_digits_holds_each_image_of_scikit_learn_once():
     found = sorted((row.tobytes(), label) for row, label in zip(x, y, strict=True))
     expected = digits.data.astype(np.float32)
     assert found == sorted((row.tobytes(), label) for row, label in zip(expected, digits.target, strict=True))
+
+
+def test_breast_cancer_holds_each_tumor_of_scikit_learn_once_and_can_be_standardized():
+    data, tumors = load("breast_cancer"), load_breast_cancer()
+    assert (data.n_classes, data.image_shape, [len(part.y) for part in (data.train, data.validation, data.test)]) == (
+        2,
+        (1, 30),
+        [200, 100, 269],
+    )
+    x = torch.cat([data.train.x, data.validation.x, data.test.x]).numpy()
+    y = torch.cat([data.train.y, data.validation.y, data.test.y]).numpy()
+    found = sorted((row.tobytes(), label) for row, label in zip(x, y, strict=True))
+    expected = tumors.data.astype(np.float32)
+    assert found == sorted((row.tobytes(), label) for row, label in zip(expected, tumors.target, strict=True))
+    standard = load("breast_cancer", standardize=True)
+    assert standard.train.x.mean(0).abs().max() < 1e-4  # single precision, columns of up to 4,000
+    assert torch.allclose(standard.train.x.std(0, correction=0), torch.ones(30), atol=1e-4)
 
 
 def test_digits_test_set_mixes_the_writers():

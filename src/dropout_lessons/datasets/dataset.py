@@ -54,8 +54,8 @@ class Dataset:
         validation: what hyperparameters are chosen on.
         test: what errors are reported on; the same examples for every seed.
         n_classes: number of classes.
-        image_shape: ``(height, width)`` in pixels, or ``(channels, height, width)`` for color; its product is the number of
-            features.
+        image_shape: ``(height, width)`` in pixels, or ``(channels, height, width)`` for color; ``(1, columns)`` of a table;
+            its product is the number of features.
         noisy: which training labels were replaced by random ones. A random label may equal the true one.
 
     Example:
