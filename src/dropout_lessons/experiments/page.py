@@ -163,21 +163,18 @@ def _on_other_data(result: Result) -> str:
     rows: dict[str, dict[str, str]] = {}
     for finding in result.findings:
         data, _, what = finding.statement.partition(": ")
-        words, low, high = finding.judgement.words, *finding.evidence.interval
-        sign = "+" if low > 0 else "−" if high < 0 else "?"
+        sign = {True: "−", False: "+", None: "?"}[finding.holds]
+        words = finding.judgement.words
         rows.setdefault(what, {})[data] = _text(f"{sign} {words.effect} {words.interval}")
     columns = list(dict.fromkeys(data for row in rows.values() for data in row))
-    table = _table(["finding: − if it holds", *columns], [[_text(what), *row.values()] for what, row in rows.items()])
-    back = {data: sum(row[data][0] == "−" for row in rows.values()) for data in columns}
-    counted = ", ".join(f"{n} of {len(rows)} on {data.lower()}" for data, n in back.items())
-    return "\n\n".join(
-        [
-            "(ledger-other-data)=\n## The same findings on other data",
-            f"Each finding says that something is lower. − means that the whole interval is below zero, + that it is above, "
-            f"? that it holds zero. Holding: {counted}. The networks are small; the section on "
-            f"[{_text(result.experiment.title).lower()}](#{_label(result.experiment.name)}) says which.",
-            table,
-        ]
+    holding = (
+        f"{sum(row[data][0] == '−' for row in rows.values())} of {len(rows)} on {data.lower()}" for data in columns
+    )
+    return (
+        "(ledger-other-data)=\n## The same findings on other data\n\n"
+        "An effect lies below zero if its finding holds: − is an interval below zero, + one above it, ? one that holds zero. "
+        f"Of the findings hold: {', '.join(holding)}. The section on the three data sets says which networks these are.\n\n"
+        + _table(["finding", *columns], [[_text(what), *row.values()] for what, row in rows.items()])
     )
 
 
@@ -188,24 +185,17 @@ def _edges(results: Sequence[Result]) -> str:
         arms = [
             arm for arm in result.experiment.arms(result.experiment.config(result.scale)) if len(arm.candidates) > 1
         ]
-        chosen = [arm.chosen(result.rows) for arm in arms]
-        found = [arm.edges(candidate) for arm, candidate in zip(arms, chosen, strict=True) if candidate is not None]
-        names = Counter(name for edges in found for name in edges)
-        here = sum(bool(edges) for edges in found)
+        found = [arm.edges(arm.chosen(result.rows) or {}) for arm in arms]
+        here = sum(map(bool, found))
         tuned, ended = tuned + len(found), ended + here
         if here:
-            fields = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in names.most_common())
-            rows.append(
-                [
-                    f"[{_text(result.experiment.title)}](#{_label(result.experiment.name)})",
-                    f"{here} of {len(found)}",
-                    fields,
-                ]
-            )
-    table = _table(["experiment", "arms at an edge", "of which field"], rows)
+            fields = Counter(name.replace("_", " ") for edges in found for name in edges).most_common()
+            of_which = ", ".join(f"{name} {n}" for name, n in fields)
+            rows.append([f"`{result.experiment.name}`", f"{here} of {len(found)}", of_which])
     said = (
         f"Of {tuned} tuned arms {ended} chose a value at an end of what was tried, where a better one may lie beyond."
     )
+    table = _table(["experiment", "arms at an edge", "of which field"], rows)
     return f":::{{dropdown}} Edges: {ended} of {tuned} tuned arms\n{said}\n\n{table}\n:::" if rows else ""
 
 
