@@ -45,13 +45,7 @@ def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
                     settings |= {"size": size, "train": train, "arm": arm}
                     trained = config["members"] if arm == "plain" and size == "all" else 1
                     rates = [{"learning_rate": rate} for rate in case["learning_rates"]]
-                    yield tuned(
-                        {**settings, **keep_probs, **shared},
-                        rates,
-                        config["seeds"],
-                        tuning_seeds=4,
-                        report_work=trained,
-                    )
+                    yield tuned({**settings, **keep_probs, **shared}, rates, case["seeds"], report_work=trained)
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
