@@ -94,7 +94,7 @@ notebooks: $(ENVIRONMENT) ## Make plain notebooks for Colab, JupyterLab and GitH
 	$(BIN)/python book/plain.py
 
 bench: $(ENVIRONMENT) ## Run every benchmark
-	@set -e; for file in $(filter-out benchmarks/gpu.py,$(wildcard benchmarks/*.py)); do echo "$$file"; $(BIN)/python "$$file"; done
+	@set -e; for file in $(filter-out %/gpu.py %/timing.py,$(wildcard benchmarks/*.py)); do echo "$$file"; $(BIN)/python "$$file"; done
 
 # Where nothing can be installed, PYTHON names one that has what requirements.txt names.
 gpu: ## On a machine with a GPU, in eight minutes: tests, ratios, the paper's rows (REHEARSE=1: anywhere)

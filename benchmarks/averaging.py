@@ -3,42 +3,30 @@
 The ways that are compared are timed in one run, interleaved, and reported as the median and as ratios.
 """
 
-import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
+from timing import medians, one_thread
 from torch import nn
 
 from dropout_lessons.averaging import exact_average, monte_carlo_average
 from dropout_lessons.masks import enumerate_masks
 
 
-def median_seconds(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for repeat in range(repeats + 1):
-        for name, run in runs.items():
-            start = time.process_time()
-            run()
-            if repeat >= 1:  # the first one warms up
-                seconds[name].append(time.process_time() - start)
-    return {name: statistics.median(values) for name, values in seconds.items()}
-
-
 def gemm_rate(rows: int, inner: int, columns: int, dtype: torch.dtype) -> float:
     """Floating-point operations a second of a matrix product of this shape."""
     a, b = torch.randn(rows, inner, dtype=dtype), torch.randn(inner, columns, dtype=dtype)
-    return 2 * rows * inner * columns / median_seconds({"": lambda: a @ b}, repeats=15)[""]
+    return 2 * rows * inner * columns / medians({"": lambda: a @ b}, repeats=15)[""]
 
 
 def copy_rate() -> float:
     """Bytes a second that a copy in memory reads and writes."""
     source = torch.randn(2**24)
     target = torch.empty_like(source)
-    return 2 * source.nbytes / median_seconds({"": lambda: target.copy_(source)}, repeats=9)[""]
+    return 2 * source.nbytes / medians({"": lambda: target.copy_(source)}, repeats=9)[""]
 
 
 def report(seconds: dict[str, float], fast: str) -> None:
@@ -76,7 +64,7 @@ def softmax_layer(n_units: int = 16, examples: int = 20, classes: int = 10) -> N
         "one batched matrix product": batched,
         "exact_average": factorized,
     }
-    seconds = median_seconds(runs, repeats=15)
+    seconds = medians(runs, repeats=15)
     seconds["loop over subnetworks"] *= len(masks) / 2048
     print(f"\nall 2^{n_units} subnetworks of a softmax layer, {examples} examples, {classes} classes")
     report(seconds, "exact_average")
@@ -103,11 +91,11 @@ def limit(n_units: int, examples: int = 20, classes: int = 10) -> None:
     def each_block(run: Callable[[], object]) -> Callable[[], object]:
         return lambda: [run() for _ in range(examples * half // block)]
 
-    seconds = median_seconds(
+    seconds = medians(
         {
             "products": products,
             "reciprocals": each_block(z.reciprocal_),
-            "logarithms": each_block(lambda: np.log(z.abs_().numpy(), out=logs)),
+            "logarithms": each_block(lambda: np.log(z.numpy(), out=logs)),
             "exact_average": lambda: exact_average(network, x, progress=False),
         },
         repeats=15,
@@ -169,7 +157,7 @@ def monte_carlo(samples: int, examples: int = 100) -> None:
             return monte_carlo_average(network, x, samples=samples, progress=False).probs
 
         runs = {"calls of the network": calls, "monte_carlo_average": ours}
-        seconds = median_seconds(runs, repeats=max(3, 200 // samples))
+        seconds = medians(runs, repeats=max(3, 200 // samples))
         where = "each hidden layer" if drops[0] else "the last hidden layer"
         print(f"\nMonte Carlo, k = {samples}, 784-512-512-10, {examples} examples, masks on {where}")
         report(seconds, "monte_carlo_average")
@@ -183,13 +171,13 @@ def monte_carlo(samples: int, examples: int = 100) -> None:
 
 
 def main() -> None:
-    torch.set_num_threads(1)
-    softmax_layer()
-    limit(16)
-    limit(20)
-    large()
-    for samples in (1, 2, 10, 1000):
-        monte_carlo(samples)
+    with one_thread():
+        softmax_layer()
+        limit(16)
+        limit(20)
+        large()
+        for samples in (1, 2, 10, 1000):
+            monte_carlo(samples)
 
 
 if __name__ == "__main__":

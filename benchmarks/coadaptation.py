@@ -6,12 +6,11 @@ run over a part of the sets, and are scaled up.
 """
 
 import itertools
-import statistics
-import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
+from timing import medians, one_thread
 from torch import Tensor, nn
 
 from dropout_lessons import MLP, Recipe, datasets, fit
@@ -19,17 +18,6 @@ from dropout_lessons.coadaptation import LayerUnits, ablation_curve, interaction
 from dropout_lessons.masks import sample_mask
 
 EXAMPLES = 100
-
-
-def median_seconds(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for repeat in range(repeats + 1):
-        for name, run in runs.items():
-            start = time.process_time()
-            run()
-            if repeat >= 1:  # the first one warms up
-                seconds[name].append(time.process_time() - start)
-    return {name: statistics.median(values) for name, values in seconds.items()}
 
 
 class Loop:
@@ -80,7 +68,7 @@ def all_pairs(n_units: int, layer: str, count: int, repeats: int) -> None:
     plain, fast = loop.pairs(context, count).double(), ours()[i, j]
     print(f"\nall {n_pairs} pairs of {layer} of 784-{n_units}-{n_units}-10, {EXAMPLES} examples, one context each")
     print(f"  largest difference between the two ways {(plain - fast).abs().max():.1e}, mean {fast.mean():.1e} nats")
-    seconds = median_seconds({"loop": lambda: loop.pairs(context, count), "ours": ours}, repeats)
+    seconds = medians({"loop": lambda: loop.pairs(context, count), "ours": ours}, repeats=repeats)
     report("four forward passes a pair", seconds["loop"] * n_pairs / count, "interaction", seconds["ours"])
     units = LayerUnits(network.double(), layer, x.double(), y)
     double = interaction(units, contexts=1, generator=torch.Generator().manual_seed(0))
@@ -110,13 +98,13 @@ def shares(n_units: int, layer: str, repeats: int) -> None:
         "contexts": toggled,
         "reliance": lambda: reliance(LayerUnits(network, layer, x, y), contexts=32, progress=False),
     }
-    seconds = median_seconds(runs, repeats)
+    seconds = medians(runs, repeats=repeats)
     report("1024 forward passes", seconds["masks"], "interaction_share", seconds["share"])
     report(f"32 x {n_units + 1} forward passes", 32 * seconds["contexts"], "reliance", seconds["reliance"])
 
 
 def removal(n_units: int, repeats: int) -> None:
-    """ablation_curve of the last hidden layer against a loop that subtracts unit after unit from the sums of the logits."""
+    """ablation_curve of the last hidden layer against what its logits allow: subtracting unit after unit, or cumulative sums."""
     network, x, y = network_and_examples(n_units)
     with torch.no_grad():
         h = network.hidden2(network.hidden1(x))
@@ -130,13 +118,21 @@ def removal(n_units: int, repeats: int) -> None:
                 logits -= contributions[:, unit]
                 (logits.argmax(1) == y).double().mean()
 
+    def accumulate() -> None:
+        for _ in range(20):
+            removed = -contributions[:, torch.randperm(n_units)].transpose(0, 1)
+            logits = torch.cat([intact.unsqueeze(0), removed]).cumsum(0)
+            (logits.argmax(2) == y).double().mean(1)
+
     print(f"\nhidden2 of 784-{n_units}-{n_units}-10, {EXAMPLES} examples, 20 orders")
     runs: dict[str, Callable[[], object]] = {
         "downdate": downdate,
+        "accumulate": accumulate,
         "curve": lambda: ablation_curve(LayerUnits(network, "hidden2", x, y), orders=20, progress=False),
     }
-    seconds = median_seconds(runs, repeats)
+    seconds = medians(runs, repeats=repeats)
     report("downdates in a loop", seconds["downdate"], "ablation_curve", seconds["curve"])
+    report("cumulative sums", seconds["accumulate"], "ablation_curve", seconds["curve"])
 
 
 def products(n_units: int, repeats: int) -> None:
@@ -167,7 +163,7 @@ def products(n_units: int, repeats: int) -> None:
         "interaction": lambda: interaction(units, contexts=8, progress=False),
         "with units": lambda: interaction(LayerUnits(network, "hidden2", x, y), contexts=8, progress=False),
     }
-    seconds = median_seconds(runs, repeats)
+    seconds = medians(runs, repeats=repeats)
     report("interaction", seconds["interaction"], "its products alone", seconds["products"])
     report("interaction, units made", seconds["with units"], "its products alone", seconds["products"])
     both = seconds["products"] + seconds["logarithms"]
@@ -180,16 +176,16 @@ def report(plain: str, slow: float, name: str, fast: float) -> None:
 
 
 def main() -> None:
-    torch.set_num_threads(1)
-    for layer in ("hidden2", "hidden1"):
-        all_pairs(64, layer, count=100, repeats=9)
-    for layer in ("hidden2", "hidden1"):
-        all_pairs(256, layer, count=100, repeats=3)
-    for layer in ("hidden2", "hidden1"):
-        shares(256, layer, repeats=3)
-    removal(64, repeats=9)
-    for n_units in (64, 256):
-        products(n_units, repeats=9)
+    with one_thread():
+        for layer in ("hidden2", "hidden1"):
+            all_pairs(64, layer, count=100, repeats=9)
+        for layer in ("hidden2", "hidden1"):
+            all_pairs(256, layer, count=100, repeats=3)
+        for layer in ("hidden2", "hidden1"):
+            shares(256, layer, repeats=3)
+        for n_units in (64, 256):
+            removal(n_units, repeats=9)
+            products(n_units, repeats=9)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,11 @@ is timed in turns and given as medians and their ratios. "draw" is what PyTorch'
 a random byte an entry: what no layer with these masks can do without.
 """
 
-import os
-import statistics
-import time
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from timing import medians, one_thread
 from torch import Tensor
 
 from dropout_lessons.layers import DropBlock, Dropout, GaussianDropout, SpatialDropout
@@ -20,7 +18,6 @@ SHAPES = [(1,), (32, 32), (64, 256), (128, 1024), (1000, 4096)]
 KEEP_PROBS = [0.5, 0.8, 0.9]
 DTYPES = [torch.float32, torch.bfloat16, torch.float64]
 SECONDS = 0.5  # for each row, and at least 7 turns
-QUIET = 0.98  # of one core's time is this program's, and no other one waits
 
 Layer = Callable[[Tensor], Tensor]
 
@@ -36,21 +33,6 @@ def forward_backward(layer: Layer, x: Tensor) -> Callable[[], None]:
     return run
 
 
-def medians(runs: dict[str, Callable[[], object]], calls: int) -> dict[str, float]:
-    """Seconds of each call, of so many at a time."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    end, turns = time.perf_counter() + SECONDS, 0
-    while turns < 9 or time.perf_counter() < end:
-        for name, run in runs.items():
-            start = time.process_time()
-            for _ in range(calls):
-                run()
-            if turns >= 2:  # the first two warm up
-                seconds[name].append((time.process_time() - start) / calls)
-        turns += 1
-    return {name: statistics.median(values) for name, values in seconds.items()}
-
-
 def print_row(title: str, x: Tensor, keep_prob: float) -> None:
     fixed = (torch.rand(x.shape) < keep_prob).to(x.dtype) / keep_prob
     layers: dict[str, Layer] = {
@@ -61,9 +43,9 @@ def print_row(title: str, x: Tensor, keep_prob: float) -> None:
     }
     words = torch.empty(-(-x.numel() // 8), dtype=torch.int64)
     runs: dict[str, Callable[[], object]] = {name: forward_backward(layer, x) for name, layer in layers.items()}
-    seconds = medians(
-        {**runs, "draw": lambda: words.random_(-(2**63), None)}, calls=max(1, min(50, 200_000 // x.numel()))
-    )
+    runs["draw"] = lambda: words.random_(-(2**63), None)
+    calls = max(1, min(50, 200_000 // x.numel()))
+    seconds = medians(runs, repeats=7, warm=2, calls=calls, at_least=SECONDS)
     torchs, floor, own = seconds["torch"], seconds["floor"], seconds["Dropout"]
     print(
         f"{title:32s}{keep_prob:5.1f}{torchs * 1e6:12.0f}{floor * 1e6:10.0f}{own * 1e6:10.0f}{own / torchs:10.2f}"
@@ -92,23 +74,16 @@ def print_relatives(keep_prob: float = 0.8) -> None:
         "SpatialDropout": SpatialDropout(keep_prob),
         "DropBlock, block 3": DropBlock(keep_prob, block_size=3),
     }
-    seconds = medians({name: forward_backward(layer, images) for name, layer in layers.items()}, calls=1)
+    seconds = medians({name: forward_backward(layer, images) for name, layer in layers.items()}, repeats=31)
     print(f"\n{tuple(images.shape)}, float32, keep_prob {keep_prob}, relative to F.dropout")
     for name, value in seconds.items():
         print(f"  {name:20s}{value * 1e6:10.0f} us{value / seconds['F.dropout']:8.2f}")
 
 
 def main() -> None:
-    # Drawing is serial, so more threads show how busy the machine is and little else.
-    torch.set_num_threads(1)
-    wall, own = time.perf_counter(), time.process_time()
-    print_grid()
-    print_relatives()
-    share = (time.process_time() - own) / (time.perf_counter() - wall)
-    waiting = os.getloadavg()[0] - 1 if hasattr(os, "getloadavg") else 0.0
-    quiet = share >= QUIET and waiting < 0.5
-    print(f"\nThis program had {share:.0%} of a core's time; {max(waiting, 0):.1f} others were running or waiting.")
-    print("The machine was quiet." if quiet else "THE MACHINE WAS NOT QUIET: run it again when it is.")
+    with one_thread():
+        print_grid()
+        print_relatives()
 
 
 if __name__ == "__main__":

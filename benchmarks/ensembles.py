@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import os
 import statistics
 import sys
 import time
@@ -17,6 +16,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
+from timing import one_thread
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
@@ -29,7 +29,6 @@ from dropout_lessons.training import Recipe, fit
 REPEATS = 5
 FLOPS = 1e10  # of a fit, or what two steps of an epoch take
 EPOCHS = 2
-QUIET = 0.98  # of one core's time is this program's, and no other one waits
 RATE, MOMENTUM = 0.01, 0.9
 # What the course does and what is promised of it, then a grid; with --named only the former.
 NAMED = [
@@ -222,15 +221,9 @@ def print_other_kinds(number: int = 8) -> None:
 
 
 def main() -> None:
-    torch.set_num_threads(1)
-    wall, own = time.perf_counter(), time.process_time()
-    print_networks()
-    print_other_kinds()
-    share = (time.process_time() - own) / (time.perf_counter() - wall)
-    waiting = os.getloadavg()[0] - 1 if hasattr(os, "getloadavg") else 0.0
-    quiet = share >= QUIET and waiting < 0.5
-    print(f"\nThis program had {share:.0%} of a core's time; {max(waiting, 0):.1f} others were running or waiting.")
-    print("The machine was quiet." if quiet else "THE MACHINE WAS NOT QUIET: run it again when it is.")
+    with one_thread():
+        print_networks()
+        print_other_kinds()
 
 
 if __name__ == "__main__":
