@@ -10,10 +10,12 @@ from matplotlib.figure import Figure
 
 from dropout_lessons import figures
 from dropout_lessons.claims import Evidence
-from dropout_lessons.experiments.findings import Finding
+from dropout_lessons.experiments.findings import Finding, Origin
 from dropout_lessons.experiments.tables import difference
 
-__all__ = ["Against", "against", "difference_panels", "findings_on_each"]
+__all__ = ["Against", "against", "difference_panels", "error_panels", "findings_on_each"]
+
+_UNITS = {"test_nll": "nats", "auroc": "", "set_size": "classes"}
 
 
 class Against(NamedTuple):
@@ -27,6 +29,7 @@ class Against(NamedTuple):
         column: What is compared.
         primary: Why the bound, if the experiment's verdict rests on it.
         higher: Whether the arm's column is to be higher instead.
+        origin: Whose statement it is, as of a ``Finding``.
     """
 
     arm: str
@@ -36,30 +39,34 @@ class Against(NamedTuple):
     column: str = "test_error"
     primary: str = ""
     higher: bool = False
+    origin: Origin | None = None
 
 
-def against(table: pd.DataFrame, data: str, arm: str, control: str, column: str = "test_error") -> Evidence:
-    """Paired difference of two arms on one data set: of losses in nats, of errors in points.
+def against(
+    table: pd.DataFrame, data: str, arm: str, control: str, column: str = "test_error", *, by: str = "arm"
+) -> Evidence:
+    """Paired difference of two arms, or of what another column tells apart, on one data set: of errors, in points.
 
     Example:
         >>> rows = [{"data": "digits", "arm": arm, "seed": i, "test_nll": 0.1} for arm in "ab" for i in range(5)]
         >>> against(pd.DataFrame(rows), "digits", "b", "a", "test_nll").unit
         'nats'
     """
-    unit = "nats" if column.endswith("nll") else "percentage points"
-    return difference(table[table["data"] == data], column, {"arm": arm}, {"arm": control}, unit=unit)
+    unit = _UNITS.get(column, "percentage points")
+    return difference(table[table["data"] == data], column, {by: arm}, {by: control}, unit=unit)
 
 
 def findings_on_each(
-    table: pd.DataFrame, titles: Mapping[str, str], pairs: Iterable[Against], *, first: bool = False
+    table: pd.DataFrame, titles: Mapping[str, str], pairs: Iterable[Against], *, first: bool = False, by: str = "arm"
 ) -> list[Finding]:
     """Each statement on each data set of the table, data set by data set.
 
     Args:
-        table: With the columns ``data``, ``arm``, ``seed`` and those that are compared.
+        table: With the columns ``data``, ``seed`` and what is compared.
         titles: Of the data sets.
         pairs: What is compared.
         first: Whether the primary statements are those on the first data set alone.
+        by: The column that tells arms apart.
 
     Example:
         >>> rows = [{"data": "digits", "arm": arm, "seed": i, "test_error": 0.1} for arm in "ab" for i in range(5)]
@@ -72,10 +79,10 @@ def findings_on_each(
         Finding(
             f"{titles[data]}: {pair.says}.",
             pair.paper,
-            against(table, data, pair.arm, pair.control, pair.column),
-            above=0 if pair.higher else None,
-            below=None if pair.higher else 0,
+            against(table, data, pair.arm, pair.control, pair.column, by=by),
+            **{"above" if pair.higher else "below": 0},  # type: ignore[arg-type]
             primary=pair.primary if data == kinds[0] or not first else "",
+            origin=pair.origin,
         )
         for data in kinds
         for pair in pairs
@@ -85,15 +92,7 @@ def findings_on_each(
 def difference_panels(
     table: pd.DataFrame, titles: Mapping[str, str], arms: Mapping[str, str], control: str, called: str
 ) -> Figure:
-    """Test errors and losses of arms against a control on each data set.
-
-    Args:
-        table: With the columns ``test_error`` and ``test_nll``.
-        titles: Of the data sets.
-        arms: For each arm what the figure calls it.
-        control: What is subtracted.
-        called: What the figure calls that.
-    """
+    """Test errors and losses of arms, each by its name in the figure, against a control, on each data set."""
     panels = {
         panel: {
             f"{titles[data]}: {name}": against(table, data, arm, control, column)
@@ -104,3 +103,13 @@ def difference_panels(
     }
     labels = {"test error": f"minus {called}\n(points)", "test loss": f"minus {called}\n(nats)"}
     return figures.interval_panels(panels, labels=labels, scales={"test error": 100.0})
+
+
+def error_panels(table: pd.DataFrame, titles: Mapping[str, str], arms: Iterable[str], control: str) -> Figure:
+    """Test errors of all arms against one of them, a panel for each data set."""
+    others = [arm for arm in arms if arm != control]
+    panels = {
+        titles[data]: {arm: against(table, data, arm, control) for arm in others} for data in table["data"].unique()
+    }
+    labels = dict.fromkeys(panels, f"test error, minus\n{control} (points)")
+    return figures.interval_panels(panels, labels=labels, scales=dict.fromkeys(panels, 100.0))

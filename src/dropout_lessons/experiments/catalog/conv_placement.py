@@ -9,13 +9,11 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from dropout_lessons import figures
-from dropout_lessons.claims import Evidence
 from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments.comparisons import Against, error_panels, findings_on_each
 from dropout_lessons.experiments.conv_nets import multiplications, train_conv_nets
 from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Origin, Reported
-from dropout_lessons.experiments.tables import difference
+from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tuning import tuned
 
 TITLES = {
@@ -60,65 +58,44 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
     return train_conv_nets(unit, device)
 
 
-def compared(table: pd.DataFrame, data: str, treatment: str, control: str) -> Evidence:
-    rows = table
-    return difference(
-        rows[rows["data"] == data], "test_error", {"arm": treatment}, {"arm": control}, unit="percentage points"
-    )
+COMPARED = (
+    Against("hidden units", "plain", "dropout on the hidden units lowers the error", "SVHN: 3.95% to 3.02%"),
+    Against(
+        "entries of maps",
+        "plain",
+        "dropout on single entries of the feature maps lowers the error",
+        "helps in convolutional layers, too",
+    ),
+    Against(
+        "everywhere",
+        "hidden units",
+        "dropout everywhere has a lower error than on the hidden units alone",
+        "SVHN: 3.02% to 2.55%",
+        primary=FURTHER,
+    ),
+    Against(
+        "channels of maps",
+        "entries of maps",
+        "dropping whole channels has a lower error than dropping single entries",
+        "better (Tompson et al. 2015)",
+        origin="other",
+    ),
+    Against(
+        "blocks of maps",
+        "entries of maps",
+        "dropping blocks has a lower error than dropping single entries",
+        "better (Ghiasi et al. 2018)",
+        origin="other",
+    ),
+)
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
-    findings = []
-    other: Origin = "other"
-    for data in table["data"].unique():
-        for treatment, control, statement, paper, origin in (
-            ("hidden units", "plain", "dropout on the hidden units lowers the error", "SVHN: 3.95% to 3.02%", None),
-            (
-                "entries of maps",
-                "plain",
-                "dropout on single entries of the feature maps lowers the error",
-                "helps in convolutional layers, too",
-                None,
-            ),
-            (
-                "everywhere",
-                "hidden units",
-                "dropout everywhere has a lower error than on the hidden units alone",
-                "SVHN: 3.02% to 2.55%",
-                None,
-            ),
-            (
-                "channels of maps",
-                "entries of maps",
-                "dropping whole channels has a lower error than dropping single entries",
-                "better (Tompson et al. 2015)",
-                other,
-            ),
-            (
-                "blocks of maps",
-                "entries of maps",
-                "dropping blocks has a lower error than dropping single entries",
-                "better (Ghiasi et al. 2018)",
-                other,
-            ),
-        ):
-            evidence = compared(table, data, treatment, control)
-            why = FURTHER if treatment == "everywhere" else ""
-            statement = f"{TITLES[data]}: {statement}."
-            findings.append(Finding(statement, paper, evidence, below=0, primary=why, origin=origin))
-    return findings
+    return findings_on_each(table, TITLES, COMPARED)
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    panels = {
-        TITLES[data]: {arm: compared(table, data, arm, "plain") for arm in ARMS if arm != "plain"}
-        for data in table["data"].unique()
-    }
-    return figures.interval_panels(
-        panels,
-        labels=dict.fromkeys(panels, "test error, minus\nplain (points)"),
-        scales=dict.fromkeys(panels, 100.0),
-    )
+    return error_panels(table, TITLES, ARMS, "plain")
 
 
 _NET = {"channels": [16, 32], "hidden": [256], "recipe": {"epochs": 40, "learning_rate": 0.05}}

@@ -9,9 +9,8 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from dropout_lessons import figures
 from dropout_lessons.experiments.arms import Arm, Row, Unit
-from dropout_lessons.experiments.comparisons import Against, against, findings_on_each
+from dropout_lessons.experiments.comparisons import Against, error_panels, findings_on_each
 from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.recurrent_nets import PLACES, train_row_readers
@@ -71,12 +70,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    panels = {
-        TITLES[data]: {arm: against(table, data, arm, "none") for arm in PLACES if arm != "none"}
-        for data in table["data"].unique()
-    }
-    labels = dict.fromkeys(panels, "test error, minus\nnone (points)")
-    return figures.interval_panels(panels, labels=labels, scales=dict.fromkeys(panels, 100.0))
+    return error_panels(table, TITLES, PLACES, "none")
 
 
 _SHARED: dict[str, Any] = {

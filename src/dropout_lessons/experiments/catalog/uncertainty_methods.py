@@ -19,6 +19,7 @@ from dropout_lessons.claims import Evidence, paired, sampled
 from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.ensembles import fit_ensemble
 from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments.comparisons import Against, against, findings_on_each
 from dropout_lessons.experiments.conv_nets import shrunk
 from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
@@ -169,9 +170,7 @@ def _holds(sets: Tensor, labels: Tensor) -> float:
 
 def compared(table: pd.DataFrame, data: str, way: str, control: str, column: str) -> Evidence:
     """A way's score less another's, paired by seed."""
-    unit = {"test_nll": "nats", "auroc": "", "set_size": "classes"}.get(column, "percentage points")
-    rows = table[(table["data"] == data) & (table["arm"] != "learned")]
-    return difference(rows, column, {"way": way}, {"way": control}, unit=unit)
+    return against(table[table["arm"] != "learned"], data, way, control, column, by="way")
 
 
 def learned(table: pd.DataFrame, fewer: int, more: int) -> Evidence:
@@ -192,69 +191,64 @@ def covered(table: pd.DataFrame, data: str, column: str) -> Evidence:
     return replace(found, recorded=True)
 
 
-#: Way, control, score, statement, the paper's words and what agrees: "lower" or "higher".
-_COMPARED: tuple[tuple[str, str, str, str, str, str], ...] = (
-    (
+_COMPARED = (
+    Against(
         "ensemble",
         "MC dropout",
-        "test_nll",
         "an ensemble of plain networks has a lower loss than MC dropout",
         "lower (Lakshminarayanan et al. 2017)",
-        "lower",
+        "test_nll",
+        primary=LOWER,
+        origin="other",
     ),
-    (
+    Against(
         "ensemble",
         "MC dropout",
-        "auroc",
         "the entropy of an ensemble finds foreign images better than that of MC dropout",
         "better (Lakshminarayanan et al. 2017)",
-        "higher",
+        "auroc",
+        higher=True,
+        origin="other",
     ),
-    (
+    Against(
         "ensemble with dropout",
         "ensemble",
-        "test_nll",
         "an ensemble of networks with dropout has a lower loss than one of plain networks",
-        "",
-        "lower",
+        column="test_nll",
+        origin="course",
     ),
-    (
+    Against(
         "ensemble with dropout",
         "MC dropout",
-        "test_nll",
         "an ensemble of networks with dropout has a lower loss than MC dropout",
-        "",
-        "lower",
+        column="test_nll",
+        origin="course",
     ),
-    (
+    Against(
         "one network, temperature",
         "ensemble",
-        "test_nll",
         "one network with a temperature has a lower loss than an ensemble without",
-        "",
-        "lower",
+        column="test_nll",
+        origin="course",
     ),
-    (
+    Against(
         "last-layer Laplace",
         "one network",
-        "test_nll",
         "last-layer Laplace lowers the loss of one network",
         "lower (Daxberger et al. 2021)",
-        "lower",
+        "test_nll",
+        origin="other",
     ),
 )
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
     measured = table[table["arm"] != "learned"]
-    findings = [finding for data in measured["data"].unique() for finding in _of(measured, data)]
-    first = measured["data"].iloc[0]
-    leading = findings[0]
-    assert leading.statement.startswith(TITLES[first].capitalize())
+    titles = {data: title.capitalize() for data, title in TITLES.items()}
     sizes = sorted(table.loc[table["arm"] == "learned", "train"].unique().tolist())
     return [
-        replace(leading, primary=LOWER),
-        *findings[1:],
+        *findings_on_each(measured, titles, _COMPARED, first=True, by="way"),
+        *(finding for data in measured["data"].unique() for finding in _of(measured, data)),
         Finding(
             f"With {sizes[-1]:,} digits instead of {sizes[0]:,} concrete dropout keeps more hidden units.",
             "less noise with more data (Gal et al. 2017)",
@@ -269,20 +263,8 @@ def judge(table: pd.DataFrame) -> list[Finding]:
 def _of(measured: pd.DataFrame, data: str) -> list[Finding]:
     """The statements on one data set."""
     title = TITLES[data].capitalize()
-    findings = [
-        Finding(
-            f"{title}: {statement}.",
-            paper,
-            compared(measured, data, way, control, column),
-            above=0 if side == "higher" else None,
-            below=0 if side == "lower" else None,
-            origin="other" if paper else "course",
-        )
-        for way, control, column, statement, paper, side in _COMPARED
-    ]
     within_reach = "within 0.03 nats"
     return [
-        *findings,
         Finding(
             f"{title}: the disagreement of an ensemble finds foreign images better than the entropy of MC dropout.",
             "",
