@@ -11,7 +11,7 @@ import yaml
 from packaging.licenses import canonicalize_license_expression
 from PIL import Image
 
-from dropout_lessons import cli
+from dropout_lessons import cli, experiments
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -55,10 +55,27 @@ def test_the_heads_of_a_transformer_are_units(capsys):
     assert len(re.findall(r"\d\.\d+", capsys.readouterr().out)) == 16
 
 
-def test_every_make_target_that_is_named_exists():
+def test_every_chapter_has_a_row_with_the_question_of_its_card():
+    first_page = (ROOT / "book/index.md").read_text(encoding="utf-8")
+    cards = re.findall(
+        r"grid-item-card\} (.+)\n:link: \.\./(chapters/\w+)\n:link-type: doc\n\n\*\*(.+?)\*\*", first_page
+    )
+    rows = re.findall(r"^\| \[(.+)\]\(\S+/(chapters/\w+)\.html\) \| (.+) \|$", README, re.MULTILINE)
+    assert rows == cards
+    assert [name for _, name, _ in rows] == [f"chapters/{path.stem}" for path in sorted(ROOT.glob("chapters/*.ipynb"))]
+
+
+def test_every_make_target_that_is_named_exists_and_can_be_made():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     named = set(re.findall(r"\bmake ([a-z-]+)", README + CONTRIBUTING))
     assert {"book", "test", "serve", "help", "lock", "bench"} <= named <= targets
+    dry = subprocess.run(["make", "--dry-run", *sorted(named)], cwd=ROOT, capture_output=True, text=True)
+    assert dry.returncode == 0, dry.stderr
+
+
+def test_make_help_lists_what_the_readme_names():
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert set(re.findall(r"\bmake ([a-z-]+)", README)) - {"help"} <= {line.split()[1] for line in shown.splitlines()}
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
@@ -83,10 +100,15 @@ def test_every_make_command_that_is_shown_can_be_made(line):
 
 
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("dropout-lessons ")])
-def test_every_command_that_is_shown_is_understood_and_those_that_only_look_are_run(line, capsys):
+def test_every_command_that_is_shown_is_understood_and_those_that_look_or_run_experiments_are_run(
+    line, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    # As if its units were done, as they are in the package: to compute them takes minutes.
+    monkeypatch.setattr(experiments, "run", lambda experiment, *_, **__: experiments.recorded(experiment.name))
     arguments = shlex.split(line, comments=True)[1:]
     cli._parser().parse_args(arguments)
-    if arguments[0] == "exercises" or arguments[:2] in (["experiments", "list"], ["experiments", "show"]):
+    if arguments[0] in ("exercises", "experiments"):
         assert cli.main(arguments) == 0
         assert capsys.readouterr().out
 
