@@ -91,8 +91,12 @@ FIGURES = {
     "approximation_ratios": lambda: figures.approximation_ratios(
         [0.0625, 1.0, 8.0], {0.8: [1.0, 1.1, 0.6], 0.5: np.array([[1.0, 1.1], [1.3, 1.2], [0.5, 0.8]])}
     ),
-    "penalty_by_confidence": lambda: figures.penalty_by_confidence(
-        torch.tensor([0.1, 0.5]), torch.tensor([0.05, 0.1]), label="probability"
+    "logistic_penalty": lambda: figures.logistic_penalty(
+        torch.tensor([0.1, 0.5]),
+        torch.tensor([0.05, 0.1]),
+        torch.tensor([0.0, 1.0]),
+        {"L2": torch.tensor([0.0, 0.1])},
+        label="probability",
     ),
     "signed_images": lambda: figures.signed_images({"a": torch.randn(4, 6), "b": torch.randn(3, 6)}, (2, 3)),
     "activation_histograms": lambda: figures.activation_histograms(
@@ -524,7 +528,7 @@ def test_approximation_ratios_have_the_geometric_mean_over_seeds_and_fractions_a
 
 
 def test_the_approximate_penalty_is_half_the_variance_of_the_label():
-    axis = FIGURES["penalty_by_confidence"]().axes[0]
+    axis = FIGURES["logistic_penalty"]().axes[0]
     q, dome = axis.lines[0].get_data()
     assert dome == pytest.approx(q * (1 - q) / 2)
     assert pytest.approx(np.array([[0.1, 0.05], [0.5, 0.1]])) == np.stack(axis.lines[1].get_data()).T

@@ -24,7 +24,7 @@ from dropout_lessons.figures.regularizer import (
     activation_histograms,
     approximation_ratios,
     coefficients,
-    penalty_by_confidence,
+    logistic_penalty,
 )
 from dropout_lessons.figures.scaling import input_distribution
 from dropout_lessons.figures.sweeps import sweep_panels, trajectories
@@ -57,11 +57,11 @@ __all__ = [
     "kept_counts",
     "learned_keep_prob_curves",
     "learning_curves",
+    "logistic_penalty",
     "mask_grid",
     "member_scores",
     "monte_carlo_curves",
     "paired_scores",
-    "penalty_by_confidence",
     "penalty_sweep",
     "reliability_diagram",
     "removal_curves",

@@ -104,31 +104,48 @@ def approximation_ratios(
 
 
 @styled
-def penalty_by_confidence(
-    probs: Float[Tensor, " examples"], penalties: Float[Tensor, " examples"], *, label: str
+def logistic_penalty(
+    probs: Float[Tensor, " examples"],
+    penalties: Float[Tensor, " examples"],
+    weights: Float[Tensor, " weights"],
+    by_weight: Mapping[str, Float[Tensor, " weights"]],
+    *,
+    label: str,
 ) -> Figure:
-    """Draw dropout's penalty of each example in units of its logit's variance, and the quadratic approximation.
+    """Draw what dropout charges in logistic regression: each example by how sure it is, and one weight by its size.
 
-    The approximation, half of :math:`q (1 - q)`, depends on the predicted probability :math:`q` alone.
+    On the left in units of the variance of the logit, with the quadratic approximation, half of :math:`q (1 - q)`, that depends
+    on the predicted probability :math:`q` alone.
 
     Args:
         probs: Predicted probability of class 1 for each example, with nothing dropped.
         penalties: What dropout adds to the expected loss of each example, divided by the variance of its logit.
-        label: The horizontal axis: probability of what.
+        weights: Sizes of a weight on an input of 1.
+        by_weight: For each penalty, a key of ``COLORS``, what each costs (nats); ``"reference"`` is the approximation.
+        label: The horizontal axis of the left panel: probability of what.
 
     Example:
         >>> import torch
-        >>> figure = penalty_by_confidence(torch.tensor([0.1, 0.5]), torch.tensor([0.05, 0.1]), label="probability")
+        >>> q, w = torch.tensor([0.1, 0.5]), torch.linspace(0, 4, 9)
+        >>> figure = logistic_penalty(q, q * (1 - q) / 2, w, {"L2": w.square() / 8}, label="probability")
     """
     q = np.linspace(0, 1, 201)
-    figure, axis = subplots(figsize=(5.6, 3.4))
-    axis.plot(q, q * (1 - q) / 2, color=COLORS["reference"])
-    axis.annotate("quadratic approximation", (0.5, 0.125), xytext=(0, 5), textcoords="offset points", ha="center")
-    axis.plot(probs.cpu().numpy(), penalties.cpu().numpy(), "o", color=COLORS["dropout"], markersize=4, alpha=0.6)
-    axis.annotate("dropout", (0.5, 0.02), ha="center", color=COLORS["dropout"], weight="bold")
-    axis.set_ylim(0, None)
-    axis.set_xlabel(label)
-    axis.set_ylabel("penalty / variance of the logit")
+    figure, (left, right) = subplots(1, 2, figsize=(5.8, 3.1))
+    left.plot(q, q * (1 - q) / 2, color=COLORS["reference"])
+    left.plot(probs.cpu().numpy(), penalties.cpu().numpy(), "o", color=COLORS["dropout"], markersize=4, alpha=0.6)
+    left.set_ylim(0, None)
+    left.set_title("by prediction")
+    left.set_xlabel(label)
+    left.set_ylabel("penalty / variance of the logit")
+    for name, charged in by_weight.items():
+        right.plot(weights.cpu().numpy(), charged.cpu().numpy(), color=COLORS[name])
+        named = "approximation" if name == "reference" else name
+        right.plot([], [], color=COLORS[name], label=named)
+    right.set_ylim(0, 0.65)
+    right.set_title("by weight")
+    right.set_xlabel("weight of an input of 1")
+    right.set_ylabel("penalty (nats)")
+    right.legend(labelcolor="linecolor", handlelength=0, loc="upper right", prop={"weight": "bold", "size": 10})
     return figure
 
 
