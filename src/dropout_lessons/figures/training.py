@@ -67,7 +67,7 @@ def _label_ends(axis: Axes, ends: Mapping[str, float], x: float) -> None:
 def paired_scores(scores: Mapping[str, Sequence[float]], *, label: str, scale: float = 100.0) -> Figure:
     """Draw one value for each arm and seed, the same seed joined by a line, and each arm's mean.
 
-    Under each arm but the first stands its paired difference to the first with the 95% interval.
+    Under each arm but the first stands its paired difference from the first with the 95% interval.
 
     Args:
         scores: For each arm, a key of ``COLORS``, a value for each seed, in the same order.
