@@ -17,7 +17,7 @@ from dropout_lessons.coadaptation import (
     planted_study,
     share_at_equal_damage,
 )
-from dropout_lessons.coadaptation.planted import READ_AS_RELIANCE
+from dropout_lessons.coadaptation.planted import BASELINES, READ_AS_RELIANCE
 
 X, Y = planted_data(seed=0).test
 
@@ -51,7 +51,9 @@ def of_pairs(planting):
     return found[True, True] - found[True, False] - found[False, True] + found[False, False]
 
 
-@pytest.mark.parametrize(("planting", "joint"), [("additive", 0), ("copies", 0), ("canceling", 0), ("backups", -1.2)])
+@pytest.mark.parametrize(
+    ("planting", "joint"), [("additive", 0), ("turns", 0), ("copies", 0), ("canceling", 0), ("backups", -1.2)]
+)
 def test_evidence_of_a_pair_adds_up_but_for_backups_and_xor(planting, joint):
     assert of_pairs(planting) == pytest.approx(joint, abs=1e-5)
 
@@ -74,17 +76,36 @@ def test_share_at_equal_damage_is_the_share_where_the_masks_cost_so_much():
     assert low < found < high
 
 
-def test_correlation_misses_pairs_that_need_each_other_and_copies_do_not_count_as_reliance():
-    scores = planted_scores(planted_study({"supporting": MEASURES["supporting"]}, seeds=range(5)))
+def test_partners_of_the_second_baseline_are_uncorrelated_and_those_of_the_first_are_not():
+    x = torch.cat([planted_data(seed).test.x for seed in range(50)])
+    for planting, largest in {"additive": -1, "turns": 0}.items():
+        u, v = LayerUnits(PlantedNetwork(planting), "units", x).activations[:, :2].T
+        # Of 10,000 examples; a correlation of zero has a standard error of 1/100.
+        assert torch.corrcoef(torch.stack([u, v]))[0, 1] == pytest.approx(largest, abs=0.04)
+
+
+def test_correlation_does_not_tell_reliance_from_sharing_whatever_it_is_compared_with():
+    found = planted_study({"supporting": MEASURES["supporting"]}, seeds=range(5))
+    scores = planted_scores(found)
     assert not {"sees", "false alarm"} & set(
         scores.loc[["correlation", "effective rank per unit", "sparsity"]].to_numpy().flat
     )
+    against_uncorrelated = planted_scores(found, "turns").loc["correlation"]
+    assert against_uncorrelated[["additive", "copies"]].tolist() == ["false alarm"] * 2
+    assert against_uncorrelated["XOR"] == "misses"
 
 
-def test_reliance_sees_every_planting_in_which_units_rely_on_each_other():
-    scores = planted_scores(planted_study({"reliance": MEASURES["reliance"]}, seeds=range(5)))
-    for planting, own in list(PLANTED.items())[1:]:
-        assert (scores.loc["reliance", planting] == "sees") == own.relies
+@pytest.mark.parametrize("baseline", BASELINES)
+def test_reliance_sees_every_planting_in_which_units_rely_on_each_other(baseline):
+    scores = planted_scores(planted_study({"reliance": MEASURES["reliance"]}, seeds=range(5)), baseline)
+    for planting in set(PLANTED) - {baseline}:
+        assert (scores.loc["reliance", planting] == "sees") == PLANTED[planting].relies
+
+
+def test_an_unknown_baseline_is_named_with_those_that_there_are():
+    found = planted_study({"supporting": MEASURES["supporting"]}, seeds=range(5))
+    with pytest.raises(ValueError, match=r"baseline must be one of .*additive.*turns.*, got 'XOR'"):
+        planted_scores(found, "XOR")
 
 
 def test_every_number_of_the_measures_has_a_direction_in_which_it_is_read():

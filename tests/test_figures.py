@@ -17,7 +17,7 @@ from matplotlib.colors import to_rgb
 from dropout_lessons import figures
 from dropout_lessons.calibration import reliability
 from dropout_lessons.claims import paired
-from dropout_lessons.coadaptation import Compensation, Curve, LayerUnits, Study, measure, report
+from dropout_lessons.coadaptation import PLANTED, Compensation, Curve, LayerUnits, Study, measure, report
 from dropout_lessons.figures.palette import DARK
 from dropout_lessons.figures.style import NARROW, STYLE
 from dropout_lessons.figures.vector import svg_of
@@ -91,6 +91,7 @@ FIGURES = {
     "approximation_ratios": lambda: figures.approximation_ratios(
         [0.0625, 1.0, 8.0], {0.8: [1.0, 1.1, 0.6], 0.5: np.array([[1.0, 1.1], [1.3, 1.2], [0.5, 0.8]])}
     ),
+    "plantings": lambda: figures.plantings(PLANTED, colors={"XOR": "synergy"}),
     "logistic_penalty": lambda: figures.logistic_penalty(
         torch.tensor([0.1, 0.5]),
         torch.tensor([0.05, 0.1]),

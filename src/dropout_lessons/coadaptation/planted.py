@@ -19,6 +19,7 @@ from dropout_lessons.claims import paired
 from dropout_lessons.coadaptation.dependence import share_at_equal_damage
 from dropout_lessons.coadaptation.measures import MEASURES
 from dropout_lessons.coadaptation.studies import NETWORK, Question, Study, study
+from dropout_lessons.coadaptation.units import check_choice
 from dropout_lessons.datasets import Dataset, Split
 
 PAIRS = 5
@@ -39,12 +40,14 @@ class Planting(NamedTuple):
     Attributes:
         words: What it means for the units.
         relies: Whether units rely on each other.
+        formulas: What the two units, u and v, send on, and how it is read, of the evidence e, a random sign s, and a nuisance n.
         write: What the two units send on, given the evidence, a random sign, and a nuisance.
         read: The evidence, of what they send.
     """
 
     words: str
     relies: bool
+    formulas: tuple[str, str, str]
     write: Callable[[Evidence, Evidence, Evidence], tuple[Evidence, Evidence]]
     read: Callable[[Evidence, Evidence], Evidence]
 
@@ -52,23 +55,50 @@ class Planting(NamedTuple):
 #: How two units can carry one piece of evidence.
 PLANTED: Mapping[str, Planting] = {
     "additive": Planting(
-        "one unit votes for, the other against", False, lambda e, key, noise: (e.relu(), (-e).relu()), torch.sub
+        "one unit votes for, the other against",
+        False,
+        ("max(e, 0)", "max(−e, 0)", "u − v"),
+        lambda e, key, noise: (e.relu(), (-e).relu()),
+        torch.sub,
     ),
-    "copies": Planting("both say half of it", False, lambda e, key, noise: (e, e), lambda u, v: (u + v) / 2),
+    "turns": Planting(
+        "one of the two says it, a coin decides which: additive, and uncorrelated",
+        False,
+        ("e if s = 1", "e if s = −1", "u + v"),
+        lambda e, key, noise: (e * (1 + key) / 2, e * (1 - key) / 2),
+        torch.add,
+    ),
+    "copies": Planting(
+        "both say half of it",
+        False,
+        ("e", "e", "(u + v) / 2"),
+        lambda e, key, noise: (e, e),
+        lambda u, v: (u + v) / 2,
+    ),
     "backups": Planting(
         "both say it, and one is nearly enough",
         True,
+        ("e", "e", f"{_BACKUP}(u + v),\nat most 1"),
         lambda e, key, noise: (e, e),
         lambda u, v: (_BACKUP * (u + v)).clamp(-1, 1),
     ),
-    "XOR": Planting("neither says anything without the other", True, lambda e, key, noise: (key, e * key), torch.mul),
+    "XOR": Planting(
+        "neither says anything without the other",
+        True,
+        ("s", "s e", "u v"),
+        lambda e, key, noise: (key, e * key),
+        torch.mul,
+    ),
     "canceling": Planting(
         "one carries it under a large error, which the other takes off",
         True,
+        (f"e + {_NUISANCE:.0f}n", f"{_NUISANCE:.0f}n", "u − v"),
         lambda e, key, noise: (e + _NUISANCE * noise, _NUISANCE * noise),
         torch.sub,
     ),
 }
+#: Plantings without reliance whose partners share nothing but the sum; those of the first are correlated, of the second not.
+BASELINES = ("additive", "turns")
 
 
 class PlantedNetwork(nn.Module):
@@ -135,7 +165,7 @@ def planted_study(measures: Mapping[str, Question] | None = None, *, seeds: Sequ
     Example:
         >>> found = planted_study({"correlation": MEASURES["supporting"]}, seeds=range(5))
         >>> list(found.networks)
-        ['additive', 'copies', 'backups', 'XOR', 'canceling']
+        ['additive', 'turns', 'copies', 'backups', 'XOR', 'canceling']
     """
     return study(
         {planting: [PlantedNetwork(planting) for _ in seeds] for planting in PLANTED},
@@ -169,34 +199,40 @@ READ_AS_RELIANCE: Mapping[str, int] = {
 }
 
 
-def planted_scores(found: Study) -> pd.DataFrame:
-    """Whether each measure sees each planting: a row for each measure, a column for each planting but the additive one.
+def planted_scores(found: Study, baseline: str = "additive") -> pd.DataFrame:
+    """Whether each measure sees each planting: a row for each measure, a column for each planting but the baseline.
 
-    A measure ``"sees"`` a planting if it differs from the additive network by more than a quarter of that one's value, with the
-    whole 95% interval over the seeds, in the direction in which it is read as reliance; ``"reversed"`` if so in the other one;
-    else it ``"misses"`` it. ``"copies"`` do not rely on each other: seeing something there is a ``"false alarm"``, and not
-    seeing it is ``"right"``.
+    A measure ``"sees"`` a planting if it differs from the baseline by more than a quarter of that one's value, with the whole 95%
+    interval over the seeds, in the direction in which it is read as reliance; ``"reversed"`` if so in the other one; else it
+    ``"misses"`` it. Units of ``"copies"`` and of the other baseline do not rely on each other: seeing something there is a
+    ``"false alarm"``, and not seeing it is ``"right"``.
 
     Args:
         found: Made by :func:`planted_study`.
+        baseline: What the others are compared with: ``"additive"``, whose partners are correlated, or ``"turns"``, whose are not.
+
+    Raises:
+        ValueError: If there is no such baseline.
 
     Example:
-        >>> table = planted_scores(planted_study({"correlation": MEASURES["supporting"]}, seeds=range(5)))
-        >>> table.loc["correlation", "backups"]
-        'misses'
+        >>> found = planted_study({"correlation": MEASURES["supporting"]}, seeds=range(5))
+        >>> [planted_scores(found, baseline).loc["correlation", "copies"] for baseline in ("additive", "turns")]
+        ['right', 'false alarm']
     """
+    check_choice("baseline", baseline, BASELINES)
     rows = {}
     for measure, reads in READ_AS_RELIANCE.items():
         if measure not in found.measures():
             continue
         layer = "units" if measure in found.measures("units") else NETWORK
-        additive = found.values(measure, "additive", layer)
-        scale = abs(additive.mean())
+        reference = found.values(measure, baseline, layer)
+        scale = abs(reference.mean())
         rows[measure] = {
             planting: _word(
-                paired(found.values(measure, planting, layer), additive).interval, scale * MARGIN, reads, own.relies
+                paired(found.values(measure, planting, layer), reference).interval, scale * MARGIN, reads, own.relies
             )
-            for planting, own in list(PLANTED.items())[1:]
+            for planting, own in PLANTED.items()
+            if planting != baseline
         }
     return pd.DataFrame(rows).T.rename_axis(index="measure")
 

@@ -20,6 +20,7 @@ from dropout_lessons.figures.masks import distinct_masks, kept_counts, mask_grid
 from dropout_lessons.figures.overfitting import penalty_sweep, what_units_add
 from dropout_lessons.figures.palette import COLORS
 from dropout_lessons.figures.placement import excess_loss_curves
+from dropout_lessons.figures.planted import plantings
 from dropout_lessons.figures.regularizer import (
     activation_histograms,
     approximation_ratios,
@@ -63,6 +64,7 @@ __all__ = [
     "monte_carlo_curves",
     "paired_scores",
     "penalty_sweep",
+    "plantings",
     "reliability_diagram",
     "removal_curves",
     "score_panels",
