@@ -82,18 +82,18 @@ def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
-    def stream(number: int) -> torch.Generator:
-        return runtime.generator(10 * unit.seed + number)
+    def stream(name: str) -> torch.Generator:
+        return runtime.generator(unit.seed, stream=name)
 
     settings, steps, batch, sequences = unit["network"], unit["steps"], unit["batch"], unit["sequences"]
     source = MarkovSource(settings["symbols"], concentration=settings["concentration"], seed=unit.seed)
     corpus, validation, test = (
-        source.sample(texts, settings["context"], generator=stream(number)).to(device)
-        for number, texts in ((1, sequences), (2, 250), (3, 250))
+        source.sample(texts, settings["context"], generator=stream(name)).to(device)
+        for name, texts in (("corpus", sequences), ("validation", 250), ("test", 250))
     )
-    order, passes = stream(4), -(-steps * batch // sequences)
+    order, passes = stream("order"), -(-steps * batch // sequences)
     drawn = torch.cat([torch.randperm(sequences, generator=order) for _ in range(passes)]).to(device)
-    network = network_of(unit, stream(5), runtime.generator(unit.seed, device)).to(device)
+    network = network_of(unit, stream("weights"), runtime.generator(unit.seed, device, stream="masks")).to(device)
     for _ in train(network, list(corpus[drawn].split(batch))[:steps], unit["learning_rate"]):
         pass
 
