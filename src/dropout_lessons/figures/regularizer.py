@@ -140,7 +140,7 @@ def logistic_penalty(
     for name, charged in by_weight.items():
         right.plot(weights.cpu().numpy(), charged.cpu().numpy(), color=COLORS[name])
         named = "approximation" if name == "reference" else name
-        right.plot([], [], color=COLORS[name], label=named)
+        right.plot([], [], " ", color=COLORS[name], label=named)
     right.set_ylim(0, 0.65)
     right.set_title("by weight")
     right.set_xlabel("weight of an input of 1")
