@@ -29,7 +29,7 @@ _AS_WIDE: dict[torch.dtype, torch.dtype] = {
 # Written out, since torch cannot read annotations of a function that a checker of shapes has wrapped.
 _SCHEMA = "(SymInt[] shape, float? keep_prob, SymInt ticket, Device device, ScalarType dtype) -> Tensor"
 _MAX_STACKED_MASK = 2**13  # entries; above, one call for each mask costs less than what stacking adds
-_FEW = 2**11  # entries; up to here it takes less time to look bytes up in a table than to compare them
+_FEW = 2**12  # entries; up to here it takes less time to look bytes up in a table than to compare them
 _CHUNK = 2**16  # entries drawn at a time, so that bytes are read while they are in the cache
 
 
@@ -174,8 +174,8 @@ def _draw_bytes(
         else:
             np.multiply((some < whole).view(np.uint8), kept, out=into, dtype=kept.dtype)
         if rest:
-            found.append(np.flatnonzero(some == whole) + start)
-    ties = np.concatenate(found) if rest else ()
+            found.append(np.flatnonzero(some == whole) + start if start else np.flatnonzero(some == whole))
+    ties = (found[0] if len(found) == 1 else np.concatenate(found)) if found else ()
     if len(ties):
         draws = torch.rand(len(ties), dtype=torch.float64, generator=generator, device="cpu")
         drawn[ties] = (draws.numpy() < rest) * kept
