@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import pytest
 import torch
 
 from dropout_lessons.experiments import Unit, get
+from dropout_lessons.experiments.catalog import attention_heads
 from dropout_lessons.experiments.catalog import transformer_pretraining as module
+from dropout_lessons.layers import Dropout
+from dropout_lessons.running import MaskedNetwork, Outputs
 
 TINY = {
     "network": {"symbols": 4, "concentration": 0.3, "context": 6, "width": 8, "depth": 1, "heads": 1},
@@ -79,3 +84,31 @@ def test_the_loss_that_is_trained_leaves_out_what_nobody_can_know():
     wrong_at_first = Knows()
     wrong_at_first.forward = lambda text: torch.cat([torch.zeros(1, 1, 4), Knows()(text)[:, 1:]], dim=1)
     assert module.next_symbol_loss(wrong_at_first, text).item() == pytest.approx(0, abs=1e-12)
+
+
+def test_an_arm_of_attention_heads_drops_in_its_place_alone():
+    dropping = {}
+    for arm in attention_heads.ARMS:
+        unit = Unit({"arm": arm, "keep_prob": 0.8, "network": {**TINY["network"], "width": 8, "heads": 2}}, 0)
+        network = attention_heads.network_of(unit, torch.Generator(), torch.Generator())
+        layers = {name: layer for name, layer in network.named_modules() if isinstance(layer, Dropout)}
+        dropping[arm] = {name for name, layer in layers.items() if layer.keep_prob < 1}
+    assert dropping == {
+        "none": set(),
+        "attention weights": {"block1.attention.weight_dropout"},
+        "residual": {"embedding_dropout", "block1.attention_dropout", "block1.hidden_dropout"},
+        "whole heads": {"block1.attention.output.0.dropout"},
+    }
+
+
+def test_heads_that_do_nothing_cost_nothing_and_have_no_share():
+    settings = {**TINY["network"], "heads": 2}
+    unit = Unit({"arm": "none", "keep_prob": 0.8, "network": settings}, 0)
+    network = attention_heads.network_of(unit, torch.Generator(), torch.Generator()).eval()
+    network.get_submodule("block1.attention.output").weight.data.zero_()
+    texts = torch.arange(24).view(4, 6) % 4
+    masked = MaskedNetwork(network, outputs=Outputs(class_axis=-1))
+    found = attention_heads.measured(masked, 2, texts, temperature=1.0, damage=0.1)
+    assert found["one_head"] == found["pairs"] == 0
+    assert found["compensation"] == 1
+    assert math.isnan(found["share"])
