@@ -383,3 +383,18 @@ def test_the_page_counts_the_arms_that_were_tuned_to_an_edge():
                 tuned += 1
                 ended += bool(arm.edges(arm.chosen(result.rows)))
     assert f"Of {tuned} tuned arms {ended} chose a value at an end" in ledger_page()
+
+
+def test_the_signs_of_the_table_of_data_sets_are_those_of_the_intervals():
+    result = result_of("three_data_sets")
+    table = ledger_page().split("(ledger-other-data)=")[1].split("\n:::")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    columns = rows[0][1:]
+    shown = {(cells[0], column): cell[0] for cells in rows[2:] for column, cell in zip(columns, cells[1:], strict=True)}
+    signs = {True: "−", False: "+", None: "?"}
+    expected = {
+        (what.replace("_", "\\_"), data): signs[finding.holds]
+        for finding in result.findings
+        for data, _, what in [finding.statement.removesuffix(".").partition(": ")]
+    }
+    assert shown == expected

@@ -24,6 +24,7 @@ _DATA = {
     "mnist_10k": "10,000 images of MNIST",
     "fashion_mnist": "Fashion-MNIST",
     "fashion_10k": "10,000 images of Fashion-MNIST",
+    "breast_cancer": "scikit-learn's 569 tumors",
 }
 _NOT_RUN = "not run here"
 _WAITING = "No result was recorded yet."

@@ -78,6 +78,7 @@ def ledger_page() -> str:
         "## Verdicts",
         _counted(results, len(missing)),
         *(_verdicts(results, origin) for origin in _ORIGINS),
+        *(_on_other_data(result) for result in results if result.experiment.name == "three_data_sets"),
         _edges(results),
         *(_section(result) for result in results),
         "(ledger-not-run)=\n## Not run here",
@@ -155,6 +156,26 @@ def _verdicts(results: Sequence[Result], origin: Origin) -> str:
                 rows.append([*head, *_cells(entry)])
     header = ["experiment", "its verdict", *_STATEMENT]
     return f"### {_ORIGINS[origin]}\n\n{_table(header, rows)}" if rows else ""
+
+
+def _on_other_data(result: Result) -> str:
+    """The findings of an experiment whose statements begin with the data: a row for each, a column for each data set."""
+    rows: dict[str, dict[str, str]] = {}
+    for finding in result.findings:
+        data, _, what = finding.statement.removesuffix(".").partition(": ")
+        sign = {True: "−", False: "+", None: "?"}[finding.holds]
+        words = finding.judgement.words
+        rows.setdefault(what, {})[data] = _text(f"{sign} {words.effect} {words.interval}")
+    columns = list(dict.fromkeys(data for row in rows.values() for data in row))
+    holding = (
+        f"{sum(row[data][0] == '−' for row in rows.values())} of {len(rows)} on {data.lower()}" for data in columns
+    )
+    return (
+        "(ledger-other-data)=\n## The same findings on other data\n\n"
+        "An effect lies below zero if its finding holds: − is an interval below zero, + one above it, ? one that holds zero. "
+        f"Findings that hold: {', '.join(holding)}. The section on the three data sets says which networks these are.\n\n"
+        + _table(["finding", *columns], [[_text(what), *row.values()] for what, row in rows.items()])
+    )
 
 
 def _edges(results: Sequence[Result]) -> str:
