@@ -26,7 +26,7 @@ from dropout_lessons.networks import MLP, evaluating
 TITLES = {"mnist_10k": "Digits", "fashion_10k": "Clothes", "breast_cancer": "Tumors"}
 TITLES |= {"mnist": "Digits", "fashion_mnist": "Clothes"}
 #: Keep probabilities, those of the paper.
-ARMS: dict[str, dict[str, float]] = {
+ARMS: dict[str, dict[str, Any]] = {
     "plain": {},
     "dropout": {"input_keep_prob": 0.8, "keep_prob": 0.5},
     "inputs only": {"input_keep_prob": 0.8},
