@@ -41,7 +41,8 @@ def test_a_page_says_in_two_sentences_what_one_does_with_it_and_shows_it_in_abou
     said, code = beginning(page)
     assert len(re.findall(r"\.(?= |$)", said)) in (2, 3)
     written = re.findall(r"^(?:>>>|\.\.\.)", code, re.MULTILINE)
-    assert 8 <= len(written) <= 12
+    assert 8 <= len(written) <= 13
+    assert max(map(len, code.splitlines())) <= 79  # what a page shows uncut
 
 
 def test_every_public_module_is_on_one_page() -> None:
