@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import doctest
+import importlib
+import inspect
 import re
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -48,6 +52,26 @@ def test_a_page_says_in_two_sentences_what_one_does_with_it_and_shows_it_in_abou
 def test_every_public_module_is_on_one_page() -> None:
     shown = [name for text in TEXTS.values() for name in re.findall(r"automodule:: dropout_lessons\.(\w+)", text)]
     assert sorted(shown) == sorted(set(FLOOR_OF) - WITHOUT_A_PAGE)
+
+
+def parameters(member: object) -> Iterable[inspect.Parameter]:
+    try:
+        return inspect.signature(member).parameters.values()
+    except (TypeError, ValueError):  # a value, or an exception
+        return ()
+
+
+@pytest.mark.parametrize("module", sorted(FLOOR_OF))
+def test_the_types_that_a_public_name_takes_are_on_the_pages_too(module: str) -> None:
+    modules = {name: importlib.import_module(f"dropout_lessons.{name}") for name in FLOOR_OF}
+    public = {name for each in modules.values() for name in each.__all__}
+    for name in modules[module].__all__:
+        member = getattr(modules[module], name)
+        for parameter in parameters(member):
+            known = vars(sys.modules[member.__module__])
+            types = [known.get(word) for word in re.findall(r"\w+", str(parameter.annotation))]
+            own = {each.__name__ for each in types if inspect.isclass(each) and "dropout_lessons" in each.__module__}
+            assert parameter.name.startswith("_") or own <= public, f"{name} takes {parameter}"
 
 
 def test_the_first_page_leads_to_every_other() -> None:

@@ -10,7 +10,14 @@ from dropout_lessons.coadaptation.dependence import Reliance, interaction_share,
 from dropout_lessons.coadaptation.estimate import Estimate
 from dropout_lessons.coadaptation.measures import MEASURES, Effort, Measure, Text
 from dropout_lessons.coadaptation.pairs import Interaction, interaction
-from dropout_lessons.coadaptation.planted import PLANTED, PlantedNetwork, planted_data, planted_scores, planted_study
+from dropout_lessons.coadaptation.planted import (
+    PLANTED,
+    PlantedNetwork,
+    Planting,
+    planted_data,
+    planted_scores,
+    planted_study,
+)
 from dropout_lessons.coadaptation.removal import Compensation, Curve, ablation_curve, compensation
 from dropout_lessons.coadaptation.reports import Report, measure, report
 from dropout_lessons.coadaptation.robustness import robustness_curve
@@ -31,6 +38,7 @@ __all__ = [
     "LayerUnits",
     "Measure",
     "PlantedNetwork",
+    "Planting",
     "Reliance",
     "Report",
     "Study",
