@@ -17,7 +17,19 @@ from numpy.typing import NDArray
 from playwright.sync_api import Page
 from scipy import stats
 
-from dropout_lessons.claims import Anatomy, Claims, Judgement, check, exact, judge, paired, sampled
+from dropout_lessons.claims import (
+    Anatomy,
+    Claims,
+    Evidence,
+    Judgement,
+    check,
+    counted,
+    exact,
+    judge,
+    paired,
+    ranked,
+    sampled,
+)
 from dropout_lessons.claims.natural import in_natural_units
 from dropout_lessons.claims.showing import CODE
 
@@ -249,3 +261,17 @@ def test_claims_fit_a_phone_without_a_script_and_their_fold_opens(open_page: Cal
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     page.locator("summary").first.click()
     assert page.locator("details").first.get_by_text("Required:").is_visible()
+
+
+@pytest.mark.parametrize(
+    ("evidence", "said"),
+    [
+        (sampled([1.0, 2.0, 3.0, 4.0, 5.0, 9.0]), "The mean of 6 draws."),
+        (sampled([1.0, 2.0, 3.0, 4.0, 5.0, 9.0], unit="log ratio"), "The geometric mean of 6 draws."),
+        (ranked([1.0, 2.0, 3.0, 4.0, 5.0, 9.0]), "The median of 6 draws."),
+        (counted([True, False, False, False, False, False]), "The share of 6 draws."),
+    ],
+)
+def test_the_fold_says_what_the_effect_is_of_the_values(evidence: Evidence, said: str) -> None:
+    judgement = judge("It is more than none.", evidence, above=0)
+    assert in_natural_units(evidence, judgement.limits, judgement.holds).arms == said

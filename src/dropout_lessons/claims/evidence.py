@@ -42,6 +42,7 @@ class Evidence:
         arms: Of a paired difference, the means of treatment and control; else None.
         note: What a reader must know of the values, besides.
         recorded: Whether the values are results of an experiment that were stored.
+        center: What the effect is of the values: their ``"mean"``, ``"median"`` or ``"share"``.
     """
 
     effect: float
@@ -53,6 +54,7 @@ class Evidence:
     arms: tuple[float, float] | None = field(default=None, compare=False)
     note: str = field(default="", compare=False)
     recorded: bool = field(default=False, compare=False)
+    center: str = field(default="mean", compare=False)
 
     @property
     def relative(self) -> float | None:
@@ -167,7 +169,9 @@ def ranked(values: Sequence[float] | NDArray[Any] | Tensor, *, unit: str = "", o
     low, high = stats.quantile_test(array, p=0.5).confidence_interval(CONFIDENCE)
     if not math.isfinite(low):
         raise ValueError(f"values must hold at least 6 {over} for a 95% interval of their median, got {array.size}")
-    return Evidence(statistics.median(array.tolist()), (float(low), float(high)), array.size, over, unit)
+    return Evidence(
+        statistics.median(array.tolist()), (float(low), float(high)), array.size, over, unit, center="median"
+    )
 
 
 def counted(outcomes: Sequence[bool] | NDArray[Any] | Tensor, *, over: str = "draws") -> Evidence:
@@ -198,7 +202,7 @@ def counted(outcomes: Sequence[bool] | NDArray[Any] | Tensor, *, over: str = "dr
         raise ValueError(f"outcomes must be true or false, got {array[~np.isin(array, (0, 1))][0]:g}")
     found = stats.binomtest(int(array.sum()), array.size)
     low, high = found.proportion_ci(CONFIDENCE, method="exact")
-    return Evidence(float(found.statistic), (float(low), float(high)), array.size, over, "%")
+    return Evidence(float(found.statistic), (float(low), float(high)), array.size, over, "%", center="share")
 
 
 def exact(

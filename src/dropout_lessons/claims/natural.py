@@ -146,7 +146,8 @@ def _deviation(evidence: Evidence, atol: float, count: str) -> Natural:
 
 def _compared(evidence: Evidence, count: str, decimals: int) -> str:
     if evidence.arms is None:
-        return f"The mean of {count}."
+        geometric = "geometric " if evidence.unit == LOG_RATIO and evidence.center == "mean" else ""
+        return f"The {geometric}{evidence.center} of {count}."
     if evidence.unit == LOG_RATIO:
         means = " and ".join(f"{math.exp(mean):.3g}" for mean in evidence.arms)
         return f"The ratio of two arms at each of {count}; their geometric means are {means}."

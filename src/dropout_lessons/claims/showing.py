@@ -101,7 +101,7 @@ class Anatomy:
             f'<path d="M{mean} 18V40" stroke="currentColor" stroke-opacity="0.5"/>'
             f'<g transform="translate(0 26)">{inner}</g>'
             f'<path d="M{mean} 50V66" stroke="currentColor" stroke-opacity="0.5"/>'
-            f"{label.format(at, 78, 'middle', f'dot: mean, {escape(words.effect)}')}"
+            f"{label.format(at, 78, 'middle', f'dot: {self.judgement.evidence.center}, {escape(words.effect)}')}"
             f"{label.format(edge, 22, anchor, 'shaded: forbidden')}"
             f'<path d="M{tick} 60V78" stroke="currentColor" stroke-opacity="0.5"/>'
             f"{label.format(edge, 90, anchor, f'line: {escape(words.required)}')}</svg>"
