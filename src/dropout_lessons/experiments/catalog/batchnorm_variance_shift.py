@@ -22,7 +22,7 @@ from dropout_lessons.networks import MLP, evaluating
 from dropout_lessons.training import evaluate
 
 TITLES = {"mnist_10k": "MNIST", "mnist": "MNIST", "fashion_10k": "Fashion-MNIST", "fashion_mnist": "Fashion-MNIST"}
-LEARNING_RATES = [{"learning_rate": rate} for rate in (0.1, 0.05, 0.02)]
+LEARNING_RATES = [{"learning_rate": rate} for rate in (0.1, 0.2, 0.4, 0.8, 1.6, 0.05)]
 FIRST_MET = "hidden2"  # the first normalization that meets what was dropped
 
 
@@ -230,8 +230,9 @@ EXPERIMENT = Experiment(
     remark=(
         "The paper trains residual and densely connected convolutional networks of up to a hundred layers on CIFAR; here a "
         "perceptron of three hidden layers sees 1000 images, so that at most two normalizations meet what was dropped, and a "
-        "shift has no depth to grow through. Each arm has the best of three learning rates on validation images, "
-        "which is the highest for nearly all. "
+        "shift has no depth to grow through. Each arm has the best of six learning rates on validation images, "
+        "which lies inside the range for all. In an earlier run the rates went up to 0.1, where nearly all arms ended: dropout "
+        "before the normalizations then seemed to raise the error on MNIST by half a point, and after all of them to lower it. "
         "The statements are those at the smallest keep_prob. The shift is there and is the predicted one. But on Fashion-MNIST "
         "dropout before the normalizations lowers the error: it acts on more layers than dropout after all of them, and where "
         "the network gains from more noise, that can outweigh what the shift costs. Nor do statistics estimated without dropout "
