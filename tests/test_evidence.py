@@ -105,3 +105,45 @@ def test_a_bound_that_is_not_zero_has_a_reason(chapter: Path) -> None:
         if cell.cell_type == "code":
             found += without_reason(re.sub(r"^(\s*)[%!].*", r"\1pass", cell.source, flags=re.MULTILINE))
     assert not found, f"say why, with reason=, before the run that decides: {found}"
+
+
+SAID = re.compile(
+    r"\b(?:over|than|below|above|within|at least|by even|to) "
+    r"(?:(?P<number>\d[\d,]*(?:\.\d+)?)(?![\d,.]*\d)(?P<unit>%| in 100| (?:percentage )?points?|)"
+    r"|(?P<word>a|one|two|half a) (?:percentage )?points?)"
+)
+WORDS = {"a": 1.0, "one": 1.0, "two": 2.0, "half a": 0.5}
+
+
+def said_and_required(code: str) -> Iterator[tuple[str, float, list[float]]]:
+    """Of claims that say one bound: the sentence, what it says, and what is required. Logarithms stand for their ratios."""
+    for call in ast.walk(ast.parse(re.sub(r"^\s*[%!].*", "pass", code, flags=re.MULTILINE))):
+        if not (isinstance(call, ast.Call) and getattr(call.func, "id", "") == "check"):
+            continue
+        bounds = [word.value for word in call.keywords if word.arg in ("above", "below", "within")]
+        constants = [node.value for bound in bounds for node in ast.walk(bound) if isinstance(node, ast.Constant)]
+        said = [*SAID.finditer(ast.literal_eval(call.args[0]))] if isinstance(call.args[0], ast.Constant) else []
+        required = [float(value) for value in constants if isinstance(value, int | float)]
+        if (
+            len(said) == 1
+            and any(required)
+            and all(isinstance(bound, ast.Constant | ast.UnaryOp | ast.Tuple | ast.Call) for bound in bounds)
+        ):
+            word, number, unit = said[0].group("word", "number", "unit")
+            value = WORDS[word] if word else float(number.replace(",", ""))
+            required.append((max(required) - min(required)) / 2)
+            yield call.args[0].value, value / 100 if word or unit else value, required
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_a_claim_requires_what_it_says(chapter: Path) -> None:
+    cells = nbformat.read(chapter, as_version=4).cells
+    for cell in cells:
+        if cell.cell_type == "code" and "check(" in cell.source:
+            for sentence, said, required in said_and_required(cell.source):
+                assert any(abs(value - said) < 1e-9 for value in required), (sentence, said, required)
+
+
+def test_a_claim_that_requires_another_number_than_it_says_is_found() -> None:
+    (found,) = said_and_required('check("It is over 3% of the spread.", sampled(gap), above=0.01, reason="")')
+    assert found[1:] == (0.03, [0.01, 0.0])
