@@ -230,7 +230,7 @@ _SHARED: dict[str, Any] = {
 EXPERIMENT = Experiment(
     title="Attention heads as units: do they cover for each other?",
     source="McGrath et al. 2023; the measures are this course's",
-    claim="Heads of attention cover for each other, and more so where a transformer was trained with dropout.",
+    claim="Heads of attention cover for each other more where a transformer was trained with dropout.",
     reported=[
         Reported(
             "a layer of attention is removed from a language model that was trained without dropout",
