@@ -146,14 +146,14 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             primary=covers,
         ),
         Finding(
-            "They do with dropout on the residual stream.",
+            "Heads cover for each other more with dropout on the residual stream, too.",
             "",
             compared(table, "compensation", "residual"),
             above=0,
             primary=covers,
         ),
         Finding(
-            "They do where whole heads are dropped, as they must if compensation sees what it should.",
+            "Heads cover for each other more where whole heads are dropped, as they must if compensation sees what it should.",
             "",
             compared(table, "compensation", "whole heads"),
             above=0,
@@ -165,7 +165,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             below=0,
         ),
         Finding(
-            "So are they with dropout on the residual stream.",
+            "Two heads are worth less together, beside what they are worth alone, with dropout on the residual stream, too.",
             "",
             compared(table, "pairs", "residual", unit="nats"),
             below=0,
@@ -195,7 +195,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             below=0,
         ),
         Finding(
-            "With dropout on the residual stream it is lower, too.",
+            "With dropout on the residual stream the test loss is lower, too.",
             "",
             compared(table, "test_excess", "residual", unit="nats"),
             below=0,

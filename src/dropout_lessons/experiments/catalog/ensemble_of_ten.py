@@ -77,14 +77,14 @@ def judge(table: pd.DataFrame) -> list[Finding]:
                 below=0,
             ),
             Finding(
-                f"It makes no more errors than the average of ten networks without, {place}.",
+                f"One network with dropout makes no more errors than the average of ten without, {place}.",
                 "as good as averaging",
                 difference(rows, "test_error", dropout, ensemble, unit="percentage points"),
                 below=0.002,
                 primary="The paper calls dropout an approximation of the average; 0.2 points are 8 of the 4,000 test images.",
             ),
             Finding(
-                f"Its loss is no higher than that of the average of ten networks without, {place}.",
+                f"The loss of one network with dropout is no higher than that of the average of ten without, {place}.",
                 "as good as averaging",
                 difference(rows, "test_nll", dropout, ensemble, unit="nats"),
                 below=0.01,

@@ -135,27 +135,28 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             within=(-0.02, 0.02),
         ),
         Finding(
-            "At the fitted weights it is within 20%, at keep_prob 0.8.",
+            "At the fitted weights the approximation is within 20% of the penalty, at keep_prob 0.8.",
             "a good approximation",
             _off(table, 0.8, 1.0),
             within=(-0.2, 0.2),
             primary="The paper calls it a good approximation at small noise; a fifth is what is taken for good here.",
         ),
         Finding(
-            "For predictions near one half it is too large, at the fitted weights and keep_prob 0.5.",
+            "For predictions near one half the approximation is too large, at the fitted weights and keep_prob 0.5.",
             "too large near 1/2",
             _off(table, 0.5, 1.0, "unsure"),
             above=0,
         ),
         Finding(
-            "For confident predictions it is too small, at the fitted weights and keep_prob 0.5.",
+            "For confident predictions the approximation is too small, at the fitted weights and keep_prob 0.5.",
             "too small where confident",
             _off(table, 0.5, 1.0, "sure"),
             below=0,
             primary="The paper says that it is too small there: any shortfall agrees.",
         ),
         Finding(
-            "At eight times the fitted weights and keep_prob 0.2 its errors on single examples exceed half of the penalty.",
+            "At eight times the fitted weights and keep_prob 0.2 the approximation's errors on single examples exceed half of "
+            "the penalty.",
             "",
             sampled(values(table, "misplaced", **far) / values(table, "exact", **far), over="seeds"),
             above=0.5,
