@@ -123,6 +123,7 @@ PLAN = dict(
         re.M,
     )
 )
+FIRST_PAGE = (BOOK / "index.md").read_text("utf-8")
 INTERACTIVE = {name for name in widgets.__all__ if name[0].isupper()}
 
 
@@ -132,6 +133,9 @@ def test_a_chapter_and_the_guide_say_how_long_it_takes_to_read_as_it_is_counted(
     counted = reading_time.minutes(chapter, INTERACTIVE)
     assert f"Reading takes about {counted} minutes" in " ".join(chapter.cells[0].source.split())
     assert PLAN[path.stem].split(" | ")[1] == str(counted)
+    card = re.search(rf"^:link: \.\./chapters/{path.stem}$.*?^(\d+) minutes", FIRST_PAGE, re.M | re.DOTALL)
+    assert card is not None
+    assert card[1] == str(counted)
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
