@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -326,6 +327,23 @@ def test_readers_can_guess_that_every_recorded_experiment_was_reproduced():
     chapter = (ROOT / "chapters" / "13_reproducing_the_paper.ipynb").read_text(encoding="utf-8")
     (most,) = re.findall(r":number: 0 to (\d+) experiments", chapter)
     assert int(most) >= sum(is_recorded(name) for name in NAMES)
+
+
+def test_chapter_13_gives_the_verdicts_of_the_papers_tables_and_figures():
+    chapter = nbformat.read(ROOT / "chapters" / "13_reproducing_the_paper.ipynb", as_version=4)
+    answer = re.search(r"\*\*Does the paper hold up here\?\*\*(.*)", chapter.cells[-1].source)
+    assert answer is not None
+    said = {
+        place: verdict
+        for sentence in answer[1].split(". ")
+        for verdict in re.findall(r"not reproduced|reproduced|undecided", sentence)
+        for place in re.findall(r"(?:Table|Figure) \d+[ab]?", sentence)
+    }
+    assert len(said) >= 10
+    for name in filter(is_recorded, NAMES):
+        place = get(name).title.split(":")[0]
+        assert said.pop(place, recorded(name).verdict) == recorded(name).verdict, place
+    assert not said
 
 
 def test_the_page_of_the_ledger_has_a_section_for_each_experiment_and_links_that_lead_there():

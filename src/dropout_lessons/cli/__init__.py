@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Example:
         >>> main(["experiments", "list"])  # doctest: +ELLIPSIS
-        batchnorm_variance_shift     lecture, workstation, paper ...
+        attention_heads              lecture, workstation, paper ...
         0
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
