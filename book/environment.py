@@ -113,8 +113,7 @@ def install(venv: Path, root: Path = ROOT) -> None:
     uv = shutil.which("uv")
     if version_in(venv) is None:
         create(venv, uv)
-    # Compiled when it is first imported, which most of it never is: half of the time.
-    pip = [venv / "bin/python", "-m", "pip", "install", "--no-compile"]
+    pip = [venv / "bin/python", "-m", "pip", "install"]
     pins = re.findall(r"^[\w.-]+==.+", (root / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
     print(f"Installing {len(pins)} packages into {venv}, 1.8 GB on disk; this takes some minutes ...", flush=True)
     if wants_cpu_build():

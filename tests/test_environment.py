@@ -35,14 +35,14 @@ def test_the_pins_and_then_the_package_are_installed_into_a_new_environment(comm
     environment.install(venv, root)
     make, pins, package = commands
     assert make == f"{sys.executable} -m venv {venv}"
-    assert pins == f"{venv}/bin/python -m pip install --no-compile -r {root}/requirements.txt"
+    assert pins == f"{venv}/bin/python -m pip install -r {root}/requirements.txt"
     assert package.endswith(f"--no-deps --no-build-isolation --editable {root}")
 
 
 def test_a_build_of_pytorch_without_cuda_is_taken_first_where_an_index_offers_one(commands, root, monkeypatch):
     monkeypatch.setattr(environment, "wants_cpu_build", lambda: True)
     environment.install(root / "venv", root)
-    assert commands[1].endswith(f"pip install --no-compile --index-url {environment.CPU_BUILDS} torch==2.13.0")
+    assert commands[1].endswith(f"pip install --index-url {environment.CPU_BUILDS} torch==2.13.0")
     assert commands[2].endswith(f"-r {root}/requirements.txt")
 
 
