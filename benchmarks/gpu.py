@@ -30,9 +30,20 @@ from dropout_lessons.networks import MLP
 from dropout_lessons.training import Recipe, fit
 
 ROOT = Path(__file__).resolve().parents[1]
-TABLES = ("table2_mnist", "table9_regularizers")
+# Most worth knowing first.
+ROWS = ("table2_mnist", "table9_regularizers", "fig11_monte_carlo", "ensemble_of_ten", "fig10_data_size")
+PARTS = ("tests", "ratios", "rows")
 LEAST = 30  # seconds left under which no rows are begun
 Work = Callable[[], object]
+
+
+def tests() -> int:
+    """Run the tests of what is computed on a device, and return 0 if they pass."""
+    print("== tests", flush=True)
+    # With nothing of the tests' own setting, which asks for browsers and kernels that a machine with a GPU may not have.
+    alone = ["-c", os.devnull, "--rootdir", str(ROOT), "--noconftest", "-q", "-p", "no:cacheprovider"]
+    run = [sys.executable, "-m", "pytest", *alone, str(ROOT / "tests/test_on_a_device.py")]
+    return subprocess.run(run, env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}).returncode
 
 
 def ratios(device: torch.device, width: int, networks: int, steps: int, repeats: int = 5) -> None:
@@ -94,11 +105,11 @@ def ratios(device: torch.device, width: int, networks: int, steps: int, repeats:
     compare("a Monte Carlo average of 100", "passes", passes=passes, monte_carlo_average=average)
 
 
-def rows(tables: tuple[str, ...], scale: str, device: str, seconds: float, folder: Path | None) -> None:
+def rows(names: tuple[str, ...], scale: str, device: str, seconds: float, folder: Path | None) -> None:
     """Run experiments for so many seconds; what is finished by then is kept."""
     where = ["--record"] if folder is None else ["--folder", str(folder)]
     command = "import sys; from dropout_lessons.cli import main; sys.exit(main())"
-    run = [sys.executable, "-c", command, "experiments", "run", *tables, "--scale", scale, "--device", device, *where]
+    run = [sys.executable, "-c", command, "experiments", "run", *names, "--scale", scale, "--device", device, *where]
     with subprocess.Popen(run) as process:
         # An interruption ends it with one line; one that was started in the background may not hear of it. Nothing is lost.
         for stop in (lambda: process.send_signal(signal.SIGINT), process.terminate):
@@ -114,6 +125,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=8.0, help="for all of it (default: %(default)s)")
     parser.add_argument("--rehearse", action="store_true", help="on a processor, at a tiny size, keeping nothing")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="these parts, such as rows, to go on")
     options = parser.parse_args()
     end = time.monotonic() + 60 * options.minutes
     if not (options.rehearse or torch.cuda.is_available()):
@@ -123,18 +135,18 @@ def main() -> int:
     os.environ.setdefault("DROPOUT_LESSONS_DATA", str(ROOT / "data"))
     os.environ["DROPOUT_LESSONS_DEVICE"] = device.type  # for the tests
     torch.set_float32_matmul_precision("high")
-    print("== tests", flush=True)
-    tests = ["-q", "-n", "0", "-p", "no:cacheprovider", str(ROOT / "tests/test_on_a_device.py")]
-    failed = subprocess.run([sys.executable, "-m", "pytest", *tests]).returncode
-    print("== ratios", flush=True)
-    ratios(device, *((32, 2, 2) if options.rehearse else (1024, 10, 50)))
+    failed = tests() if "tests" in options.only else 0
+    if "ratios" in options.only:
+        print("== ratios", flush=True)
+        ratios(device, *((32, 2, 2) if options.rehearse else (1024, 10, 50)))
     left = end - time.monotonic()
-    print(f"== rows of the paper, {left:.0f} seconds", flush=True)
-    if options.rehearse:
-        with tempfile.TemporaryDirectory() as folder:
-            rows(TABLES[:1], "lecture", "cpu", min(left, 20), Path(folder))
-    elif left > LEAST:
-        rows(TABLES, "paper", "cuda", left, None)
+    if "rows" in options.only:
+        print(f"== rows of the paper, {left:.0f} seconds", flush=True)
+        if options.rehearse:
+            with tempfile.TemporaryDirectory() as folder:
+                rows(ROWS[:1], "lecture", "cpu", min(left, 20), Path(folder))
+        elif left > LEAST:
+            rows(ROWS, "paper", "cuda", left, None)
     return failed
 
 

@@ -42,7 +42,7 @@ from dropout_lessons.experiments import (  # noqa: E402
     store,
 )
 from dropout_lessons.experiments.store import Store, from_csv, kept, to_csv  # noqa: E402
-from dropout_lessons.experiments.tuning import train, train_together  # noqa: E402
+from dropout_lessons.experiments.tuning import train, train_together, tuned  # noqa: E402
 
 N_UNITS = {"lecture": 6 + 5, "workstation": 6 + 14}
 
@@ -553,6 +553,19 @@ def test_networks_of_several_units_trained_side_by_side_are_those_trained_alone(
     for unit, rows in zip(units, train_together(units, torch.device("cpu")), strict=True):
         for row, alone in zip(rows, train(unit, torch.device("cpu")), strict=True):
             assert row == pytest.approx(alone, rel=1e-5)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_candidate_that_diverges_is_never_chosen_and_stops_nothing(together):
+    settings = {"data": "digits", "train": 200, "sizes": [64, 16, 10], "recipe": {"epochs": 3, "momentum": 0.0}}
+    candidates = [{"learning_rate": 1e30}, {"learning_rate": 0.1}]
+    arm = tuned(settings, candidates, seeds=5, tuning_seeds=1, together=together)
+    units = arm.tuning()
+    rows = [unit.columns | row for unit in units for row in train(unit, torch.device("cpu"))]
+    assert [row["validation_error"] == 1.0 for row in rows] == [True, False]
+    assert arm.chosen(pd.DataFrame(rows)) == candidates[1]
+    with pytest.raises(FloatingPointError, match="diverged"):
+        train(arm.reporting(candidates[0])[0], torch.device("cpu"))
 
 
 # The order of the work

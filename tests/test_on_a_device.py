@@ -10,6 +10,7 @@ import torch
 from dropout_lessons import datasets
 from dropout_lessons.averaging import exact_average, monte_carlo_average, weight_scaling
 from dropout_lessons.coadaptation import measure
+from dropout_lessons.datasets import Split
 from dropout_lessons.ensembles import fit_ensemble
 from dropout_lessons.experiments import Unit
 from dropout_lessons.experiments.tuning import train_together
@@ -88,6 +89,34 @@ def test_an_ensemble_learns_as_its_networks_do_alone():
     networks = [MLP([64, 32, 10], keep_prob=0.5, generator=seeded(seed)).to(DEVICE) for seed in range(4)]
     histories = fit_ensemble(networks, data, recipes, progress=False)
     assert all(history.validation_error[-1] < 0.2 for history in histories)
+
+
+def test_a_stack_takes_the_steps_that_it_takes_on_a_processor():
+    # Without dropout nothing is drawn on the device. Batches of 64 leave one of 52 at the end of each epoch of 500.
+    data = datasets.load("digits", train=500)
+    recipes = [
+        Recipe(epochs=20, batch_size=64, seed=seed, weight_decay=1e-4, l1=1e-5, max_norm=radius, learning_rate=rate)
+        for seed, radius, rate in ((0, 2.0, 0.1), (1, 1.0, 0.05), (2, 2.0, 0.1))
+    ]
+    found = []
+    for device in (torch.device("cpu"), DEVICE):
+        networks = [MLP([64, 32, 10], generator=seeded(recipe.seed)).to(device) for recipe in recipes]
+        fit_ensemble(networks, data, recipes, progress=False)
+        found.append([parameter.detach().cpu() for network in networks for parameter in network.parameters()])
+    for here, there in zip(*found, strict=True):
+        # 160 steps, each of which may round the other way.
+        torch.testing.assert_close(there, here, rtol=0, atol=0.02)
+
+
+def test_each_step_of_a_stack_draws_new_masks():
+    # One example of ones: a weight moves only in a step in which its input is kept. Were the masks of all steps but the first
+    # three the same, one in 16 of the inputs would be dropped in each; as it is, one in 2^60.
+    one = Split(torch.ones(1, 64), torch.tensor([3]))
+    networks = [MLP([64, 32, 10], input_keep_prob=0.5, generator=seeded(seed)).to(DEVICE) for seed in range(4)]
+    before = [network.hidden1.weight.detach().clone() for network in networks]
+    fit_ensemble(networks, one, [Recipe(epochs=60, seed=seed, learning_rate=1e-3) for seed in range(4)], progress=False)
+    for network, first in zip(networks, before, strict=True):
+        assert (network.hidden1.weight != first).any(dim=0).all()
 
 
 def test_units_of_an_experiment_trained_side_by_side_learn():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -136,9 +137,18 @@ def describe(*, gpu: bool = False) -> None:
     card = torch.cuda.get_device_name() if device().type == "cuda" else ""
     where = card if gpu and card else f"CPU (this notebook leaves {card} idle)" if card else "CPU"
     print(
-        f"dropout_lessons {importlib.metadata.version('dropout-lessons')}, torch {torch.__version__}, "
+        f"dropout_lessons {own_version()}, torch {torch.__version__}, "
         f"device {where}, scale {scale()} ({len(seeds())} seeds)"
     )
+
+
+def own_version() -> str:
+    """The version of this package, also where it runs from its tree and was not installed."""
+    try:
+        return importlib.metadata.version("dropout-lessons")
+    except importlib.metadata.PackageNotFoundError:
+        project = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+        return str(re.findall(r'^version = "(.*)"$', project, re.MULTILINE)[0])
 
 
 @contextmanager

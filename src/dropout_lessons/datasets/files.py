@@ -117,14 +117,20 @@ def content(name: str, file: File, folder: Path | None) -> bytes:
     """Return the verified content of a file: from the user's folder, or else the first place with it."""
     if folder is not None:
         return _content_in_folder(folder, file)
-    import pooch  # which takes a third of a second, as requests does
-
-    root = os.environ.get("DROPOUT_LESSONS_DATA") or pooch.os_cache("dropout-lessons")
-    cache = Path(root).expanduser() / name
+    cache = _root().expanduser() / name
     for place in (*SYSTEM_FOLDERS.get(name, []), cache):
         with suppress(OSError, ValueError):
             return _content_in_folder(place, file)
     return _download(name, file, cache)
+
+
+def _root() -> Path:
+    """Where what was downloaded is kept."""
+    if chosen := os.environ.get("DROPOUT_LESSONS_DATA"):
+        return Path(chosen)
+    import pooch  # which takes a third of a second, as requests does
+
+    return Path(pooch.os_cache("dropout-lessons"))
 
 
 def _content_in_folder(folder: Path, file: File) -> bytes:

@@ -29,7 +29,7 @@ from dropout_lessons.training.run import own_generators
 Method = Literal["auto", "stacked", "loop", "vmap"]
 
 # Weights in a stack. On a CPU they should fit its cache; a GPU needs large stacks to be busy.
-STACK_VALUES = {"cpu": 2**20, "gpu": 2**25}
+STACK_VALUES = {"cpu": 2**20, "gpu": 2**27}
 
 
 def fit_ensemble(

@@ -85,8 +85,8 @@ class _Parameter:
         """The same where what went in is 1."""
         self.gradient.mul_(self.momentum).add_(delta.sum(1, keepdim=True))
 
-    def step(self, factor: float) -> None:
-        """Take a step with the learning rates times a factor."""
+    def step(self, factor: float | Tensor) -> None:
+        """Take a step with the learning rates times a factor, a number or a tensor with one."""
         self.steps += 1
         if self.decays_apart:
             if _differs(self.weight_decay, 0.0):
@@ -108,14 +108,18 @@ class _Parameter:
 
 
 class _Dropout:
-    """A dropout layer of every network."""
+    """A dropout layer of every network, whose masks come from a stream for each, or from one for all."""
 
-    def __init__(self, layers: Sequence[Dropout], streams: Sequence[torch.Generator], like: Tensor) -> None:
+    def __init__(
+        self, layers: Sequence[Dropout], streams: Sequence[torch.Generator], like: Tensor, one: torch.Generator | None
+    ) -> None:
+        self.one = one
         own = (None if layer.generator is torch.default_generator else layer.generator for layer in layers)
         self.generators = [
             stream if generator is None else generator for generator, stream in zip(own, streams, strict=True)
         ]
         self.keep_probs = [layer.keep_prob for layer in layers]
+        self.keep_prob = _shared(self.keep_probs, like)
         scales = [training_scale(layer.keep_prob, layer.scaling, like.dtype) for layer in layers]
         self.training_scale = _shared(scales, like)
         # Of the products with what is dropped from; 1 where networks differ, and it is scaled itself.
@@ -124,8 +128,11 @@ class _Dropout:
 
     def train_(self, h: Tensor) -> Tensor:
         if min(self.keep_probs) < 1.0:
-            masks = sample_masks(h.shape[1:], self.keep_probs, generators=self.generators, device=h.device)
-            h.mul_(masks.view(torch.uint8))  # as in Dropout, faster than by bools
+            if self.one is not None:
+                h.mul_(torch.rand(h.shape, device=h.device, generator=self.one) < self.keep_prob)
+            else:
+                masks = sample_masks(h.shape[1:], self.keep_probs, generators=self.generators, device=h.device)
+                h.mul_(masks.view(torch.uint8))  # as in Dropout, faster than by bools
         return h if self.factor != 1.0 else self.scale_(h)
 
     def scale_(self, h: Tensor) -> Tensor:
@@ -158,6 +165,37 @@ class _Examples:
         return self.x.index_select(0, index).view(stack, -1, self.x.shape[1]), self.y[index].view(stack, -1)
 
 
+class _Recorded:
+    """A step on a GPU, recorded and then replayed as a whole: starting its hundred kernels takes longer than what they do.
+
+    The first steps are taken as they are, since libraries set themselves up in them, which cannot be recorded; and so is a
+    step of another number of examples than the first had, such as the last of an epoch.
+    """
+
+    FIRST = 3
+
+    def __init__(self, step: Callable[[Tensor, float | Tensor], Tensor], generator: torch.Generator) -> None:
+        self.step, self.generator = step, generator
+        self.taken = 0
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, index: Tensor, factor: float) -> Tensor:
+        if not self.taken:
+            self.index, self.factor = torch.empty_like(index), torch.zeros((), device=index.device)
+        self.taken += 1
+        if self.taken <= self.FIRST or index.shape != self.index.shape:
+            return self.step(index, factor)
+        self.index.copy_(index)
+        self.factor.fill_(factor)
+        if self.graph is None:
+            self.graph = torch.cuda.CUDAGraph()
+            self.graph.register_generator_state(self.generator)
+            with torch.cuda.graph(self.graph):
+                self.loss = self.step(self.index, self.factor)
+        self.graph.replay()
+        return self.loss
+
+
 class Stack:
     """Multilayer perceptrons of one shape side by side, and their training."""
 
@@ -175,14 +213,19 @@ class Stack:
             for parameters in zip(*(network.parameters() for network in self.networks), strict=True)
         ]
         self.layers = list(zip(self.parameters[::2], self.parameters[1::2], strict=True))
-        self.dropouts = [
-            _Dropout(
-                [cast(Dropout, network.get_submodule(f"{name}_dropout")) for network in self.networks],
-                streams,
-                first.output.weight,
-            )
+        dropouts = [
+            [cast(Dropout, network.get_submodule(f"{name}_dropout")) for network in self.networks]
             for name in ("input", *first.hidden_names)
         ]
+        one = None
+        if self.device.type == "cuda" and all(layer.generator is None for layers in dropouts for layer in layers):
+            # Where fit draws other masks anyway, one draw for all networks: its seed follows from theirs.
+            seeds = ",".join(str(recipe.seed) for recipe in self.recipes)
+            one = runtime.generator(self.recipes[0].seed, self.device, stream=f"masks of {seeds}")
+        self.dropouts = [_Dropout(layers, streams, first.output.weight, one) for layers in dropouts]
+        # Adam counts its steps where a recording does not see it.
+        is_recorded = one is not None and self.recipes[0].optimizer == "sgd"
+        self.take_step = _Recorded(self._take_step, one) if one is not None and is_recorded else self._take_step
         self.parts = {
             name: _Examples([member.parts[name] for member in members], self.device) for name in members[0].parts
         }
@@ -196,7 +239,7 @@ class Stack:
         batches = order.to(self.device).split(recipe.batch_size, dim=1)
         for step, batch in enumerate(batches):
             factor = decay_factor(recipe, epoch=self.epoch, step=step, steps_in_epoch=len(batches))
-            total += self._step(*train.take(batch), factor)
+            total += self.take_step(batch, factor)
         self.epoch += 1
         self._check_finite("the training loss", total)
 
@@ -204,7 +247,9 @@ class Stack:
         weight, bias = self.layers[layer]
         return torch.baddbmm(bias.values, h, weight.values.mT, alpha=self.dropouts[layer].factor)
 
-    def _step(self, x: Tensor, y: Tensor, factor: float) -> Tensor:
+    def _take_step(self, index: Tensor, factor: float | Tensor) -> Tensor:
+        """Take a step on these examples, and return the losses that the networks had there."""
+        x, y = self.parts["train"].take(index)
         inputs = [self.dropouts[0].train_(x)]
         for dropout in self.dropouts[1:]:
             inputs.append(dropout.train_(self._forward(len(inputs) - 1, inputs[-1]).relu_()))

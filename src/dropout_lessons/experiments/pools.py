@@ -71,21 +71,36 @@ def local(jobs: int, device: torch.device) -> Pool:
 
 
 def side_by_side(experiment: Experiment, device: torch.device) -> Pool:
-    """Compute in this process, several units at once if the experiment knows how."""
+    """Compute in this process, several units at once if the experiment knows how; matrix products are in TF32."""
 
     def compute_all(compute: Compute, units: Iterator[tuple[str, Unit]]) -> Outcomes:
         together = experiment.compute_together
         while taken := list(itertools.islice(units, SIDE_BY_SIDE if together else 1)):
             started = time.perf_counter()
-            try:
-                found = together([unit for _, unit in taken], device) if together else None
-            except Exception:
-                found = None  # whose fault it is shows when each is alone
-            share = (time.perf_counter() - started) / len(taken)
-            for i, (key, unit) in enumerate(taken):
-                yield _kept(key, unit, found[i], share, device) if found else _work(compute, key, unit, device)
+            with _products_in_tf32():
+                try:
+                    found = together([unit for _, unit in taken], device) if together else None
+                except Exception:
+                    found = None  # whose fault it is shows when each is alone
+                share = (time.perf_counter() - started) / len(taken)
+                done = [
+                    _kept(key, unit, found[i], share, device) if found else _work(compute, key, unit, device)
+                    for i, (key, unit) in enumerate(taken)
+                ]
+            yield from done
 
     return compute_all
+
+
+@contextlib.contextmanager
+def _products_in_tf32() -> Iterator[None]:
+    """On a GPU: inputs rounded to 10 bits, sums in float32, which is several times as fast; elsewhere it changes nothing."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 @contextlib.contextmanager

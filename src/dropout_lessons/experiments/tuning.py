@@ -101,13 +101,15 @@ def fit_candidates(
     return data, networks, histories
 
 
+def _examples(unit: Unit) -> Dataset:
+    label_noise = unit.settings.get("label_noise", 0.0)
+    return datasets.load(unit["data"], train=unit["train"], seed=unit.seed, label_noise=label_noise)
+
+
 def _untrained(
     unit: Unit, device: torch.device, data: Dataset | None, network: Mapping[str, Any]
 ) -> tuple[Dataset, list[MLP], list[Recipe]]:
-    if data is None:
-        label_noise = unit.settings.get("label_noise", 0.0)
-        data = datasets.load(unit["data"], train=unit["train"], seed=unit.seed, label_noise=label_noise)
-    data = data.to(device)
+    data = (_examples(unit) if data is None else data).to(device)
     networks, recipes = [], []
     for candidate in candidates_of(unit):
         chosen = {**unit.settings, **candidate}
@@ -125,13 +127,30 @@ def _kind(data: Dataset) -> Literal["logits", "values"]:
 def train(unit: Unit, device: torch.device, **network: Any) -> list[Row]:
     """Train a unit's candidates: a row for each, with test error and loss only in the reporting stage.
 
+    A candidate that diverges while it is tuned has an error of 1.
+
     Example:
         >>> recipe = {"epochs": 2, "batch_size": 50}
         >>> settings = {"data": "digits", "train": 200, "sizes": [64, 16, 10], "recipe": recipe, "candidates": [{}]}
         >>> sorted(train(Unit({**settings, "stage": "tuning"}, seed=1000), torch.device("cpu"))[0])
         ['candidate', 'train_error', 'validation_error', 'validation_nll']
     """
-    return rows_of(unit, *fit_candidates(unit, device, **network))
+    try:
+        return rows_of(unit, *fit_candidates(unit, device, **network))
+    except FloatingPointError:
+        if not unit.tunes:
+            raise
+    # One of the candidates diverges: it is as bad as one that is always wrong, and the others are trained without it.
+    rows: list[Row] = []
+    for i, candidate in enumerate(candidates_of(unit)):
+        alone = Unit({**unit.settings, "candidates": [candidate]}, unit.seed)
+        try:
+            (row,) = rows_of(alone, *fit_candidates(alone, device, **network))
+        except FloatingPointError:
+            row = {**candidate, "train_error": 1.0, "validation_error": 1.0, "validation_nll": None}
+        row.pop("candidate", None)
+        rows.append(row | ({"candidate": i} if "candidates" in unit.settings else {}))
+    return rows
 
 
 def train_together(units: Sequence[Unit], device: torch.device) -> list[list[Row]]:
@@ -144,7 +163,15 @@ def train_together(units: Sequence[Unit], device: torch.device) -> list[list[Row
         >>> [len(of_unit) for of_unit in rows]
         [1, 1, 1]
     """
-    prepared = [_untrained(unit, device, None, {}) for unit in units]
+    examples: dict[tuple[Any, ...], Dataset] = {}  # which units of one seed share
+
+    def of(unit: Unit) -> Dataset:
+        key = unit["data"], unit["train"], unit.settings.get("label_noise", 0.0), unit.seed
+        if key not in examples:
+            examples[key] = _examples(unit).to(device)
+        return examples[key]
+
+    prepared = [_untrained(unit, device, of(unit), {}) for unit in units]
     histories = fit_ensemble(
         [network for _, networks, _ in prepared for network in networks],
         [data for data, networks, _ in prepared for _ in networks],

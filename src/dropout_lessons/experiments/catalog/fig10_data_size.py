@@ -15,7 +15,7 @@ from dropout_lessons.experiments.arms import Arm, Row, Unit
 from dropout_lessons.experiments.catalog.fig9a_keep_prob import TITLES
 from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
-from dropout_lessons.experiments.tuning import train, tuned
+from dropout_lessons.experiments.tuning import train, train_together, tuned
 
 ARMS: dict[str, dict[str, float]] = {"plain": {}, "dropout": {"keep_prob": 0.5, "input_keep_prob": 0.8}}
 
@@ -138,15 +138,16 @@ EXPERIMENT = Experiment(
         },
         "paper": {
             "nets": [["mnist", [1024, 1024, 2048], [100, 500, 1000, 5000, 10_000, 50_000], 5]],
-            "epochs": 200,
+            "epochs": 100,
             "least_updates": 10_000,
-            "most_updates": 200_000,
-            "learning_rates": [0.02, 0.05, 0.1],
-            "recipe": {"momentum": 0.95, "max_norm": 3.0},
+            "most_updates": 50_000,
+            "learning_rates": [0.03, 0.1, 0.2],
+            "recipe": {"max_norm": 2.0},
         },
     },
     arms=arms,
     compute=compute,
+    compute_together=train_together,
     judge=judge,
     draw=draw,
     version=2,
