@@ -97,9 +97,7 @@ def _averages(masked: MaskedNetwork, x: Examples, rule: Rule, every_member: bool
     members = masked.members(x)
     n = _count_units(masked, members, _MOST)
     if members.head is not None and not every_member:
-        parts = _factorized(masked, members, HeadSum(members.head, members.sites[-1]), x, rule, progress)
-        if parts is not None:
-            return parts
+        return _factorized(masked, members, HeadSum(members.head, members.sites[-1]), x, rule, progress)
     passes = members.below + 2**n * (1 - members.below)
     size = members.examples_at_once(_count(masked, x), masked.memory) if members.sliceable else 1
     step = members.members_at_once(size, masked.memory)
@@ -220,8 +218,8 @@ def _factors(sites: Sequence[Site], masks: Sequence[Tensor]) -> list[Tensor]:
 
 def _factorized(
     masked: MaskedNetwork, members: Members, head: HeadSum, x: Examples, rule: Rule, progress: bool
-) -> list[Average] | None:
-    """Averages by the factorized sum, for blocks of examples; None where it would lose digits."""
+) -> list[Average]:
+    """Averages by the factorized sum, for blocks of examples."""
     lower, memory = members.sites[:-1], masked.memory
     total = count_subnetworks(members)
     n_lower = sum(site.n_units for site in lower)
@@ -238,10 +236,9 @@ def _factorized(
             examples = Block(members, block, once=not lower)
         masks, log_weights = _enumerated(lower, chunk, members.device)
         h = examples.inputs_of(members.sites[-1], _factors(lower, masks))
-        result = head.sum(h.flatten(0, 1))
-        if result is None:
-            return None
-        log_mean, mean_log = (part.view(*h.shape[:2], -1) for part in result)
+        log_mean, mean_log = (part.view(*h.shape[:2], -1) for part in head.sum(h.flatten(0, 1)))
+        if bool(log_mean.sum().isnan()):
+            masked.says.log_probs(log_mean)  # which says what is wrong
         weight = log_weights.logsumexp(0)
         sums.add_sums(  # type: ignore[union-attr]
             (log_weights[:, None, None] + log_mean).logsumexp(0),
