@@ -137,7 +137,8 @@ def _report(result: Result) -> None:
         print(f"  {finding.statement}{primary}\n    {finding.judgement.summary}")
         if finding.evidence.note:
             print(f"    {finding.evidence.note}")
-    print(f"  {result.provenance['seconds']:.0f} seconds of one core")
+    device = result.provenance["device"]
+    print(f"  {result.provenance['seconds']:.0f} seconds {'of one core' if device == 'cpu' else f'on {device}'}")
 
 
 def _kept(options: argparse.Namespace, experiment: Experiment) -> str:

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from dropout_lessons.claims import Evidence
+from dropout_lessons.claims import FEWEST_SEEDS, Evidence, sampled
 from dropout_lessons.experiments.experiment import Experiment, Result
 from dropout_lessons.experiments.findings import Finding, Origin, Reported
 from dropout_lessons.experiments.not_run import NOT_RUN
 from dropout_lessons.experiments.registry import get, names
 from dropout_lessons.experiments.store import is_recorded, recorded
 
-__all__ = ["Cost", "Entry", "cost", "costs", "data_of", "entries", "in_order", "ledger", "place"]
+__all__ = ["Cost", "Entry", "beside_the_paper", "cost", "costs", "data_of", "entries", "in_order", "ledger", "place"]
 
 _HOLDS = {True: "agrees", False: "differs", None: "undecided"}
 _DATA = {
@@ -26,6 +26,7 @@ _DATA = {
     "fashion_10k": "10,000 images of Fashion-MNIST",
     "breast_cancer": "scikit-learn's 569 tumors",
 }
+_BESIDE = ("layers", "paper", "ours", "low", "high", "train", "networks")
 _NOT_RUN = "not run here"
 _WAITING = "No result was recorded yet."
 
@@ -135,6 +136,42 @@ def _rows_not_run(head: dict[str, str], reported: Iterable[Reported], reason: st
     blank = dict.fromkeys(("values", "relative", "required", "scale", "data", "remarks"), "")
     same = {**head, "origin": "paper", "primary": False, **blank, "ours": _NOT_RUN, "verdict": _NOT_RUN, "note": reason}
     return [{**same, "statement": number.what, "paper": number.value} for number in reported]
+
+
+def beside_the_paper(result: Result) -> pd.DataFrame:
+    """The test errors of a result's rows, the paper's beside ours where it has one.
+
+    Returns:
+        A row for each row or arm, by its name: ``layers``, the units of the hidden ones; ``paper``, as printed; ``ours``, the
+        mean over seeds in percent; ``low`` and ``high``, the ends of its 95% interval; ``train``, the training error in
+        percent; and ``networks``, their number.
+
+    Example:
+        >>> beside_the_paper(recorded("table9_regularizers")).paper["L2"]
+        '1.62%'
+    """
+    name = "row" if "row" in result.table else "arm"
+    paper = {number.row: number.value for number in result.experiment.reported if number.row}
+    layers = {unit["settings"][name]: unit["settings"]["sizes"][1:-1] for unit in result.provenance["units"]}
+    rows = []
+    for row, of_row in result.table.groupby(name, sort=False) if "test_error" in result.table else ():
+        if len(of_row) < FEWEST_SEEDS:  # of a run that is not finished
+            continue
+        errors = sampled(of_row["test_error"].to_numpy(float), unit="percentage points", over="seeds")
+        low, high = errors.interval
+        rows.append(
+            {
+                name: row,
+                "layers": "-".join(map(str, layers[row])),
+                "paper": paper.get(str(row), ""),
+                "ours": 100 * errors.effect,
+                "low": 100 * low,
+                "high": 100 * high,
+                "train": 100 * of_row["train_error"].mean(),
+                "networks": len(of_row),
+            }
+        )
+    return pd.DataFrame(rows, columns=[name, *_BESIDE]).set_index(name)
 
 
 class Cost(NamedTuple):

@@ -22,11 +22,13 @@ class Reported:
         what: What the number is, such as ``"test error, dropout"``.
         value: As printed, with its unit, such as ``"1.05%"``.
         where: The figure, table or section.
+        row: Of a test error: the row or arm of the experiment's table that it is beside.
     """
 
     what: str
     value: str
     where: str
+    row: str = ""
 
 
 @dataclass(frozen=True)

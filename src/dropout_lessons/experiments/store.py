@@ -163,8 +163,19 @@ def kept(folder: str | os.PathLike[str], experiment: Experiment, scale: str) -> 
     return _read_result(path / "table.csv", path / "provenance.json", experiment, f"`{command}` makes it")
 
 
-def reached(experiment: Experiment, scale: str, folder: str | os.PathLike[str] = UNITS) -> Result | None:
-    """What a run that is not finished has computed so far, or None if that is nothing; its provenance names what is missing."""
+def reached(experiment: Experiment | str, scale: str, folder: str | os.PathLike[str] = UNITS) -> Result | None:
+    """What a run has computed so far, or None if that is nothing; its provenance says how many units are missing.
+
+    Args:
+        experiment: An experiment, or the name of one in the catalog.
+        scale: ``"lecture"``, ``"workstation"`` or ``"paper"``.
+        folder: Where its units are; when None is named, those that the package ships.
+
+    Example:
+        >>> reached("table2_mnist", "paper").provenance["device"]
+        'NVIDIA H100 80GB HBM3'
+    """
+    experiment = get(experiment) if isinstance(experiment, str) else experiment
     path = _place(folder, experiment, scale) / "units"
     units: list[Unit] = []
     done: dict[str, Done] = {}

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dropout_lessons.claims import FEWEST_SEEDS, Evidence, paired
+from dropout_lessons.claims import FEWEST_SEEDS, Evidence, paired, sampled
 
-__all__ = ["UNFINISHED", "difference", "values"]
+__all__ = ["UNFINISHED", "difference", "over_seeds", "values"]
 
 #: What a table's attributes say of a run of which some units are still to be computed.
 UNFINISHED = "unfinished"
@@ -51,7 +51,7 @@ def difference(
         first, second = first[shared], second[shared]
         if len(shared) < FEWEST_SEEDS:
             means = (float(first.mean()), float(second.mean())) if len(shared) else None
-            return Evidence(math.nan, (math.nan, math.nan), len(shared), "seeds", unit, arms=means)
+            return replace(_unknown(len(shared), unit), arms=means)
     if not first.index.equals(second.index):
         raise ValueError(
             f"treatment and control must have the same seeds, got {first.index.tolist()} for {dict(treatment)} "
@@ -60,6 +60,23 @@ def difference(
     edges = {", ".join(map(str, where.values())): _edges(table, where) for where in (treatment, control)}
     note = "; ".join(f"edge: {edge} of {name}" for name, edge in edges.items() if edge)
     return replace(paired(first.to_numpy(float), second.to_numpy(float), unit=unit), note=note, recorded=True)
+
+
+def over_seeds(table: pd.DataFrame, values: pd.Series[float], *, unit: str) -> Evidence:
+    """The mean of values of a table, one for each seed that has it; of a run that is not finished as ``difference`` says.
+
+    Example:
+        >>> over_seeds(pd.DataFrame(), pd.Series([0.1, 0.2, 0.3, 0.2, 0.2]), unit="%").effect
+        0.2
+    """
+    known = values.dropna()
+    if table.attrs.get(UNFINISHED) and len(known) < FEWEST_SEEDS:
+        return _unknown(len(known), unit)
+    return sampled(known.to_numpy(float), unit=unit, over="seeds")
+
+
+def _unknown(n: int, unit: str) -> Evidence:
+    return Evidence(math.nan, (math.nan, math.nan), n, "seeds", unit)
 
 
 def _rows(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -10,11 +11,12 @@ import torch
 from matplotlib.figure import Figure
 
 from dropout_lessons import figures
-from dropout_lessons.claims import Evidence, paired, sampled
+from dropout_lessons.claims import Evidence
 from dropout_lessons.experiments.arms import Arm, Row, Unit
 from dropout_lessons.experiments.catalog.fig9a_keep_prob import TITLES
 from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
+from dropout_lessons.experiments.tables import over_seeds
 from dropout_lessons.experiments.tuning import train, train_together, tuned
 
 ARMS: dict[str, dict[str, float]] = {"plain": {}, "dropout": {"keep_prob": 0.5, "input_keep_prob": 0.8}}
@@ -61,14 +63,15 @@ def judge(table: pd.DataFrame) -> list[Finding]:
     smallest, between, largest = int(gain.index.min()), 1000, int(gain.index.max())
 
     def change(first: int, second: int) -> Evidence:
-        both = gain.loc[[first, second]].dropna(axis=1)
-        return paired(both.loc[first].to_numpy(), both.loc[second].to_numpy(), unit="percentage points")
+        both = gain.T[[first, second]].dropna()
+        evidence = over_seeds(table, both[first] - both[second], unit="percentage points")
+        return replace(evidence, arms=(float(both[first].mean()), float(both[second].mean())))
 
     few = [
         Finding(
             f"With {size:,} examples dropout takes away less than 5% of the error.",
             "no gain",
-            sampled(gain.loc[size].dropna().to_numpy(), unit="%", over="seeds"),
+            over_seeds(table, gain.T[size], unit="%"),
             below=0.05,
         )
         for size in (100, 500)

@@ -14,13 +14,12 @@ from matplotlib.figure import Figure
 from dropout_lessons import datasets, figures, runtime
 from dropout_lessons.averaging import monte_carlo_average, weight_scaling
 from dropout_lessons.calibration import error, nll
-from dropout_lessons.claims import sampled
 from dropout_lessons.datasets import Dataset
 from dropout_lessons.ensembles import fit_ensemble
 from dropout_lessons.experiments.arms import Arm, Row, Unit
 from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
-from dropout_lessons.experiments.tables import difference
+from dropout_lessons.experiments.tables import difference, over_seeds
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import Recipe, fit
 
@@ -109,7 +108,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         Finding(
             f"That of {most} samples is within one standard deviation of weight scaling.",
             "slightly better, within one standard deviation",
-            sampled(in_spreads.to_numpy(), unit="standard deviations", over="seeds"),
+            over_seeds(table, in_spreads, unit="standard deviations"),
             within=(-1.0, 1.0),
             primary="One standard deviation is the paper's own bound.",
         ),

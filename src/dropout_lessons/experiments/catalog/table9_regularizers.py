@@ -93,12 +93,12 @@ EXPERIMENT = Experiment(
     source="Srivastava et al. 2014, Section 6.5 and Table 9",
     claim="On one architecture, dropout with max-norm beats dropout with L2, and both beat the penalties alone.",
     reported=[
-        Reported("MNIST test error, L2", "1.62%", "Table 9"),
-        Reported("MNIST test error, L2 and L1", "1.60%", "Table 9"),
+        Reported("MNIST test error, L2", "1.62%", "Table 9", "L2"),
+        Reported("MNIST test error, L2 and L1", "1.60%", "Table 9", "L2 + L1"),
         Reported("MNIST test error, L2 and KL sparsity", "1.55%", "Table 9"),
-        Reported("MNIST test error, max-norm", "1.35%", "Table 9"),
-        Reported("MNIST test error, dropout and L2", "1.25%", "Table 9"),
-        Reported("MNIST test error, dropout and max-norm", "1.05%", "Table 9"),
+        Reported("MNIST test error, max-norm", "1.35%", "Table 9", "max-norm"),
+        Reported("MNIST test error, dropout and L2", "1.25%", "Table 9", "dropout + L2"),
+        Reported("MNIST test error, dropout and max-norm", "1.05%", "Table 9", "dropout + max-norm"),
     ],
     scales={
         "lecture": {
