@@ -51,9 +51,9 @@ def fit_ensemble(
               \tilde h^{(l)}_k = m^{(l)}_k \odot h^{(l)}_k / p_{kl}
 
     Each network draws its masks and the order of its examples from streams of its own, those of ``fit``. On the CPU it
-    ends with the weights that ``fit`` gives it, to floating-point accuracy. On a GPU the masks are others, since ``fit``
-    leaves drawing to PyTorch's kernel there. After an error or an interruption the networks have the weights that
-    they had reached, perhaps in the middle of a step.
+    ends with the weights that ``fit`` gives it, to floating-point accuracy. On a GPU one stream, which depends on all
+    of their seeds, draws the masks of a stack, and the steps of SGD are recorded once and replayed. After an error or an
+    interruption the networks have the weights that they had reached, perhaps in the middle of a step.
 
     Args:
         networks: Modules as ``fit`` takes them, none twice. Those that are :class:`~dropout_lessons.networks.MLP` with
