@@ -213,6 +213,24 @@ def test_monte_carlo_converges_to_the_arithmetic_mean_with_variance_over_k():
     assert ((exact - scaled).abs() > 20 * error_of_mean).any()  # so the test tells the two apart
 
 
+@pytest.mark.parametrize("ahead", [1, 7, 64])
+def test_masks_that_are_drawn_ahead_as_on_a_gpu_do_not_depend_on_the_chunks(ahead, monkeypatch):
+    monkeypatch.setattr("dropout_lessons.averaging.monte_carlo._draws_ahead", lambda members: True)
+    monkeypatch.setattr("dropout_lessons.averaging.monte_carlo._AHEAD", ahead)
+    network, x = mlp(input=0.8, hidden1=0.5), inputs()
+    exact = exact_average(network, x, progress=False).probs
+    found = [
+        monte_carlo_average(
+            MaskedNetwork(network, memory=memory), x, samples=samples, generator=seeded(), progress=False
+        )
+        for memory, samples in ((2**28, 2000), (2**13, 2000), (2**28, [3, 100, 2000]))
+    ]
+    for average in (found[1], found[2][2000]):
+        torch.testing.assert_close(average.probs, found[0].probs, rtol=1e-9, atol=1e-9)
+    # A probability varies by at most 1/4 between subnetworks; five standard errors.
+    assert (found[0].probs - exact).abs().max() < 5 * (0.25 / 2000) ** 0.5
+
+
 def test_geometric_monte_carlo_converges_to_the_geometric_mean():
     network, x = mlp(input=0.8, hidden1=0.5), inputs(3)
     weights, log_probs = naive(network, x, ["input", "hidden1"])

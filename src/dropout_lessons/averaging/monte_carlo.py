@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterator, Sequence
 from typing import Any, overload
@@ -17,7 +18,11 @@ from dropout_lessons.running import MaskedNetwork
 from dropout_lessons.running.examples import Examples, batches, count_examples, device_of, split_examples
 from dropout_lessons.running.masked import as_masked
 from dropout_lessons.running.members import BLOCK, Block, Members
+from dropout_lessons.running.sites import Site
 from dropout_lessons.runtime import progress_bar
+
+# Members whose masks are drawn at once on a GPU, at most, and entries of such a draw.
+_AHEAD, _STOCK = 64, 2**25
 
 
 @overload
@@ -145,6 +150,11 @@ def _steps(counts: Sequence[int], at_once: int) -> Iterator[tuple[int, int]]:
             start = stop
 
 
+def _draws_ahead(members: Members) -> bool:
+    """Whether masks of many members are drawn at once: on a GPU, where all of them are independent bits."""
+    return members.device.type == "cuda" and all(site.is_enumerable for site in members.sites)
+
+
 class _Draws:
     """Members that are drawn one after the other for some examples, in pieces that fit the work space."""
 
@@ -157,6 +167,7 @@ class _Draws:
         self.generator = generator
         self.at_once = min(most, members.members_at_once(min(self.examples, BLOCK), masked.memory))
         self.factors: list[Tensor] = []  # of each site, and the same for all chunks: they stay in the cache
+        self.stock: list[Tensor] = []  # of each site: the masks that are drawn, and not used
         # All at once where their rows in a mask cannot be told apart, or a module draws for them.
         size = members.examples_at_once(self.examples, masked.memory) if members.sliceable else self.examples
         self.pieces = [Block(members, piece, once=most == 1) for piece in split_examples(x, size, axis)]
@@ -167,22 +178,47 @@ class _Draws:
             seed = int(torch.randint(2**32, (), generator=generator, device=generator.device))
             self.source = torch.Generator(members.device).manual_seed(seed)
 
+    def _keep(self, at: int, site: Site, first: int, drawn: Tensor) -> None:
+        """Put masks or noise of members among the factors."""
+        if at == len(self.factors):
+            shape = (self.at_once, *drawn.shape[1:])
+            self.factors.append(torch.empty(shape, dtype=site.dtype, device=self.members.device))
+        into = self.factors[at][first : first + len(drawn)]
+        into.copy_(drawn)
+        if drawn.dtype == torch.uint8 and site.scale != 1.0:
+            into.mul_(site.scale)
+
+    def _draw_one_by_one(self, count: int) -> None:
+        """One draw for each member and site, however many members are drawn here: the masks do not depend on the chunks."""
+        for i in range(count):
+            for at, site in enumerate(self.members.sites):
+                self._keep(at, site, i, site.draw(self.members.network, self.examples, self.generator)[None])
+
+    def _take_from_stock(self, count: int) -> None:
+        """Draws of many members at once, as many whatever the chunks: on a GPU starting a draw takes longer than drawing."""
+        first = 0
+        while first < count:
+            if not self.stock or not len(self.stock[0]):
+                sites = self.members.sites
+                largest = max(math.prod(site.mask_shape(self.examples)) for site in sites)
+                ahead = max(1, min(_AHEAD, _STOCK // largest))
+                self.stock = [site.draw_several(ahead, self.examples, self.generator) for site in sites]
+            n = min(len(self.stock[0]), count - first)
+            for at, site in enumerate(self.members.sites):
+                self._keep(at, site, first, self.stock[at][:n])
+                self.stock[at] = self.stock[at][n:]
+            first += n
+
     def predictions(self, count: int) -> Float[Tensor, "members examples *positions outputs"]:
         """What the next members predict."""
         members = self.members
         if not members.sites and not members.drawn:  # all members are the same
             same = torch.cat([piece.predictions(()) for piece in self.pieces], dim=1)
             return same.expand(count, *same.shape[1:])
-        # One draw for each member and site, however many members are drawn here: the masks do not depend on the chunks.
-        for i in range(count):
-            for at, site in enumerate(members.sites):
-                drawn = site.draw(members.network, self.examples, self.generator)
-                if at == len(self.factors):
-                    shape = (self.at_once, *drawn.shape)
-                    self.factors.append(torch.empty(shape, dtype=site.dtype, device=members.device))
-                self.factors[at][i].copy_(drawn)
-                if drawn.dtype == torch.uint8 and site.scale != 1.0:
-                    self.factors[at][i].mul_(site.scale)
+        if _draws_ahead(members):
+            self._take_from_stock(count)
+        else:
+            self._draw_one_by_one(count)
         factors = [factor[:count] for factor in self.factors]
         if len(self.pieces) == 1:
             return self.pieces[0].predictions(factors, count=count, source=self.source)

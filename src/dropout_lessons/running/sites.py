@@ -77,6 +77,11 @@ class Site:
             axes[self.batch_axis] = self.rows * examples
         return tuple(axes)
 
+    def draw_several(self, members: int, examples: int, generator: torch.Generator) -> Tensor:
+        """Draw the masks of several members at once, as bytes, where masks are independent bits."""
+        shape = (members, *self.mask_shape(examples))
+        return sample_mask(shape, self.keep_prob, generator=generator).view(torch.uint8)
+
     def draw(self, network: nn.Module, examples: int, generator: torch.Generator) -> Tensor:
         """Draw one member's masks for some examples, as bytes, or its noise, as the network's floats."""
         if self.is_enumerable:
