@@ -223,9 +223,11 @@ class Stack:
             seeds = ",".join(str(recipe.seed) for recipe in self.recipes)
             one = runtime.generator(self.recipes[0].seed, self.device, stream=f"masks of {seeds}")
         self.dropouts = [_Dropout(layers, streams, first.output.weight, one) for layers in dropouts]
-        # Adam counts its steps where a recording does not see it.
-        is_recorded = one is not None and self.recipes[0].optimizer == "sgd"
-        self.take_step = _Recorded(self._take_step, one) if one is not None and is_recorded else self._take_step
+        self.take_step: Callable[[Tensor, float], Tensor] = self._take_step
+        if (
+            one is not None and self.recipes[0].optimizer == "sgd"
+        ):  # Adam counts its steps where a recording does not see it
+            self.take_step = _Recorded(self._take_step, one)
         self.parts = {
             name: _Examples([member.parts[name] for member in members], self.device) for name in members[0].parts
         }

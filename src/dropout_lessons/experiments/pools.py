@@ -77,24 +77,26 @@ def side_by_side(experiment: Experiment, device: torch.device) -> Pool:
         together = experiment.compute_together
         while taken := list(itertools.islice(units, SIDE_BY_SIDE if together else 1)):
             started = time.perf_counter()
-            with _products_in_tf32():
-                try:
+            try:
+                with _products_in_tf32():
                     found = together([unit for _, unit in taken], device) if together else None
-                except Exception:
-                    found = None  # whose fault it is shows when each is alone
-                share = (time.perf_counter() - started) / len(taken)
-                done = [
-                    _kept(key, unit, found[i], share, device) if found else _work(compute, key, unit, device)
-                    for i, (key, unit) in enumerate(taken)
-                ]
-            yield from done
+            except Exception:
+                found = None  # whose fault it is shows when each is alone
+            share = (time.perf_counter() - started) / len(taken)
+            for i, (key, unit) in enumerate(taken):
+                if found:
+                    outcome = _kept(key, unit, found[i], share, device)
+                else:
+                    with _products_in_tf32():
+                        outcome = _work(compute, key, unit, device)
+                yield outcome
 
     return compute_all
 
 
 @contextlib.contextmanager
 def _products_in_tf32() -> Iterator[None]:
-    """On a GPU: inputs rounded to 10 bits, sums in float32, which is several times as fast; elsewhere it changes nothing."""
+    """On a GPU: factors rounded to 10 bits, sums in float32; steps take two thirds of the time. Elsewhere nothing changes."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high")
     try:
