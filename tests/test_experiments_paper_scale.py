@@ -157,6 +157,12 @@ def test_units_that_the_package_ships_are_of_the_plan():
         assert len(result.provenance["units"]) == len(list((folder / "units").glob("*.json")))
 
 
+def test_what_the_package_ships_is_there_wherever_seeds_are_moved(monkeypatch):
+    shipped = reached("table2_mnist", "paper").table
+    monkeypatch.setenv("DROPOUT_LESSONS_SEED_OFFSET", "7")
+    pd.testing.assert_frame_equal(reached("table2_mnist", "paper").table, shipped)
+
+
 def test_a_network_learns_the_papers_own_digits():
     """On all 60,000 of MNIST, where they are: a folder ``mnist`` in the one that ``DROPOUT_LESSONS_DATA`` names."""
     folder = Path(os.environ.get("DROPOUT_LESSONS_DATA", "nowhere"), "mnist")

@@ -176,7 +176,8 @@ def reached(experiment: Experiment | str, scale: str, folder: str | os.PathLike[
         'NVIDIA H100 80GB HBM3'
     """
     experiment = get(experiment) if isinstance(experiment, str) else experiment
-    path = _place(folder, experiment, scale) / "units"
+    shipped = Path(folder) == UNITS  # computed with no seed moved, and the same wherever seeds are moved now
+    path = (UNITS / experiment.name / scale if shipped else _place(folder, experiment, scale)) / "units"
     units: list[Unit] = []
     done: dict[str, Done] = {}
 
