@@ -23,7 +23,7 @@ from dropout_lessons.layers import (
     ScheduledDropout,
     SpatialDropout,
 )
-from dropout_lessons.masks import sample_mask
+from dropout_lessons.masks import sample_mask, sampling
 
 SCALINGS = ["inverted", "standard"]
 IMAGES = (8, 6, 5, 7)
@@ -796,6 +796,8 @@ def test_compiled_layers_take_batches_of_any_size(layer, backend):
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch.func.jvp's own
 @pytest.mark.parametrize("layer", LAYERS)
 def test_function_transforms_see_the_layers(layer):
+    for kept in (sampling._bits, sampling._table):
+        kept.cache_clear()  # as in a process where no layer was called before, outside of a transform
     x = torch.rand(IMAGES)
     gradient = torch.func.grad(lambda inputs: layer(inputs).sum())(x)
     assert gradient.shape == x.shape

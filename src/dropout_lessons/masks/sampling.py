@@ -209,7 +209,12 @@ def _table(whole: int, kept: Any) -> NDArray[Any]:
 @functools.lru_cache(maxsize=256)
 def _bits(scale: float, dtype: torch.dtype) -> Any:
     """A float's bits, as numpy's integer."""
-    return torch.tensor(scale, dtype=dtype, device="cpu").view(_AS_WIDE[dtype]).numpy()[()]
+    # Not by way of a tensor, which torch.func's transforms would wrap: it would have no memory to look at.
+    if dtype != torch.bfloat16:
+        name = str(dtype).removeprefix("torch.")
+        return np.array(scale, np.dtype(name)).view(np.dtype(str(_AS_WIDE[dtype]).removeprefix("torch.")))[()]
+    bits = int(np.array(scale, np.float32).view(np.uint32))  # of which the upper half is kept, rounded to even
+    return np.array((bits + 0x7FFF + (bits >> 16 & 1)) >> 16, np.uint16).view(np.int16)[()]
 
 
 def _draw_noise(
