@@ -107,7 +107,7 @@ def _at_the_papers_scale(experiments: Sequence[Experiment]) -> str:
         if any(number.row for number in result.experiment.reported)
         for row in beside_the_paper(result).itertuples()
     ]
-    header = ["", "row", "hidden units", "the paper", "here", "95% interval", "training error", "networks"]
+    header = ["from", "row", "hidden units", "the paper", "here", "95% interval", "training error", "networks"]
     return "\n\n".join(
         part
         for part in [
