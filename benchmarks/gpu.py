@@ -4,8 +4,8 @@
 Units of the paper's rows are written with the package as they are finished, most worth knowing first; what was stopped goes
 on when it is run again. On an H100 the ratios were: a layer .95 of PyTorch's; `fit` 1.23 and `fit_ensemble` .37 of a loop
 over ten networks of three layers of 1,024; and a Monte Carlo average of 100 networks 5.6 times as long as passes in
-training mode, since its masks are drawn member by member. `--rehearse` does the same on a processor, at a tiny size, and
-keeps nothing.
+training mode, its masks still drawn member by member (now many at once, not timed since). `--rehearse` does the same on a
+processor, at a tiny size, and keeps nothing.
 """
 
 from __future__ import annotations

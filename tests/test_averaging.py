@@ -120,7 +120,7 @@ def test_the_factorized_sum_is_the_sum(n_units, classes, keep_prob, scaling, siz
 
 
 def test_the_factorized_sum_lists_no_members_however_far_apart_the_logits_are(monkeypatch):
-    # One of ten networks of chapter 5 has a logit of 700 nats with some masks: listing its members took 280 times as long.
+    # One of ten networks of chapter 5 has logits 700 nats apart with some masks: listing its members took 280 times as long.
     network = nn.Sequential(
         nn.Linear(5, 6), nn.ReLU(), Dropout(0.5), nn.Linear(6, 8), nn.ReLU(), Dropout(0.7), nn.Linear(8, 3)
     )

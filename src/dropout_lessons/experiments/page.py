@@ -138,9 +138,7 @@ def _section_at_the_papers_scale(result: Result) -> str:
     experiment, source = result.experiment, result.provenance
     missing, units, device = source.get(UNFINISHED, 0), len(source["units"]), source["device"]
     where = "of one core" if device == "cpu" else f"on {_text(device)}"
-    rest = (
-        f" {missing} are missing: this goes on with them:" if missing else " This computes them where there are none:"
-    )
+    rest = f"{missing} are missing: this goes on with them:" if missing else "This computes them where there are none:"
     tried = f":::{{dropdown}} Candidates, by their error on 10,000 validation digits\n{_tried(result)}\n:::"
     return "\n\n".join(
         part
@@ -150,7 +148,7 @@ def _section_at_the_papers_scale(result: Result) -> str:
             f"{_duration(source['seconds'])} {where}.",
             _statements(entries(result)) if len(result.table) else "",
             tried if len(result.tuning) else "",
-            rest.strip(),
+            rest,
             _command(f"dropout-lessons experiments run {experiment.name} --scale paper --record"),
         ]
         if part

@@ -164,20 +164,16 @@ def kept(folder: str | os.PathLike[str], experiment: Experiment, scale: str) -> 
 
 
 def reached(experiment: Experiment | str, scale: str, folder: str | os.PathLike[str] = UNITS) -> Result | None:
-    """What a run has computed so far, or None if that is nothing; its provenance says how many units are missing.
-
-    Args:
-        experiment: An experiment, or the name of one in the catalog.
-        scale: ``"lecture"``, ``"workstation"`` or ``"paper"``.
-        folder: Where its units are; when None is named, those that the package ships.
+    """What a run, or the package where no folder is named, has of an experiment; None if nothing, and provenance says what lacks.
 
     Example:
         >>> reached("table2_mnist", "paper").provenance["device"]
         'NVIDIA H100 80GB HBM3'
     """
     experiment = get(experiment) if isinstance(experiment, str) else experiment
-    shipped = Path(folder) == UNITS  # computed with no seed moved, and the same wherever seeds are moved now
-    path = (UNITS / experiment.name / scale if shipped else _place(folder, experiment, scale)) / "units"
+    path = (
+        Path(folder) / experiment.name / scale if folder == UNITS else _place(folder, experiment, scale)
+    )  # no seed moved
     units: list[Unit] = []
     done: dict[str, Done] = {}
 
@@ -187,7 +183,7 @@ def reached(experiment: Experiment | str, scale: str, folder: str | os.PathLike[
         for unit in asked:
             with suppress(FileNotFoundError, _Damaged):
                 key = unit.key(experiment.version)
-                done[key] = _trusted(path / f"{key}.json", unit)
+                done[key] = _trusted(path / "units" / f"{key}.json", unit)
                 units.append(unit)
         return all(unit.key(experiment.version) in done for unit in asked)
 
