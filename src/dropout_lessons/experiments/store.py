@@ -171,9 +171,8 @@ def reached(experiment: Experiment | str, scale: str, folder: str | os.PathLike[
         'NVIDIA H100 80GB HBM3'
     """
     experiment = get(experiment) if isinstance(experiment, str) else experiment
-    path = (
-        Path(folder) / experiment.name / scale if folder == UNITS else _place(folder, experiment, scale)
-    )  # no seed moved
+    shipped = UNITS / experiment.name / scale  # where no seed is moved
+    path = shipped if folder == UNITS else _place(folder, experiment, scale)
     units: list[Unit] = []
     done: dict[str, Done] = {}
 
