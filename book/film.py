@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 
-from measure import chromium
+import chromium
 from outputs import ROOT
 from PIL import Image
 from playwright.sync_api import Locator, Page, sync_playwright
@@ -38,7 +38,7 @@ def scenes(page: Page) -> Iterator[tuple[Image.Image, int]]:
 
 def main() -> None:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+        browser = chromium.launch(playwright)
         page = browser.new_page(viewport={"width": WIDTH, "height": 900})
         page.set_content(PAGE.format(Laboratory("curve")._repr_mimebundle_()[0]["text/html"]))
         pictures, stay = zip(*scenes(page), strict=True)

@@ -8,10 +8,10 @@ sentence of a claim can be seen.
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import chromium
 import nbformat
 import pandas as pd
 import reading_time
@@ -131,15 +131,10 @@ def measure(browser: Browser, html: Path, chapter: Path) -> dict[str, float]:
     return found
 
 
-def chromium() -> str | None:
-    """The browser that is installed here."""
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
 def table(html: Path = HTML, chapters: Path = ROOT / "chapters") -> pd.DataFrame:
     """A row for each built chapter."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+        browser = chromium.launch(playwright)
         rows = {
             path.stem[:2]: measure(browser, html, path)
             for path in sorted(chapters.glob("*.ipynb"))

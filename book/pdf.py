@@ -10,7 +10,6 @@ import argparse
 import html
 import posixpath
 import re
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,14 +17,14 @@ from tempfile import NamedTemporaryFile
 from urllib.parse import urljoin
 
 import build
+import chromium
 import yaml
 from bs4 import BeautifulSoup, Tag
 from outputs import BUILD, ROOT
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 PDF = BUILD / "dropout-measured.pdf"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 REFERRING = {"for", "aria-labelledby", "aria-describedby", "aria-controls"}
 """Attributes that name elements by their ids."""
 
@@ -108,11 +107,6 @@ def whole_book(pages: Sequence[str]) -> str:
     )
 
 
-def launch(playwright: Playwright) -> Browser:
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    return playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-
-
 @contextmanager
 def opened(text: str) -> Iterator[Page]:
     """Open a page that refers to files of the built book, and wait until all of it is there.
@@ -124,15 +118,15 @@ def opened(text: str) -> Iterator[Page]:
         file.write(text)
         file.flush()
         with sync_playwright() as playwright:
-            chromium = launch(playwright)
+            browser = chromium.launch(playwright)
             try:
-                yield load(chromium, Path(file.name))
+                yield load(browser, Path(file.name))
             finally:
-                chromium.close()
+                browser.close()
 
 
-def load(chromium: Browser, path: Path) -> Page:
-    page = chromium.new_page(viewport={"width": 760, "height": 1075}, reduced_motion="reduce")
+def load(browser: Browser, path: Path) -> Page:
+    page = browser.new_page(viewport={"width": 760, "height": 1075}, reduced_motion="reduce")
     page.set_default_timeout(600_000)
     page.goto(path.as_uri())
     page.evaluate("() => window.MathJax?.startup.promise.then(() => null)")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import chromium  # of the folder book
 import pytest
 import torch
 from hypothesis import settings
@@ -40,11 +40,9 @@ def seeded_draws() -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    installed = next(filter(None, map(shutil.which, names)), None)  # else the one that Playwright may have downloaded
     with sync_playwright() as playwright:
         try:
-            launched = playwright.chromium.launch(executable_path=installed)
+            launched = chromium.launch(playwright)
         except Error as error:
             if os.environ.get("CI"):
                 pytest.fail(f"no Chromium to test the interactives in: {error}")

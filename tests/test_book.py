@@ -13,7 +13,6 @@ import http.server
 import json
 import os
 import re
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,12 +21,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import build
+import chromium
 import nbformat
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route
 from playwright.sync_api import TimeoutError as NotInTime
 
 ROOT, HTML = build.ROOT, build.HTML
@@ -35,20 +35,8 @@ LAPTOP, PHONE, SMALL = ({"width": w, "height": h} for w, h in ((1280, 800), (390
 MODES = {"light": LAPTOP, "dark": LAPTOP, "light phone": PHONE, "dark phone": PHONE}
 FIRST_PAGE, ANY_PAGE = 500, 1000
 """Kilobytes on the wire, with all that a page loads until one has read it to its end."""
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
-NO_BROWSER = f"no browser to open the book in: none of {', '.join(BROWSERS)} is installed"
-if BROWSER is None and not os.environ.get("CI"):
-    pytest.skip(NO_BROWSER, allow_module_level=True)
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+if chromium.installed() is None and not os.environ.get("CI"):
+    pytest.skip(chromium.MISSING, allow_module_level=True)
 
 # What the libraries below the book do against axe's rules, by rule and by what the element looks like.
 EXCUSED = [
@@ -117,16 +105,6 @@ def origin() -> Iterator[str]:
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *args: object) -> None:
         pass
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if BROWSER is None:
-        pytest.fail(NO_BROWSER)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @dataclass

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-import measure  # of the folder book
+import chromium  # of the folder book
+import measure
 import pandas as pd
 import pytest
 
@@ -13,8 +14,8 @@ import pytest
 def measured() -> pd.DataFrame:
     if not (measure.HTML / "index.html").exists():
         pytest.fail("there is no book in _build/html to measure: run `make book`")
-    if not measure.chromium() and not os.environ.get("CI"):
-        pytest.skip("no Chromium to measure the book in")
+    if not chromium.installed() and not os.environ.get("CI"):
+        pytest.skip(chromium.MISSING)
     return measure.table()
 
 

@@ -49,10 +49,16 @@ def plan_of(name: str, scale: str) -> list[Unit]:
     return get(name).plan(scale)
 
 
+@cache
 def result_of(name: str) -> Result:
     if not is_recorded(name):
         pytest.skip(f"{name} has no recorded result: {get(name).not_run or 'it is to be recorded'}")
     return recorded(name)
+
+
+@cache
+def page_of_the_ledger() -> str:
+    return ledger_page()
 
 
 def plain(value: Any) -> Any:
@@ -167,7 +173,7 @@ def test_the_paper_scale_runs_when_it_is_shrunk(name):
         assert len(table) >= 1
         assert set(table.seed) == {unit.seed}
         if is_recorded(name):
-            assert set(table) <= set(recorded(name).rows) | PAPER_ONLY
+            assert set(table) <= set(result_of(name).rows) | PAPER_ONLY
         computed += 1
     assert computed or name in ("cifar10_table4", "svhn_table3")
 
@@ -294,13 +300,17 @@ def test_the_cheapest_unit_of_a_record_comes_out_again(name):
 
 # The ledger
 
+# In one worker, which judges each record once for all of these.
+of_the_ledger = pytest.mark.xdist_group("ledger")
 
+
+@of_the_ledger
 def test_the_ledger_has_a_row_for_each_finding_and_for_each_number_that_was_not_run():
     table = ledger()
     for name in NAMES:
         rows = table[table.experiment == name]
         if is_recorded(name):
-            result = recorded(name)
+            result = result_of(name)
             words = {True: "agrees", False: "differs", None: "undecided"}
             findings = sorted(result.findings, key=lambda finding: not finding.primary)
             assert rows.verdict.tolist() == [words[finding.holds] for finding in findings]
@@ -319,8 +329,9 @@ def test_the_ledger_has_a_row_for_each_finding_and_for_each_number_that_was_not_
         assert (rows.note == missing.reason).all()
 
 
+@of_the_ledger
 def test_the_page_of_the_ledger_is_what_the_records_give():
-    assert (ROOT / "book" / "ledger.md").read_text(encoding="utf-8") == ledger_page(), "run `make ledger`"
+    assert (ROOT / "book" / "ledger.md").read_text(encoding="utf-8") == page_of_the_ledger(), "run `make ledger`"
 
 
 def test_readers_can_guess_that_every_recorded_experiment_was_reproduced():
@@ -329,6 +340,7 @@ def test_readers_can_guess_that_every_recorded_experiment_was_reproduced():
     assert int(most) >= sum(is_recorded(name) for name in NAMES)
 
 
+@of_the_ledger
 def test_chapter_13_gives_the_verdicts_of_the_papers_tables_and_figures():
     chapter = nbformat.read(ROOT / "chapters" / "13_reproducing_the_paper.ipynb", as_version=4)
     answer = re.search(r"\*\*Does the paper hold up here\?\*\*(.*)", chapter.cells[-1].source)
@@ -342,15 +354,16 @@ def test_chapter_13_gives_the_verdicts_of_the_papers_tables_and_figures():
     assert len(said) >= 10
     for name in filter(is_recorded, NAMES):
         place = get(name).title.split(":")[0]
-        assert said.pop(place, recorded(name).verdict) == recorded(name).verdict, place
+        assert said.pop(place, result_of(name).verdict) == result_of(name).verdict, place
     assert not said
 
 
+@of_the_ledger
 def test_the_page_of_the_ledger_has_a_section_for_each_experiment_and_links_that_lead_there():
-    page = ledger_page()
+    page = page_of_the_ledger()
     for name in NAMES:
         label = f"ledger-{name.replace('_', '-')}"
-        primary = sum(bool(finding.primary) for finding in recorded(name).findings) if is_recorded(name) else 0
+        primary = sum(bool(finding.primary) for finding in result_of(name).findings) if is_recorded(name) else 0
         assert page.count(f"({label})=\n## ") == is_recorded(name)
         assert page.count(f"](#{label})") == primary  # each row of the first tables, so that they can be sorted
     lines = page.splitlines()
@@ -361,15 +374,16 @@ def test_the_page_of_the_ledger_has_a_section_for_each_experiment_and_links_that
             assert line.replace("\\|", "").count("|") == below.replace("\\|", "").count("|"), line
 
 
+@of_the_ledger
 def test_commands_on_the_page_can_be_pasted():
     """In blocks of code they keep their hyphens; elsewhere two become a dash."""
-    blocks = [line for block in ledger_page().split("```")[1::2] for line in block.splitlines()[1:]]
+    blocks = [line for block in page_of_the_ledger().split("```")[1::2] for line in block.splitlines()[1:]]
     commands = [shlex.split(line) for line in blocks if line.startswith("dropout-lessons experiments run")]
     assert len(commands) >= len([name for name in NAMES if is_recorded(name)])
     for _, _, _, name, _, scale, *rest in commands:
         assert scale in get(name).scales
         assert rest in ([], ["--record"])
-    prose = re.sub(r"```.*?```|`[^`]*`", "", ledger_page(), flags=re.DOTALL)
+    prose = re.sub(r"```.*?```|`[^`]*`", "", page_of_the_ledger(), flags=re.DOTALL)
     assert not re.search(r"(?<!\S)--\w", prose)
 
 
@@ -381,7 +395,7 @@ def test_the_cost_is_measured_where_there_is_a_record_and_estimated_by_work_else
         assert (table.basis == "not measured").all()
         assert table.seconds.isna().all()
         return
-    result = recorded(name)
+    result = result_of(name)
     assert table.basis.to_dict() == {
         scale: "measured" if scale == result.scale else "estimated" for scale in table.index
     }
@@ -392,20 +406,22 @@ def test_the_cost_is_measured_where_there_is_a_record_and_estimated_by_work_else
         assert table.seconds[scale] == pytest.approx(expected, rel=1e-3, abs=0.1)
 
 
+@of_the_ledger
 def test_the_page_counts_the_arms_that_were_tuned_to_an_edge():
-    results = [recorded(name) for name in NAMES if is_recorded(name)]
+    results = [result_of(name) for name in NAMES if is_recorded(name)]
     ended = tuned = 0
     for result in results:
         for arm in result.experiment.arms(result.experiment.config(result.scale)):
             if len(arm.candidates) > 1:
                 tuned += 1
                 ended += bool(arm.edges(arm.chosen(result.rows)))
-    assert f"Of {tuned} tuned arms {ended} chose a value at an end" in ledger_page()
+    assert f"Of {tuned} tuned arms {ended} chose a value at an end" in page_of_the_ledger()
 
 
+@of_the_ledger
 def test_the_signs_of_the_table_of_data_sets_are_those_of_the_intervals():
     result = result_of("three_data_sets")
-    table = ledger_page().split("(ledger-other-data)=")[1].split("\n:::")[0]
+    table = page_of_the_ledger().split("(ledger-other-data)=")[1].split("\n:::")[0]
     rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
     columns = rows[0][1:]
     shown = {(cells[0], column): cell[0] for cells in rows[2:] for column, cell in zip(columns, cells[1:], strict=True)}

@@ -20,7 +20,7 @@ from dropout_lessons.grading import sandbox
 
 __all__ = ["Finding", "examine", "findings"]
 
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+_BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 _LEAST_DISK = 2 * 2**30
 
 
