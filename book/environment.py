@@ -7,6 +7,7 @@ along on Linux. uv is used if it is there.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import platform
 import re
@@ -113,7 +114,8 @@ def install(venv: Path, root: Path = ROOT) -> None:
     uv = shutil.which("uv")
     if version_in(venv) is None:
         create(venv, uv)
-    pip = [venv / "bin/python", "-m", "pip", "install"]
+    python = venv / "bin/python"
+    pip = [python, "-m", "pip", "install", "--no-compile"]
     pins = re.findall(r"^[\w.-]+==.+", (root / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
     print(f"Installing {len(pins)} packages into {venv}, 1.8 GB on disk; this takes some minutes ...", flush=True)
     if wants_cpu_build():
@@ -122,10 +124,13 @@ def install(venv: Path, root: Path = ROOT) -> None:
     pinned = ["-r", root / "requirements.txt"]
     if uv:
         try:
-            run([uv, "pip", "install", "--python", venv / "bin/python", *pinned])
+            run([uv, "pip", "install", "--python", python, *pinned])
         except SetUpError as error:  # pip knows of indexes that uv was not told of
             print(f"uv: {error} Trying pip ...")
     run([*pip, *pinned], len(pins))  # after uv, it sees that all is there
+    # On all cores, where pip takes one, and but what is imported. Some package ships a file that no Python compiles.
+    with contextlib.suppress(SetUpError):
+        run([python, "-m", "compileall", "-q", "-j", "0", "-x", "site-packages/.*/tests/", venv / "lib"])
     run([*pip, "--no-deps", "--no-build-isolation", "--editable", root])
 
 

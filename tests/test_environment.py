@@ -33,16 +33,17 @@ def root(tmp_path):
 def test_the_pins_and_then_the_package_are_installed_into_a_new_environment(commands, root):
     venv = root / "venv"
     environment.install(venv, root)
-    make, pins, package = commands
+    make, pins, bytecode, package = commands
     assert make == f"{sys.executable} -m venv {venv}"
-    assert pins == f"{venv}/bin/python -m pip install -r {root}/requirements.txt"
+    assert pins == f"{venv}/bin/python -m pip install --no-compile -r {root}/requirements.txt"
+    assert bytecode == f"{venv}/bin/python -m compileall -q -j 0 -x site-packages/.*/tests/ {venv}/lib"
     assert package.endswith(f"--no-deps --no-build-isolation --editable {root}")
 
 
 def test_a_build_of_pytorch_without_cuda_is_taken_first_where_an_index_offers_one(commands, root, monkeypatch):
     monkeypatch.setattr(environment, "wants_cpu_build", lambda: True)
     environment.install(root / "venv", root)
-    assert commands[1].endswith(f"pip install --index-url {environment.CPU_BUILDS} torch==2.13.0")
+    assert commands[1].endswith(f"pip install --no-compile --index-url {environment.CPU_BUILDS} torch==2.13.0")
     assert commands[2].endswith(f"-r {root}/requirements.txt")
 
 
@@ -60,7 +61,7 @@ def test_uv_is_used_where_it_is_and_pip_where_uv_knows_no_index(commands, root, 
     monkeypatch.setattr(environment, "run", fails)
     commands.clear()
     environment.install(root / "venv", root)
-    assert [line.split()[0] for line in commands[1:]] == ["uv", f"{root}/venv/bin/python", f"{root}/venv/bin/python"]
+    assert [line.split()[0] for line in commands[1:]] == ["uv", *[f"{root}/venv/bin/python"] * 3]
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,7 @@ def with_helpers(notebook):
     notebook.cells.append(nbformat.v4.new_code_cell("%matplotlib inline\nunknown_name"))
 
 
+HANGING = "import signal, time\nsignal.setitimer = lambda *_: None\ntime.sleep(10_000)"
 SUBMISSIONS = {  # what each student hands in, and the points of the two coded exercises
     "right": (solved(RIGHT), (2, 2)),
     "renamed": (solved(RIGHT, change=untagged), (2, 2)),
@@ -162,10 +163,7 @@ SUBMISSIONS = {  # what each student hands in, and the points of the two coded e
     "wrong": (solved({**RIGHT, "training-1": SHARED.replace(" / keep_prob", "")}), (0, 2)),
     "partly": (solved({**RIGHT, "training-1": SHARED.replace("return x *", "x *=") + "    return x\n"}), (1, 2)),
     "untouched": (solved({}), (0, 0)),
-    "loops": (
-        solved({**RIGHT, "training-1": "import signal\nsignal.setitimer = lambda *_: None\nwhile True: pass"}),
-        (0, 2),
-    ),
+    "hangs": (solved({**RIGHT, "training-1": HANGING}), (0, 2)),
     "exits": (solved({**RIGHT, "training-2": "import os\nos._exit(0)"}), (2, 0)),
     "broken": (solved(RIGHT)[:500], (0, 0)),
 }
@@ -206,7 +204,7 @@ def test_list_assign_solve_grade_mark_return_and_publish(tmp_path, capsys, monke
         writer = csv.DictWriter(file, sheet[0].keys())
         writer.writeheader()
         writer.writerows(sheet)
-    Path("submissions/loops_8_1_homework-2.ipynb").unlink()  # a timeout is graded again; and a student may drop out
+    Path("submissions/hangs_8_1_homework-2.ipynb").unlink()  # a timeout is graded again; and a student may drop out
     kept = {path: path.stat().st_mtime_ns for path in Path("graded/results").iterdir()}
     assert grading() == 0
     assert rows()["right"]["points"] == "9.0"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -26,6 +27,7 @@ SLOW = {
 }
 
 
+@cache
 def loaded(program: str) -> set[str]:
     """The slow modules that a program has loaded when it ends, other than those of PyTorch itself."""
     show = f"import sys; print(*({SLOW!r} & set(sys.modules)))"
