@@ -9,7 +9,7 @@ from layer_units import asked, units_of
 from torch import nn
 
 from dropout_lessons import coadaptation
-from dropout_lessons.coadaptation import Estimate, LayerUnits
+from dropout_lessons.coadaptation import Estimate, LayerUnits, toggling
 from dropout_lessons.layers import Dropout
 from dropout_lessons.networks import MLP
 
@@ -256,7 +256,7 @@ def test_toggling_is_what_the_definition_says_whatever_lies_above(name, clamp):
     kind = "additive" if part.above.additive else "cut" if part.above.cut else "nothing"
     assert found is None or kind == found
     present = masks_for(units, 1)[0]
-    toggled = part.toggle(present, pairs=True)
+    toggled = part.toggle(present.unsqueeze(0), pairs=True)
 
     def v(*changes):
         own = present.clone()
@@ -270,7 +270,8 @@ def test_toggling_is_what_the_definition_says_whatever_lies_above(name, clamp):
     regression = units.is_regression
     n = units.n_units
     effects = torch.stack([v((i, True)) - v((i, False)) for i in range(n)], dim=1)
-    torch.testing.assert_close(toggled.effects, effects)
+    torch.testing.assert_close(toggled.effects[0], effects)
+    torch.testing.assert_close(toggled.interactions, toggled.strength.sum().unsqueeze(0) / 2)
     for i in range(n):
         for j in range(n):
             pair = torch.zeros(len(x), dtype=torch.float64)
@@ -279,6 +280,42 @@ def test_toggling_is_what_the_definition_says_whatever_lies_above(name, clamp):
                 pair += v((i, False), (j, False))
             torch.testing.assert_close(toggled.total[i, j], pair.sum(), atol=1e-10, rtol=1e-7)
             torch.testing.assert_close(toggled.strength[i, j], pair.abs().sum(), atol=1e-10, rtol=1e-7)
+
+
+@pytest.mark.parametrize("alive", [1.0, 0.4])
+@pytest.mark.parametrize("n", [1, 16, 21])
+@pytest.mark.parametrize("working_set", [1, 2**13, 2**20])
+def test_pairs_of_units_that_add_to_logits_are_what_the_definition_says_however_they_are_cut(
+    n, alive, working_set, monkeypatch
+):
+    monkeypatch.setattr(toggling, "_WORKING_SET", working_set)
+    monkeypatch.setattr(toggling, "_SMALLEST", 4)  # so that a few units are cut as many are
+    contexts, examples, classes = 3, 5, 3
+    base, y = torch.randn(examples, classes, dtype=torch.float64), torch.arange(examples) % classes
+    c = torch.randn(examples, n, classes, dtype=torch.float64) * (torch.rand(examples, n, 1) < alive)
+    c[0] = 0  # nothing that its units could change
+    present = torch.rand(contexts, examples, n) < 0.5
+
+    def v(z):
+        logits = base + torch.einsum("...en,enk->...ek", z, c)
+        return logits.log_softmax(-1).gather(-1, y.expand(logits.shape[:-1]).unsqueeze(-1))[..., 0]
+
+    def with_(i, j):  # unit i of row i, unit j of column j
+        z = present.double().expand(n, n, *present.shape).clone()
+        for k in range(n):
+            z[k, ..., k] = i
+            z[:, k, ..., k] = z[:, k, ..., k] if j is None else j
+        return v(z)
+
+    effects = (with_(1, None) - with_(0, None))[:, 0].movedim(0, -1)
+    pairs = with_(1, 1) - with_(1, 0) - with_(0, 1) + with_(0, 0)
+    pairs[torch.arange(n), torch.arange(n)] = 0
+    logits = base + torch.einsum("sen,enk->sek", present.double(), c)
+    found = toggling.toggled_softmax(logits, toggling.factors_of(c, y), present, pairs=True)
+    torch.testing.assert_close(found.effects, effects)
+    torch.testing.assert_close(found.total, pairs.sum((2, 3)))
+    torch.testing.assert_close(found.strength, pairs.abs().sum((2, 3)))
+    torch.testing.assert_close(found.interactions, pairs.abs().sum((0, 1, 3)) / 2)
 
 
 def test_contributions_of_the_last_hidden_layer_are_its_weights_times_its_activations():

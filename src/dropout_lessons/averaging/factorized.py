@@ -9,7 +9,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dropout_lessons.masks import enumerate_masks, mask_log_prob
-from dropout_lessons.running.arrays import elementwise_
 from dropout_lessons.running.members import Head
 from dropout_lessons.running.sites import Site
 
@@ -79,7 +78,7 @@ class HeadSum:
     ) -> tuple[Tensor, Tensor]:
         """Log of the mean probability, and mean of the log-normalizer, of rows whose factors are normal numbers."""
         weight_a, weight_b = weights[0], weights[1].to(dtype)
-        a, b = (elementwise_("exp", table).to(dtype) for table in tables)
+        a, b = (table.exp_().to(dtype) for table in tables)
         weighted_b = b * weight_b
         ratios, log_z = torch.empty_like(a), torch.empty_like(a[:, 0])
         rows_at_once = max(1, min(len(a), _ENTRIES // (a.shape[2] * b.shape[2])))
@@ -92,7 +91,7 @@ class HeadSum:
                 left = a[rows, :, some]
                 z = torch.bmm(b[rows].mT, left, out=work[: len(left)])  # (rows, masks of b, masks of a)
                 ratios[rows, :, some] = weighted_b[rows] @ z.reciprocal_()
-                log_z[rows, some] = -(weight_b @ elementwise_("log", z))
+                log_z[rows, some] = -(weight_b @ z.log_())
         return ((a * ratios).double() @ weight_a).log(), log_z.double() @ weight_a
 
     def _by_logarithms(self, log_a: Tensor, log_b: Tensor) -> tuple[Tensor, Tensor]:

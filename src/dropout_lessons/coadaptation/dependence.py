@@ -252,7 +252,7 @@ def reliance(
     effects: list[Tensor] = []
     generator = own_generator(generator)
     for _, toggled in toggled_in_contexts(units, keep_prob, contexts, generator, pairs=False, progress=progress):
-        effects.append(toggled.effects)
+        effects.extend(toggled.effects)
         if len(effects) == contexts:
             sums = _left_out(torch.stack(effects))
             variance += sums[0]

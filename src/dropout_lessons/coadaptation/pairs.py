@@ -142,29 +142,35 @@ class _Sums:
 def _drawn(units: LayerUnits, keep_prob: float, contexts: int, generator: torch.Generator, progress: bool) -> _Sums:
     sums = _Sums(units)
     sums.interactions, sums.single = [0.0] * contexts, [0.0] * contexts
-    for context, toggled in toggled_in_contexts(units, keep_prob, contexts, generator, pairs=True, progress=progress):
-        strength = toggled.effects.abs().sum(0)
-        sums.interactions[context] += toggled.strength.sum().item() / 2
-        sums.single[context] += strength.sum().item()
+    for first, toggled in toggled_in_contexts(units, keep_prob, contexts, generator, pairs=True, progress=progress):
+        strength = toggled.effects.abs().sum(1)
+        each = zip(toggled.interactions.tolist(), strength.sum(1).tolist(), strict=True)
+        for context, (interactions, single) in enumerate(each, first):
+            sums.interactions[context] += interactions
+            sums.single[context] += single
         sums.pairwise += toggled.total / contexts
         sums.strength += toggled.strength / contexts
-        sums.effects += toggled.effects.sum(0) / contexts
-        sums.effect_strength += strength / contexts
+        sums.effects += toggled.effects.sum((0, 1)) / contexts
+        sums.effect_strength += strength.sum(0) / contexts
     return sums
 
 
 def toggled_in_contexts(
     units: LayerUnits, keep_prob: float, contexts: int, generator: torch.Generator, *, pairs: bool, progress: bool
 ) -> Iterator[tuple[int, Toggled]]:
-    """Toggle units in contexts drawn for each example: all of the first part, by their numbers, then of the next."""
+    """Toggle units in contexts drawn for each example, in all of the first part before the next; with the first's number."""
     # One draw for all examples, whatever parts they run in.
     shape = (units.n_examples, units.n_units)
     drawn = torch.stack([sample_mask(shape, keep_prob, generator=generator) for _ in range(contexts)])
     pieces = drawn.to(units.device).split([part.n_examples for part in units.parts], dim=1)
-    work = [(part, *one) for part, own in zip(units.parts, pieces, strict=True) for one in enumerate(own)]
-    for part, context, present in progress_bar(work, "contexts", unit="context", show=progress):
-        yield context, part.toggle(present, pairs=pairs)
-        if context == contexts - 1:
+    work = [
+        (part, first, own[first : first + part.contexts_at_once])
+        for part, own in zip(units.parts, pieces, strict=True)
+        for first in range(0, contexts, part.contexts_at_once)
+    ]
+    for part, first, present in progress_bar(work, "contexts", unit="context", show=progress):
+        yield first, part.toggle(present, pairs=pairs)
+        if first + len(present) == contexts:
             part.release()
 
 

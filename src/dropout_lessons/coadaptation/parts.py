@@ -13,8 +13,9 @@ from torch import Tensor
 
 from dropout_lessons.coadaptation.readout import Readout
 from dropout_lessons.coadaptation.toggling import (
-    SAFE_RANGE,
+    Factors,
     Toggled,
+    factors_of,
     pair_chunks,
     toggled_softmax,
     toggled_squared_errors,
@@ -24,6 +25,7 @@ from dropout_lessons.running.layer_passes import LayerPasses, Operation
 
 # Small enough for the members at work to stay in the processor's cache, large enough for a call's overhead not to count.
 _WORKING_SET = 2**22
+_CONTEXTS_SET = 2**25  # bytes of what units add to the logits, in all contexts that are looked at together
 
 
 @dataclass(eq=False)
@@ -138,7 +140,14 @@ class Part:
     def _none_and_each(self) -> Float[Tensor, "sets units"]:
         return torch.eye(self.n_units + 1, self.n_units, device=self.y.device).roll(1, 0)
 
-    def toggle(self, present: Bool[Tensor, "examples units"], *, pairs: bool) -> Toggled:
+    @property
+    def contexts_at_once(self) -> int:
+        """In how many contexts to toggle units together, at most."""
+        if self._factors is None and not (self.above.additive and self.readout.is_regression):
+            return 1
+        return max(1, _CONTEXTS_SET // self.contributions[1].nbytes)
+
+    def toggle(self, present: Bool[Tensor, "contexts examples units"], *, pairs: bool) -> Toggled:
         r"""Add and remove each unit, and each two, with those of the others present that are in :math:`S`.
 
         With :math:`S^i` for :math:`S` with unit :math:`i` toggled, and :math:`\sigma_i = 1` where it is in :math:`S`, else -1,
@@ -146,37 +155,29 @@ class Part:
         .. math:: D_i = \sigma_i [v(S) - v(S^i)], \qquad
                   I_{ij} = \sigma_i \sigma_j [v(S) - v(S^i) - v(S^j) + v(S^{ij})].
         """
-        sigma = 2.0 * present.double() - 1
+        if self.above.additive and self.readout.is_regression:
+            return toggled_squared_errors(self.y - self.logits(present), self.contributions[1], present, pairs)
+        if self._factors is not None:
+            return toggled_softmax(self.logits(present), self._factors, present, pairs)
+        (one,) = present
         if self.above.additive:
             _, c = self.contributions
-            logits = self.logits(present.unsqueeze(0))[0]
-            if self.readout.is_regression:
-                return toggled_squared_errors(self.y - logits, c, sigma, pairs)
-            if self._factors is not None:
-                removing, adding = self._factors
-                factors = torch.where(present.unsqueeze(2), removing, adding)
-                return toggled_softmax(logits.softmax(-1), factors, sigma, pairs)
-            return self._toggle(logits, c.transpose(0, 1), self._from_logits, sigma, pairs)
+            return self._toggle(self.logits(present)[0], c.transpose(0, 1), self._from_logits, one, pairs)
         if self.above.cut is None:
-            z = present.to(self.passes.activations.dtype)
+            z = one.to(self.passes.activations.dtype)
             eye = torch.eye(self.n_units, dtype=z.dtype, device=z.device)
-            return self._toggle(z, eye.unsqueeze(1) * self._differs, self._from_presence, sigma, pairs)
-        start = self.predictions(present.unsqueeze(0), until=self.above.cut)[0]
-        return self._toggle(start, self._steps, self._from_cut, sigma, pairs)
+            return self._toggle(z, eye.unsqueeze(1) * self._differs, self._from_presence, one, pairs)
+        start = self.predictions(present, until=self.above.cut)[0]
+        return self._toggle(start, self._steps, self._from_cut, one, pairs)
 
     @cached_property
-    def _factors(self) -> Float[Tensor, "2 examples units classes"] | None:
-        """What removing and adding a unit multiplies the terms of the normalizer by, the label's being 1; None if out of range.
-
-        Nor are there any at several positions, since their values are averaged before they are made positive.
-        """
+    def _factors(self) -> list[Factors] | None:
+        """What toggling does to the normalizer, where units add to the logits."""
+        if not self.above.additive or self.readout.is_regression:
+            return None
         _, c = self.contributions
-        if c.dim() > 3:
-            return None
-        own = c - c.gather(2, self.y[:, None, None].expand(-1, self.n_units, 1))
-        if bool((own.amax(2) - own.amin(2) > SAFE_RANGE).any()):
-            return None
-        return torch.stack([(-own).exp_(), own.exp()])
+        # Values at several positions are averaged before they are made positive, so there are no factors.
+        return None if c.dim() > 3 else factors_of(c, self.y)
 
     def judged_by(self, y: Tensor) -> Part:
         """The same with other classes or targets; what does not depend on them is shared."""
@@ -199,7 +200,7 @@ class Part:
         return self._from_logits(self.readout.logits(self.passes.run(results, resume=self.above.cut)))
 
     def _toggle(
-        self, start: Tensor, steps: Tensor, value: Callable[[Tensor], Tensor], sigma: Tensor, pairs: bool
+        self, start: Tensor, steps: Tensor, value: Callable[[Tensor], Tensor], present: Tensor, pairs: bool
     ) -> Toggled:
         """Toggle units where one that is present adds a step of its own to something that decides the value."""
         n, size = self.n_units, self._members_at_once()
@@ -207,7 +208,7 @@ class Part:
         active = (steps != 0).flatten(2).any(2)
         ranks = int(active.sum(0).max())
         unit = active.to(torch.uint8).argsort(dim=0, descending=True, stable=True)[:ranks]
-        sigma = sigma.T.gather(0, unit)
+        sigma = (2.0 * present.double() - 1).T.gather(0, unit)
         shape = (*unit.shape, *[1] * (steps.dim() - 2))
         if not bool(active.all()):
             steps = steps.gather(0, unit.view(shape).expand(ranks, *steps.shape[1:]))
@@ -235,7 +236,7 @@ class Part:
                 total.index_add_(0, where, interaction.flatten())
                 strength.index_add_(0, where, interaction.abs_().flatten())
         total, strength = total.view(n, n), strength.view(n, n)
-        return Toggled(effects.T, total + total.T, strength + strength.T)
+        return Toggled(effects.T.unsqueeze(0), total + total.T, strength + strength.T, strength.sum().unsqueeze(0))
 
     @property
     def _differs(self) -> Float[Tensor, "examples units"]:
