@@ -1,6 +1,7 @@
 """A stack of networks is K separate fits: the oracle of almost every test here is fit itself."""
 
 import copy
+import functools
 import itertools
 import math
 import time
@@ -125,6 +126,18 @@ def test_own_generators_are_left_where_separate_fits_leave_them():
     for one, other, recipe in zip(stacked, alone, recipes(), strict=True):
         fit(other, DIGITS, recipe)
         assert torch.equal(one.input_dropout.generator.get_state(), other.input_dropout.generator.get_state())
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_networks_with_gaussian_noise_are_stacked_too_and_apart_from_those_with_masks(own, chosen):
+    networks = ensemble()
+    for k, (keep_prob, input_keep_prob) in enumerate(KEEP):
+        source = seeded(100 + k) if own else None
+        noise = functools.partial(GaussianDropout, generator=source)
+        options = {"keep_prob": keep_prob, "input_keep_prob": input_keep_prob, "generator": seeded(k)}
+        networks.append(MLP([64, 24, 16, 10], dropout=noise, **options))
+    assert_equal_to_separate_fits(networks, DIGITS, recipes(8, max_norm=1.0))
+    assert chosen == {"stacks": [4, 4], "alone": []}
 
 
 def test_a_stack_in_double_precision_is_separate_fits_to_double_precision():
@@ -264,10 +277,14 @@ def with_replaced_forward() -> nn.Module:
     return network
 
 
+def either_noise(keep_prob: float) -> nn.Module:
+    return GaussianDropout(keep_prob) if keep_prob < 1 else Dropout(keep_prob)
+
+
 OTHERS = {
     "it is a Sequential, not an MLP": lambda: nn.Sequential(nn.Linear(64, 10), nn.BatchNorm1d(10)),
     "it is a Deeper, not an MLP": lambda: Deeper([64, 8, 10], keep_prob=0.5),
-    "its input_dropout is a GaussianDropout": lambda: MLP([64, 8, 10], dropout=GaussianDropout),
+    "its hidden1_dropout is a GaussianDropout": lambda: MLP([64, 8, 10], keep_prob=0.5, dropout=either_noise),
     "its hidden1 is a ParametrizedHiddenLayer": parametrized,
     "its layers were changed, and are no longer those of an MLP of sizes \\[64, 24, 16, 10\\]": without_bias,
     "some of its parameters are frozen": frozen,

@@ -108,6 +108,17 @@ def test_a_stack_takes_the_steps_that_it_takes_on_a_processor():
         torch.testing.assert_close(there, here, rtol=0, atol=0.02)
 
 
+def test_a_stack_with_gaussian_noise_learns():
+    data = datasets.load("digits", train=500).to(DEVICE)
+    networks = [
+        MLP([64, 32, 10], keep_prob=0.5, dropout=GaussianDropout, generator=seeded(seed)).to(DEVICE)
+        for seed in range(4)
+    ]
+    recipes = [Recipe(epochs=20, seed=seed) for seed in range(4)]
+    histories = fit_ensemble(networks, data, recipes, method="stacked", progress=False)
+    assert all(history.validation_error[-1] < 0.2 for history in histories)
+
+
 def test_each_step_of_a_stack_draws_new_masks():
     # One example of ones: a weight moves only in a step in which its input is kept. Were the masks of all steps but the first
     # three the same, one in 16 of the inputs would be dropped in each; as it is, one in 2^60.

@@ -16,7 +16,7 @@ from torch import nn
 from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.ensembles.mapped import Mapped, groups_of
 from dropout_lessons.ensembles.stack import Member, Stack
-from dropout_lessons.layers import Dropout
+from dropout_lessons.layers import Dropout, GaussianDropout
 from dropout_lessons.networks import MLP, HiddenLayer
 from dropout_lessons.running import Outputs
 from dropout_lessons.running.examples import device_of
@@ -57,8 +57,8 @@ def fit_ensemble(
 
     Args:
         networks: Modules as ``fit`` takes them, none twice. Those that are :class:`~dropout_lessons.networks.MLP` with
-            :class:`~dropout_lessons.layers.Dropout` can be stacked, whatever their keep probabilities and scalings, if
-            they learn labels by cross-entropy.
+            :class:`~dropout_lessons.layers.Dropout`, or with ``GaussianDropout`` throughout, can be stacked, whatever
+            their keep probabilities and scalings, if they learn labels by cross-entropy.
         data: One data set for all, or one for each.
         recipes: One for all, its seed included, or one for each; the course's default when None. Networks in one
             stack agree in shape, number of examples, ``epochs``, ``batch_size``, ``optimizer`` and ``decay``; others
@@ -162,7 +162,7 @@ def _plan(members: Sequence[Member], method: Method, objective: Objective) -> tu
             reason = f"it shares a generator with networks {sorted(set().union(*others))}, which draw from it in turn"
         if reason is None:
             assert isinstance(network, MLP)
-            shape = (network.sizes, network.output.weight.dtype, device_of(network))
+            shape = (network.sizes, type(network.input_dropout), network.output.weight.dtype, device_of(network))
             examples = tuple(len(part.y) for part in member.parts.values())
             groups[shape, examples, recipe.epochs, recipe.batch_size, recipe.optimizer, recipe.decay].append(member)
         elif method == "stacked":
@@ -183,9 +183,10 @@ def _obstacle(network: nn.Module) -> str | None:
     """Why a network cannot be stacked, or None."""
     if type(network) is not MLP:
         return f"it is a {type(network).__name__}, not an MLP"
-    types = {"input_dropout": Dropout, "output": nn.Linear}
+    dropout = GaussianDropout if type(network.input_dropout) is GaussianDropout else Dropout
+    types: dict[str, type] = {"input_dropout": dropout, "output": nn.Linear}
     for name in network.hidden_names:
-        types |= {name: HiddenLayer, f"{name}_dropout": Dropout}
+        types |= {name: HiddenLayer, f"{name}_dropout": dropout}
     shapes = []
     for inputs, outputs in itertools.pairwise(network.sizes):
         shapes += [(outputs, inputs), (outputs,)]

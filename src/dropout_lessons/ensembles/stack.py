@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from dropout_lessons import runtime
 from dropout_lessons.datasets import Dataset, Split
-from dropout_lessons.layers import Dropout
-from dropout_lessons.layers.dropout import training_scale
+from dropout_lessons.layers import Dropout, GaussianDropout
+from dropout_lessons.layers.dropout import noise_scale, training_scale
 from dropout_lessons.masks import sample_masks
+from dropout_lessons.masks.sampling import sample_noise
 from dropout_lessons.networks import MLP
 from dropout_lessons.running.examples import device_of
 from dropout_lessons.training import History, Recipe
@@ -113,11 +114,7 @@ class _Dropout:
     def __init__(
         self, layers: Sequence[Dropout], streams: Sequence[torch.Generator], like: Tensor, one: torch.Generator | None
     ) -> None:
-        self.one = one
-        own = (None if layer.generator is torch.default_generator else layer.generator for layer in layers)
-        self.generators = [
-            stream if generator is None else generator for generator, stream in zip(own, streams, strict=True)
-        ]
+        self.one, self.generators = one, _sources(layers, streams)
         self.keep_probs = [layer.keep_prob for layer in layers]
         self.keep_prob = _shared(self.keep_probs, like)
         scales = [training_scale(layer.keep_prob, layer.scaling, like.dtype) for layer in layers]
@@ -140,6 +137,55 @@ class _Dropout:
 
     def test(self, h: Tensor) -> Tensor:
         return h * self.test_scale if _differs(self.test_scale, 1.0) else h
+
+    def gradient(self, above: Tensor, sent: Tensor) -> Tensor:
+        """What comes back to the units' inputs; what they sent on is positive where a unit is active and kept."""
+        return self.scale_(torch.ops.aten.threshold_backward(above, sent, 0))
+
+
+class _GaussianDropout:
+    """The same of Gaussian noise, which is kept for the way back."""
+
+    factor = 1.0
+
+    def __init__(
+        self,
+        layers: Sequence[GaussianDropout],
+        streams: Sequence[torch.Generator],
+        like: Tensor,
+        one: torch.Generator | None,
+    ) -> None:
+        self.one, self.generators = one, _sources(layers, streams)
+        self.scales = [noise_scale(layer.keep_prob, like.dtype) for layer in layers]
+        self.scale = _shared(self.scales, like)
+
+    def train_(self, h: Tensor) -> Tensor:
+        if self.one is not None:
+            noise = torch.randn(h.shape, device=h.device, generator=self.one)
+        else:  # a layer without noise draws none
+            drawn = zip(h, self.scales, self.generators, strict=True)
+            noise = torch.stack(
+                [
+                    sample_noise(own, generator=source) if scale else torch.zeros_like(own)
+                    for own, scale, source in drawn
+                ]
+            )
+        self.noise = noise.mul_(self.scale).add_(1)
+        return h.mul_(self.noise)
+
+    def test(self, h: Tensor) -> Tensor:
+        return h
+
+    def gradient(self, above: Tensor, sent: Tensor) -> Tensor:
+        return above.mul_(self.noise).mul_(sent != 0)
+
+
+def _sources(
+    layers: Sequence[Dropout | GaussianDropout], streams: Sequence[torch.Generator]
+) -> Sequence[torch.Generator]:
+    """Each layer's own generator, or else its network's stream."""
+    own = (None if layer.generator is torch.default_generator else layer.generator for layer in layers)
+    return [stream if generator is None else generator for generator, stream in zip(own, streams, strict=True)]
 
 
 class _Examples:
@@ -214,7 +260,7 @@ class Stack:
         ]
         self.layers = list(zip(self.parameters[::2], self.parameters[1::2], strict=True))
         dropouts = [
-            [cast(Dropout, network.get_submodule(f"{name}_dropout")) for network in self.networks]
+            [cast(Any, network.get_submodule(f"{name}_dropout")) for network in self.networks]
             for name in ("input", *first.hidden_names)
         ]
         one = None
@@ -222,7 +268,8 @@ class Stack:
             # Where fit draws other masks anyway, one draw for all networks: its seed follows from theirs.
             seeds = ",".join(str(recipe.seed) for recipe in self.recipes)
             one = runtime.generator(self.recipes[0].seed, self.device, stream=f"masks of {seeds}")
-        self.dropouts = [_Dropout(layers, streams, first.output.weight, one) for layers in dropouts]
+        kind = _Dropout if type(first.input_dropout) is Dropout else _GaussianDropout
+        self.dropouts = [kind(layers, streams, first.output.weight, one) for layers in dropouts]
         self.take_step: Callable[[Tensor, float], Tensor] = self._take_step
         if (
             one is not None and self.recipes[0].optimizer == "sgd"
@@ -270,9 +317,7 @@ class Stack:
             bias.add_gradient_of_biases(delta)
             bias.step(factor)
             if below is not None:
-                # What a layer sends on is positive where its unit is active and kept.
-                delta = torch.ops.aten.threshold_backward(below, inputs[i], 0)
-                self.dropouts[i].scale_(delta)
+                delta = self.dropouts[i].gradient(below, inputs[i])
         return loss
 
     @torch.no_grad()

@@ -120,14 +120,14 @@ class Result:
 
     @cached_property
     def findings(self) -> Sequence[Finding]:
-        """Each statement of the paper, as it came out."""
-        return self.experiment.judge(self.table)
+        """Each statement of the paper, as it came out; none before anything is reported."""
+        return self.experiment.judge(self.table) if len(self.table) else []
 
     @property
     def verdict(self) -> Verdict:
         """What the primary statements say: reproduced if all hold, not reproduced if one does not, else undecided."""
         primary = [finding for finding in self.findings if finding.primary]
-        if any(math.isnan(finding.evidence.effect) for finding in primary):
+        if not self.findings or any(math.isnan(finding.evidence.effect) for finding in primary):
             return "not run"
         holds = [finding.holds for finding in primary]
         if False in holds:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Literal
 
@@ -153,8 +153,15 @@ def train(unit: Unit, device: torch.device, **network: Any) -> list[Row]:
     return rows
 
 
-def train_together(units: Sequence[Unit], device: torch.device) -> list[list[Row]]:
+def train_together(
+    units: Sequence[Unit], device: torch.device, network: Callable[[Unit], Mapping[str, Any]] | None = None
+) -> list[list[Row]]:
     """The rows of several units, each as ``train`` gives it, with all of their networks trained side by side.
+
+    Args:
+        units: As ``train`` takes them.
+        device: Where to train.
+        network: Further arguments of a unit's :class:`~dropout_lessons.networks.MLP`.
 
     Example:
         >>> recipe = {"epochs": 2, "batch_size": 50}
@@ -171,7 +178,7 @@ def train_together(units: Sequence[Unit], device: torch.device) -> list[list[Row
             examples[key] = _examples(unit).to(device)
         return examples[key]
 
-    prepared = [_untrained(unit, device, of(unit), {}) for unit in units]
+    prepared = [_untrained(unit, device, of(unit), network(unit) if network else {}) for unit in units]
     histories = fit_ensemble(
         [network for _, networks, _ in prepared for network in networks],
         [data for data, networks, _ in prepared for _ in networks],

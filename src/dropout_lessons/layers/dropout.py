@@ -56,6 +56,11 @@ def training_scale(keep_prob: float, scaling: Scaling, dtype: torch.dtype) -> fl
     return 1 / keep_prob if keep_prob > 1e-4 else min(1 / keep_prob, torch.finfo(dtype).max)
 
 
+def noise_scale(keep_prob: float, dtype: torch.dtype) -> float:
+    # For keep_prob near 0 the standard deviation is bounded, so that its products stay finite.
+    return min(math.sqrt((1 - keep_prob) / keep_prob), math.sqrt(torch.finfo(dtype).max))
+
+
 class Dropout(Capturable):
     r"""Drop each entry of the input independently, :math:`\tilde h_j = m_j h_j / p` with :math:`m_j \sim \mathrm{Bernoulli}(p)`.
 
@@ -171,9 +176,7 @@ class GaussianDropout(Capturable):
         check_floating(x)
         if not self.training or self.keep_prob == 1.0:
             return x
-        # For keep_prob near 0 the standard deviation is bounded, so that its products stay finite.
-        std = min(math.sqrt((1 - self.keep_prob) / self.keep_prob), math.sqrt(torch.finfo(x.dtype).max))
-        return x * sample_noise(x, generator=self.generator).mul_(std).add_(1)
+        return x * sample_noise(x, generator=self.generator).mul_(noise_scale(self.keep_prob, x.dtype)).add_(1)
 
     def extra_repr(self) -> str:
         return f"keep_prob={self.keep_prob}"

@@ -19,6 +19,7 @@ from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import over_seeds
 from dropout_lessons.experiments.tuning import train, train_together, tuned
 
+FEW, BETWEEN = (100, 500), 1000  # training examples
 ARMS: dict[str, dict[str, float]] = {"plain": {}, "dropout": {"keep_prob": 0.5, "input_keep_prob": 0.8}}
 
 
@@ -38,7 +39,7 @@ def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
                     "recipe": {**config["recipe"], "epochs": epochs},
                 }
                 candidates = [{**keep_probs, "learning_rate": rate} for rate in config["learning_rates"]]
-                yield tuned(settings, candidates, seeds)
+                yield tuned(settings, candidates, seeds, **config.get("tuning", {}))
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
@@ -47,7 +48,8 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
 
 def _errors(table: pd.DataFrame) -> pd.DataFrame:
     """Test errors with a row for each net, data size and seed, and a column for each arm."""
-    return table.pivot(index=["data", "width", "train", "seed"], columns="arm", values="test_error")
+    errors = table.pivot(index=["data", "width", "train", "seed"], columns="arm", values="test_error")
+    return errors.reindex(columns=list(ARMS))  # of a run that is not finished one may be missing
 
 
 def _gain(table: pd.DataFrame) -> pd.DataFrame:
@@ -55,12 +57,12 @@ def _gain(table: pd.DataFrame) -> pd.DataFrame:
     errors = _errors(table[table["data"].isin(["mnist", "mnist_10k"])])
     widest = errors.xs(errors.index.get_level_values("width").max(), level="width")
     gain: pd.DataFrame = (1 - widest["dropout"] / widest["plain"]).droplevel("data").unstack("seed")
-    return gain
+    return gain.reindex(gain.index.union([*FEW, BETWEEN]))
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
     gain = _gain(table)
-    smallest, between, largest = int(gain.index.min()), 1000, int(gain.index.max())
+    smallest, between, largest = FEW[0], BETWEEN, int(gain.index.max())
 
     def change(first: int, second: int) -> Evidence:
         both = gain.T[[first, second]].dropna()
@@ -74,7 +76,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             over_seeds(table, gain.T[size], unit="%"),
             below=0.05,
         )
-        for size in (100, 500)
+        for size in FEW
     ]
     return [
         *few,
@@ -143,9 +145,10 @@ EXPERIMENT = Experiment(
             "nets": [["mnist", [1024, 1024, 2048], [100, 500, 1000, 5000, 10_000, 50_000], 5]],
             "epochs": 100,
             "least_updates": 10_000,
-            "most_updates": 50_000,
-            "learning_rates": [0.03, 0.1, 0.2],
+            "most_updates": 40_000,
+            "learning_rates": [0.03, 0.1, 0.2, 0.4],
             "recipe": {"max_norm": 2.0},
+            "tuning": {"tuning_seeds": 1},
         },
     },
     arms=arms,

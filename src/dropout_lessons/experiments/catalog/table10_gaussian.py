@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 
 from dropout_lessons import figures
 from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments.catalog import table2_mnist
 from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
-from dropout_lessons.experiments.tuning import train, tuned
+from dropout_lessons.experiments.tuning import train, train_together, tuned
 from dropout_lessons.layers import Dropout, GaussianDropout
 
 LAYERS = {"plain": Dropout, "dropout": Dropout, "Gaussian dropout": GaussianDropout}
@@ -29,14 +30,20 @@ def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     for data in config["data"]:
         for arm in LAYERS:
             settings = {**data, "arm": arm, "sizes": config["sizes"], "recipe": config["recipe"]}
+            tuning = config.get("tuning", {})
             if arm == "plain":
-                yield tuned(settings, config["plain"], config["seeds"])
+                settings["recipe"] = config["recipe"] | config.get("plain takes", {})
+                yield tuned(settings, config["plain"], config["seeds"], **tuning)
             else:
-                yield tuned({**settings, "input_keep_prob": 0.8}, config["candidates"], config["seeds"])
+                yield tuned({**settings, "input_keep_prob": 0.8}, config["candidates"], config["seeds"], **tuning)
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
     return train(unit, device, dropout=LAYERS[unit["arm"]])
+
+
+def compute_together(units: Sequence[Unit], device: torch.device) -> list[list[Row]]:
+    return train_together(units, device, network=lambda unit: {"dropout": LAYERS[unit["arm"]]})
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
@@ -46,14 +53,16 @@ def judge(table: pd.DataFrame) -> list[Finding]:
     def compared(arm: Mapping[str, str], control: Mapping[str, str]) -> Any:
         return difference(digits, "test_error", arm, control, unit="percentage points")
 
+    # By the number of test images, 10,000 or 4,000: a tenth of a point is less than the paper's own difference.
+    up_to, of = (0.001, "10,000") if digits["train"].max() >= 50_000 else (0.003, "4,000")
     return [
         Finding("Gaussian dropout makes fewer errors than no dropout.", "fewer", compared(gaussian, plain), below=0),
         Finding(
-            "Gaussian dropout makes no more errors than Bernoulli dropout, up to 0.3 points.",
+            f"Gaussian dropout makes no more errors than Bernoulli dropout, up to {100 * up_to:.1f} points.",
             "0.95% ± 0.04 against 1.08% ± 0.04",
             compared(gaussian, bernoulli),
-            below=0.003,
-            primary="The paper says as well, or perhaps better; 0.3 points are 12 of the 4,000 test digits.",
+            below=up_to,
+            primary=f"The paper says as well, or perhaps better; {100 * up_to:.1f} points are few of the {of} test digits.",
         ),
         Finding(
             "Gaussian dropout makes fewer errors than Bernoulli dropout.",
@@ -79,8 +88,8 @@ EXPERIMENT = Experiment(
     source="Srivastava et al. 2014, Section 10 and Table 10",
     claim="Multiplying by Gaussian noise of the same mean and variance does as well as Bernoulli dropout, or slightly better.",
     reported=[
-        Reported("MNIST test error, Bernoulli", "1.08% ± 0.04", "Table 10"),
-        Reported("MNIST test error, Gaussian", "0.95% ± 0.04", "Table 10"),
+        Reported("MNIST test error, Bernoulli", "1.08% ± 0.04", "Table 10", "dropout"),
+        Reported("MNIST test error, Gaussian", "0.95% ± 0.04", "Table 10", "Gaussian dropout"),
         Reported("CIFAR-10 test error, Bernoulli", "12.6% ± 0.1", "Table 10"),
         Reported("CIFAR-10 test error, Gaussian", "12.5% ± 0.1", "Table 10"),
     ],
@@ -104,20 +113,25 @@ EXPERIMENT = Experiment(
         "paper": {
             "data": [{"data": "mnist", "train": 50_000}],
             "sizes": [784, 1024, 1024, 10],
-            "recipe": {"epochs": 200, "momentum": 0.95, "max_norm": 3.0},
-            "candidates": KEEP_PROBS,
-            "plain": RATES,
-            "seeds": 5,
+            # As Table 2, with the paper's number of seeds.
+            "recipe": {"epochs": 100, "batch_size": 128},
+            "candidates": [{"keep_prob": 0.5, **radius} for radius in table2_mnist.RADII],
+            "plain": table2_mnist.RATES,
+            "plain takes": {"epochs": 30},
+            "tuning": {"together": False, "tuning_seeds": 1},
+            "seeds": 10,
         },
     },
     arms=arms,
     compute=compute,
+    compute_together=compute_together,
     judge=judge,
     draw=draw,
     remark=(
         "Two layers of 256 units on 1000 images instead of the paper's nets on all of MNIST; keep_prob of the hidden units, "
         "which sets the variance of either noise, is chosen from the same four values on validation images, and so is the "
         "learning rate of the plain network. CIFAR-10 is not "
-        "run here, and the clothes are an addition that is not part of the verdict."
+        "run here, and the clothes are an addition that is not part of the verdict. At the paper's scale keep_prob is the "
+        "paper's, and the max-norm radius is tuned."
     ),
 )

@@ -19,6 +19,7 @@ from dropout_lessons.experiments.tuning import train, train_together, tuned
 # The rows of the table that are networks trained from random weights.
 ROWS = ("no dropout", "dropout", "dropout, max-norm", "dropout, max-norm, wider")
 SMALLER = "no dropout, 2 x 800"  # the paper's network without dropout, which is not the one with it
+ON_CLOTHES = ", on clothes"  # this course's own rows
 DROPOUT = {"keep_prob": 0.5, "input_keep_prob": 0.8}
 ANY_LOWERING = "The paper orders the rows by their errors and claims no size in words, so that any lowering agrees."
 
@@ -27,7 +28,7 @@ def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     for row, own in rows_of_table(config).items():
         settings = {
             "row": row,
-            "data": config["data"],
+            "data": own.get("data", config["data"]),
             "train": config["train"],
             "sizes": own["sizes"],
             "recipe": own["recipe"],
@@ -90,6 +91,12 @@ def judge(table: pd.DataFrame) -> list[Finding]:
                 below=0,
             )
         )
+    if ROWS[0] + ON_CLOTHES in table["row"].unique():
+        plain, dropout, max_norm = (row + ON_CLOTHES for row in ROWS[:3])
+        findings += [
+            Finding("On clothes, dropout lowers the test error.", "", compared(dropout, plain), below=0),
+            Finding("On clothes, max-norm on top of it lowers it again.", "", compared(max_norm, dropout), below=0),
+        ]
     return findings
 
 
@@ -100,8 +107,8 @@ def draw(table: pd.DataFrame) -> Figure:
 
 # Networks with dropout take longer, as in the paper; a pilot run had them converged after 100 epochs, and those without in 20.
 _LONG, _SHORT = {"epochs": 100, "batch_size": 128}, {"epochs": 30, "batch_size": 128}
-_RATES = [{"learning_rate": rate} for rate in (0.03, 0.1, 0.2)]
-_RADII = [{"max_norm": radius} for radius in (1.5, 2.0, 3.0)]
+RATES = [{"learning_rate": rate} for rate in (0.01, 0.03, 0.1, 0.2, 0.4)]
+RADII = [{"max_norm": radius} for radius in (0.7, 1.0, 1.5, 2.0, 3.0)]
 
 
 def _row(
@@ -112,13 +119,18 @@ def _row(
     return {"sizes": [784, *hidden, 10], "recipe": recipe, "candidates": candidates, "tuning": tuning}
 
 
+def _on_clothes(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "data": "fashion_mnist", "tuning": {**row["tuning"], "rank": 1}}
+
+
 _PAPER_ROWS = {
-    ROWS[0]: _row([1024] * 3, _SHORT, _RATES),
-    ROWS[1]: _row([1024] * 3, _LONG, _RATES),
-    ROWS[2]: _row([1024] * 3, _LONG, _RADII),
-    SMALLER: _row([800] * 2, _SHORT, _RATES, rank=1),
-    ROWS[3]: _row([4096] * 2, _LONG, _RADII, rank=2),
+    ROWS[0]: _row([1024] * 3, _SHORT, RATES),
+    ROWS[1]: _row([1024] * 3, _LONG, RATES),
+    ROWS[2]: _row([1024] * 3, _LONG, RADII),
+    SMALLER: _row([800] * 2, _SHORT, RATES, rank=1),
+    ROWS[3]: _row([4096] * 2, _LONG, RADII[-3:], rank=2),
 }
+_PAPER_ROWS |= {row + ON_CLOTHES: _on_clothes(_PAPER_ROWS[row]) for row in ROWS[:3]}
 
 EXPERIMENT = Experiment(
     title="Table 2: MNIST, from a plain network to a wide one with dropout and max-norm",
@@ -162,9 +174,10 @@ EXPERIMENT = Experiment(
         "At the workstation scale 5000 images instead of 60,000, and two layers of 256 and 512 units instead of 1024 to 8192; no "
         "pretraining. Each row has four candidates, of weight decay or of the max-norm radius, chosen on validation images. The "
         "paper's rows differ in depth and width as well, and come without intervals. At the paper's scale 50,000 images train "
-        "and 10,000 choose among three candidates; the paper adds these images to the training set in the end, and makes a "
+        "and 10,000 choose among five candidates, for the widest networks among three; at first there were three for all, and "
+        "the best stood at an end each time. The paper adds these images to the training set in the end, and makes a "
         "million updates by a recipe of its own, against 12,000 to 39,000 here by one that is usual today. Networks with and "
         "without dropout have three layers of 1024 units there. The paper's network without has two of 800, which is a row "
-        "of its own; the widest here has 4096 units a layer."
+        "of its own; the widest here has 4096 units a layer. The rows on clothes are an addition, and not part of the verdict."
     ),
 )
