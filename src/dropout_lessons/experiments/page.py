@@ -114,7 +114,8 @@ def _at_the_papers_scale(experiments: Sequence[Experiment]) -> str:
             "## The paper's own scale",
             "All of MNIST: 50,000 digits train, 10,000 tune, and the 10,000 of the test set are used once. The networks are as "
             "large as the paper's, but for the widest; the recipe is one that is usual today, with He's initial weights and a "
-            "rate that falls to zero, and not the paper's million updates. Test errors:"
+            "rate that falls to zero, and not the paper's million updates. The rows on clothes, which are not the paper's, have as "
+            "many images of Fashion-MNIST. Test errors:"
             if beside
             else "",
             _table(header, beside),
@@ -139,7 +140,7 @@ def _section_at_the_papers_scale(result: Result) -> str:
     missing, units, device = source.get(UNFINISHED, 0), len(source["units"]), source["device"]
     where = "of one core" if device == "cpu" else f"on {_text(device)}"
     rest = f"{missing} are missing: this goes on with them:" if missing else "This computes them where there are none:"
-    tried = f":::{{dropdown}} Candidates, by their error on 10,000 validation digits\n{_tried(result)}\n:::"
+    tried = f":::{{dropdown}} Candidates, by their error on 10,000 validation images\n{_tried(result)}\n:::"
     return "\n\n".join(
         part
         for part in [
@@ -156,7 +157,8 @@ def _section_at_the_papers_scale(result: Result) -> str:
 
 
 def _tried(result: Result) -> str:
-    tuning, name = result.tuning, "row" if "row" in result.tuning else "arm"
+    tuning = result.tuning
+    name = next(column for column in ("row", "arm", "network") if column in tuning)
     measured = ["train_error", "validation_error"]
     fields = [column for column in ("learning_rate", "max_norm", "weight_decay", "l1") if column in tuning]
     rows = [
