@@ -114,8 +114,8 @@ def _at_the_papers_scale(experiments: Sequence[Experiment]) -> str:
             "## The paper's own scale",
             "All of MNIST: 50,000 digits train, 10,000 tune, and the 10,000 of the test set are used once. The networks are as "
             "large as the paper's, but for the widest; the recipe is one that is usual today, with He's initial weights and a "
-            "rate that falls to zero, and not the paper's million updates. The rows on clothes, which are not the paper's, have as "
-            "many images of Fashion-MNIST. Test errors:"
+            "rate that falls to zero, and not the paper's million updates. The rows on clothes, which are not the paper's, have "
+            "as many images of Fashion-MNIST. Test errors:"
             if beside
             else "",
             _table(header, beside),
