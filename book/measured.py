@@ -15,7 +15,7 @@ from nbformat import NotebookNode
 from outputs import ROOT
 
 from dropout_lessons import exercises, experiments
-from dropout_lessons.experiments.store import is_recorded
+from dropout_lessons.experiments.records import is_recorded
 
 
 def chapters() -> Iterator[tuple[str, Counter[str]]]:

@@ -15,7 +15,7 @@ sys.path.append(str(Path(__file__).parent / "toys"))
 import toy
 
 from dropout_lessons import cli, experiments
-from dropout_lessons.experiments import catalog, store
+from dropout_lessons.experiments import catalog, records
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy(Path(toy.__file__), tmp_path / "catalog")
     monkeypatch.setattr(catalog, "__path__", [str(tmp_path / "catalog")])
     monkeypatch.setitem(sys.modules, f"{catalog.__name__}.toy", toy)
-    monkeypatch.setattr(store, "RECORDS", tmp_path / "records")
+    monkeypatch.setattr(records, "RECORDS", tmp_path / "records")
     return tmp_path
 
 

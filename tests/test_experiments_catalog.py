@@ -34,7 +34,7 @@ from dropout_lessons.experiments import (
     run,
 )
 from dropout_lessons.experiments.not_run import NOT_RUN
-from dropout_lessons.experiments.store import RECORDS, is_recorded
+from dropout_lessons.experiments.records import RECORDS, is_recorded
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = names()

@@ -21,7 +21,7 @@ import toy
 from dropout_lessons import cli, datasets
 from dropout_lessons.cli import experiments as commands
 from dropout_lessons.experiments import Result, Row, Unit, UnitsFailed, get, names, page, run
-from dropout_lessons.experiments.store import UNITS, reached
+from dropout_lessons.experiments.records import UNITS, reached
 
 TABLES = ("table2_mnist", "table9_regularizers")
 

@@ -14,7 +14,8 @@ from dropout_lessons import experiments
 from dropout_lessons.experiments.entries import cost, ledger
 from dropout_lessons.experiments.experiment import SCALES, Experiment, Result
 from dropout_lessons.experiments.page import ledger_page
-from dropout_lessons.experiments.store import UNITS, is_recorded, kept, reached, write
+from dropout_lessons.experiments.records import UNITS, is_recorded, reached
+from dropout_lessons.experiments.store import kept, write
 
 __all__ = ["list_all", "print_ledger", "run", "show"]
 

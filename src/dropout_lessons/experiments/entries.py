@@ -13,8 +13,8 @@ from dropout_lessons.claims import FEWEST_SEEDS, Evidence, sampled
 from dropout_lessons.experiments.experiment import Experiment, Result
 from dropout_lessons.experiments.findings import Finding, Origin, Reported
 from dropout_lessons.experiments.not_run import NOT_RUN
+from dropout_lessons.experiments.records import is_recorded, recorded
 from dropout_lessons.experiments.registry import get, names
-from dropout_lessons.experiments.store import is_recorded, recorded
 
 __all__ = ["Cost", "Entry", "beside_the_paper", "cost", "costs", "data_of", "entries", "in_order", "ledger", "place"]
 

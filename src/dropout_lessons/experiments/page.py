@@ -13,8 +13,8 @@ from dropout_lessons.experiments.entries import Entry, beside_the_paper, costs, 
 from dropout_lessons.experiments.experiment import Experiment, Result, Verdict
 from dropout_lessons.experiments.findings import Origin, Reported
 from dropout_lessons.experiments.not_run import NOT_RUN
+from dropout_lessons.experiments.records import is_recorded, reached, recorded
 from dropout_lessons.experiments.registry import get, names
-from dropout_lessons.experiments.store import is_recorded, reached, recorded
 from dropout_lessons.experiments.tables import UNFINISHED
 
 __all__ = ["ledger_page"]

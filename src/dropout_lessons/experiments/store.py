@@ -1,4 +1,4 @@
-"""What is kept of experiments: a file for each finished unit in a folder, and the results that the package ships.
+"""What is kept of a run: a file for each finished unit in a folder, and its table.
 
 ``FOLDER/NAME/SCALE/units/KEY.json`` holds a unit, its rows, how long they took and with which versions, and a SHA-256 of
 all that. ``table.csv`` and ``provenance.json`` beside it are written when all units are done. Every file is written aside,
@@ -17,8 +17,8 @@ import shlex
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,34 +29,28 @@ import torch
 from filelock import FileLock, Timeout
 
 from dropout_lessons import runtime
-from dropout_lessons.experiments.arms import Row, Unit, planned
+from dropout_lessons.experiments.arms import Row, Unit
 from dropout_lessons.experiments.experiment import Experiment, Result
-from dropout_lessons.experiments.registry import get
-from dropout_lessons.experiments.tables import UNFINISHED
 from dropout_lessons.runtime import replacing
 
 __all__ = [
-    "RECORDS",
-    "UNITS",
+    "Damaged",
     "Done",
     "Store",
     "commit",
+    "explained",
     "from_csv",
-    "is_recorded",
     "kept",
+    "place",
     "provenance",
-    "reached",
-    "record",
-    "recorded",
+    "read_result",
     "tidy",
     "to_csv",
+    "trusted",
     "versions",
     "write",
+    "write_result",
 ]
-
-RECORDS = Path(__file__).parent / "results"
-#: Finished units of the paper's scale, which come one by one: the folder of a run that goes on wherever the package is.
-UNITS = RECORDS / "units"
 
 
 @dataclass(frozen=True)
@@ -99,9 +93,9 @@ class Store:
 
     def __init__(self, folder: str | os.PathLike[str], experiment: Experiment, scale: str) -> None:
         self.experiment, self.scale = experiment, scale
-        self.folder = _place(folder, experiment, scale)
+        self.folder = place(folder, experiment, scale)
         self._locks = self.folder / ".locks"
-        with _explained(self.folder):
+        with explained(self.folder):
             (self.folder / "units").mkdir(parents=True, exist_ok=True)
             self._locks.mkdir(exist_ok=True)
             tempfile.TemporaryFile(dir=self.folder / "units").close()
@@ -113,7 +107,7 @@ class Store:
     def lock(self, name: str) -> FileLock | None:
         """The lock of a name, held; None if another runner holds it. The system frees it when its holder dies."""
         lock = FileLock(self._locks / f"{name}.lock", timeout=0, thread_local=False)
-        with _explained(self._locks):
+        with explained(self._locks):
             try:
                 lock.acquire()
             except Timeout:
@@ -123,20 +117,20 @@ class Store:
     def read(self, unit: Unit) -> Done | None:
         """The finished unit, or None if there is none that can be trusted."""
         try:
-            return _trusted(self.path(unit), unit)
-        except (FileNotFoundError, _Damaged):
+            return trusted(self.path(unit), unit)
+        except (FileNotFoundError, Damaged):
             return None
 
     def read_or_remove(self, unit: Unit) -> Done | None:
         """As ``read``; a file that cannot be trusted is named and moved aside. For the holder of the unit's lock."""
         path = self.path(unit)
         try:
-            return _trusted(path, unit)
+            return trusted(path, unit)
         except FileNotFoundError:
             return None
-        except _Damaged as reason:
+        except Damaged as reason:
             aside = path.with_name(f"{path.name}.damaged")
-            with _explained(path):
+            with explained(path):
                 os.replace(path, aside)
             warnings.warn(f"{path} {reason}: it was moved to {aside.name}, and is computed again", stacklevel=2)
             return None
@@ -148,8 +142,8 @@ class Store:
 
     def finish(self, result: Result) -> None:
         """Write the table and its provenance."""
-        with _explained(self._locks), FileLock(self._locks / "table.lock", thread_local=False):
-            _write_result(self.folder / "table.csv", self.folder / "provenance.json", result)
+        with explained(self._locks), FileLock(self._locks / "table.lock", thread_local=False):
+            write_result(self.folder / "table.csv", self.folder / "provenance.json", result)
 
 
 def kept(folder: str | os.PathLike[str], experiment: Experiment, scale: str) -> Result:
@@ -159,44 +153,8 @@ def kept(folder: str | os.PathLike[str], experiment: Experiment, scale: str) -> 
         ValueError: If there is none, it was changed, or it is out of date.
     """
     command = f"dropout-lessons experiments run {experiment.name} --scale {scale} --folder {shlex.quote(str(folder))}"
-    path = _place(folder, experiment, scale)
-    return _read_result(path / "table.csv", path / "provenance.json", experiment, f"`{command}` makes it")
-
-
-def reached(experiment: Experiment | str, scale: str, folder: str | os.PathLike[str] = UNITS) -> Result | None:
-    """What a run, or the package where no folder is named, has of an experiment; None if nothing, and provenance says what lacks.
-
-    Example:
-        >>> reached("table2_mnist", "paper").provenance["device"]
-        'NVIDIA H100 80GB HBM3'
-    """
-    experiment = get(experiment) if isinstance(experiment, str) else experiment
-    shipped = UNITS / experiment.name / scale  # where no seed is moved
-    path = shipped if folder == UNITS else _place(folder, experiment, scale)
-    units: list[Unit] = []
-    done: dict[str, Done] = {}
-
-    def found(asked: Iterable[Unit]) -> bool:
-        """Take the finished ones, and say whether all are."""
-        asked = list(asked)
-        for unit in asked:
-            with suppress(FileNotFoundError, _Damaged):
-                key = unit.key(experiment.version)
-                done[key] = _trusted(path / "units" / f"{key}.json", unit)
-                units.append(unit)
-        return all(unit.key(experiment.version) in done for unit in asked)
-
-    arms = sorted(experiment.arms(experiment.config(scale)), key=lambda arm: arm.rank)
-    whole = {id(arm): found(arm.tuning()) for arm in arms}
-    for arm in arms:
-        table = tidy(units, done, experiment.version)
-        if whole[id(arm)] and (arm.after is None or not table.empty):
-            found(arm.reporting(arm.chosen(table), table))
-    if not units:
-        return None
-    table = tidy(units, done, experiment.version)
-    source = provenance(experiment, scale, units, done, table)
-    return Result(experiment, scale, table, {**source, UNFINISHED: len(planned(arms)) - len(units)})
+    path = place(folder, experiment, scale)
+    return read_result(path / "table.csv", path / "provenance.json", experiment, f"`{command}` makes it")
 
 
 def tidy(units: Sequence[Unit], done: Mapping[str, Done], version: int) -> pd.DataFrame:
@@ -255,68 +213,19 @@ def commit() -> str | None:
         return None
 
 
-def record(result: Result) -> Path:
-    """Make a result the one that the package ships, and return its table's path.
-
-    Raises:
-        ValueError: If it is of another scale than the workstation's: the lecture scale is too small to be reported, and
-            what the paper's scale computes is kept unit by unit. Or if all seeds are moved.
-    """
-    if runtime.seed_offset():
-        raise ValueError(
-            f"DROPOUT_LESSONS_SEED_OFFSET must be unset for a result to be recorded, got {runtime.seed_offset()}"
-        )
-    if result.scale != "workstation":
-        raise ValueError(f'scale must be "workstation" for a result to be recorded as a whole, got {result.scale!r}')
-    path = RECORDS / f"{result.experiment.name}.csv"
-    with _explained(RECORDS):
-        RECORDS.mkdir(exist_ok=True)
-    _write_result(path, path.with_suffix(".json"), result)
-    return path
-
-
-def is_recorded(name: str) -> bool:
-    """Whether the package ships a result of an experiment."""
-    return (RECORDS / f"{name}.csv").exists()
-
-
-def recorded(name: str) -> Result:
-    """The result of an experiment that the package ships: that of its workstation scale.
-
-    Args:
-        name: The experiment's name.
-
-    Returns:
-        Its table, findings, verdict, figure and provenance; nothing is computed anew but these.
-
-    Raises:
-        ValueError: If there is no such experiment, none is recorded, or what is recorded is damaged or out of date.
-
-    Example:
-        >>> recorded("fig9a_keep_prob").scale
-        'workstation'
-    """
-    experiment = get(name)
-    command = f"dropout-lessons experiments run {name} --scale workstation --record"
-    path = RECORDS / f"{name}.csv"
-    if experiment.not_run and not path.exists():
-        raise ValueError(f"{name!r} has no recorded result: {experiment.not_run}")
-    return _read_result(path, path.with_suffix(".json"), experiment, f"`{command}` makes it")
-
-
 def write(path: Path, text: str) -> None:
     """Write a file aside, flush it, and rename it."""
-    with _explained(path), replacing(path) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
+    with explained(path), replacing(path) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
 
 
-class _Damaged(Exception):
+class Damaged(Exception):
     """Why a file cannot be trusted."""
 
 
-def _trusted(path: Path, unit: Unit) -> Done:
+def trusted(path: Path, unit: Unit) -> Done:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         digest = content.pop("sha256")
@@ -324,11 +233,11 @@ def _trusted(path: Path, unit: Unit) -> Done:
     except FileNotFoundError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _Damaged(f"is no result of a unit ({type(error).__name__})") from error
+        raise Damaged(f"is no result of a unit ({type(error).__name__})") from error
     if digest != _digest(content):
-        raise _Damaged("was changed after it was written")
+        raise Damaged("was changed after it was written")
     if (done.settings, done.seed) != (_plain(unit.settings), unit.seed):
-        raise _Damaged("holds another unit")
+        raise Damaged("holds another unit")
     return done
 
 
@@ -336,7 +245,7 @@ def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _place(folder: str | os.PathLike[str], experiment: Experiment, scale: str) -> Path:
+def place(folder: str | os.PathLike[str], experiment: Experiment, scale: str) -> Path:
     """The files of an experiment at a scale; with all seeds moved they are others."""
     offset = runtime.seed_offset()
     return Path(folder) / experiment.name / (f"{scale}-seeds-{offset}" if offset else scale)
@@ -347,7 +256,7 @@ def _plain(values: Mapping[str, Any]) -> Any:
     return json.loads(json.dumps(values))
 
 
-def _write_result(path: Path, provenance_path: Path, result: Result) -> None:
+def write_result(path: Path, provenance_path: Path, result: Result) -> None:
     """Write a table and its provenance, in which each unit is a number of its settings, its seed, and its seconds."""
     settings: list[Mapping[str, Any]] = []
     units = []
@@ -362,7 +271,7 @@ def _write_result(path: Path, provenance_path: Path, result: Result) -> None:
     write(provenance_path, "{\n" + ",\n".join(f' "{name}": {value}' for name, value in content.items()) + "\n}\n")
 
 
-def _read_result(path: Path, provenance_path: Path, experiment: Experiment, remedy: str) -> Result:
+def read_result(path: Path, provenance_path: Path, experiment: Experiment, remedy: str) -> Result:
     try:
         text = path.read_text(encoding="utf-8")
         source = json.loads(provenance_path.read_text(encoding="utf-8"))
@@ -392,7 +301,7 @@ def _read_result(path: Path, provenance_path: Path, experiment: Experiment, reme
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
