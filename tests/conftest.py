@@ -32,6 +32,24 @@ def own_compiler_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where toys/toy.py is told what to do: one place for all tests, since the processes of a pool outlive a test."""
+    folder = tmp_path_factory.mktemp("told")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TOY", str(folder))
+        yield folder
+
+
+@pytest.fixture
+def told(toy_folder: Path) -> Iterator[Path]:
+    """The toy's folder, with an empty log and nothing told; nothing that a test tells it stays."""
+    (toy_folder / "log").write_text("")
+    yield toy_folder
+    for path in toy_folder.iterdir():
+        path.unlink()
+
+
 @pytest.fixture(autouse=True)
 def seeded_draws() -> None:
     """What a test draws without a generator, such as a layer's first weights, is the same alone and among others."""

@@ -157,10 +157,8 @@ def test_a_scheduler_that_is_not_there_is_one_line_until_the_very_end(tmp_path):
     assert ended.stderr.count("\n") == 1
 
 
-def test_a_unit_that_fails_is_exit_code_1_and_names_it(folder, capsys, monkeypatch):
-    (folder / "told").mkdir()
-    (folder / "told" / "fails").write_text("report-1")
-    monkeypatch.setenv("TOY", str(folder / "told"))
+def test_a_unit_that_fails_is_exit_code_1_and_names_it(folder, told, capsys):
+    (told / "fails").write_text("report-1")
     assert cli.main(["experiments", "run", "toy", "--jobs", "1"]) == 1
     assert "1 of 5 units of 'toy' failed; the others are done and kept:\n" in capsys.readouterr().err
 

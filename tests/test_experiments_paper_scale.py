@@ -26,13 +26,6 @@ from dropout_lessons.experiments.records import UNITS, reached
 TABLES = ("table2_mnist", "table9_regularizers")
 
 
-@pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "told").mkdir()
-    monkeypatch.setenv("TOY", str(tmp_path / "told"))
-    return tmp_path / "told"
-
-
 @pytest.mark.parametrize("name", TABLES)
 def test_a_unit_trains_one_network_so_that_little_is_lost_and_the_arms_of_primary_statements_come_first(name):
     experiment = get(name)

@@ -48,12 +48,9 @@ N_UNITS = {"lecture": 6 + 5, "workstation": 6 + 14}
 
 
 @pytest.fixture
-def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def log(told: Path) -> Path:
     """Where the toy writes down what it computes."""
-    (tmp_path / "told").mkdir()
-    (tmp_path / "told" / "log").touch()
-    monkeypatch.setenv("TOY", str(tmp_path / "told"))
-    return tmp_path / "told" / "log"
+    return told / "log"
 
 
 def computed(log: Path, event: str = "start") -> Counter[str]:
