@@ -66,13 +66,19 @@ SAMPLES = """() => {
     }
 }"""
 
-# The colors of an element and of all in it, which is put among the samples.
-LOOKS = """(element) => [element, ...element.querySelectorAll("*")].map((each) => {
-    each.dataset.sample = "";
-    const { color, backgroundColor, opacity, fontSize } = getComputedStyle(each);
-    return [color, backgroundColor, opacity, fontSize].join();
+# Of an element that lies above others, and of all in it, the contrast of text to ground: axe does not tell it there.
+CONTRASTS = """(element) => [element, ...element.querySelectorAll("*")].map((each) => {
+    const light = (color) => {
+        const parts = color.match(/[\\d.]+/g).map((part) => part / 255);
+        const [r, g, b] = parts.map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+    };
+    let ground = each;
+    while (/, 0\\)$|transparent/.test(getComputedStyle(ground).backgroundColor)) ground = ground.parentElement;
+    const { color, opacity } = getComputedStyle(each);
+    const [a, b] = [light(color), light(getComputedStyle(ground).backgroundColor)];
+    return opacity === "1" ? Math.max(a, b) / Math.min(a, b) : 0;
 })"""
-CONTRAST = {"runOnly": ["color-contrast"]}
 
 CLIPPED = """() => [...document.querySelectorAll("article *")].filter((element) => {
     if (element.matches("mjx-container *, svg *, .visually-hidden") || !element.checkVisibility()) return false;
@@ -296,19 +302,19 @@ def test_a_page_is_accessible(visit: Visit, mode: str) -> None:
         picture = f"{visit.name.replace('/', '_')}-{mode.split()[0]}-{MODES[mode]['width']}.png"
         visit.page.screenshot(path=Path(folder, picture), full_page=True)
     visit.page.evaluate(SAMPLES)
-    found = violations(visit.page, {} if mode.startswith("light") else CONTRAST)
+    found = violations(visit.page, {} if mode.startswith("light") else {"runOnly": ["color-contrast"]})
     assert not found, "\n".join(found)
 
 
-def violations(page: Page, options: dict, where: str | None = None) -> list[str]:
+def violations(page: Page, options: dict) -> list[str]:
     """What axe finds wrong; contrast, in samples. The members of the reference are alike: one in twelve is looked at."""
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(Axe().axe_script)
         page.evaluate("() => axe.configure({rules: [{id: 'color-contrast', selector: '[data-sample]'}]})")
         page.evaluate("() => [...document.querySelectorAll('dl.py')].forEach((e, i) => i % 12 && e.remove())")
     found = page.evaluate(
-        "([where, options]) => axe.run(where ?? document, options).then(results => results.violations)",
-        [where, {"resultTypes": ["violations"], "preload": False, **options}],
+        "options => axe.run(options).then(results => results.violations)",
+        {"resultTypes": ["violations"], "preload": False, **options},
     )
     return [
         f"{violation['id']}: {' '.join(map(str, node['target']))}: {node['failureSummary']}"
@@ -375,7 +381,6 @@ def test_a_term_shows_its_meaning_to_the_mouse_and_to_the_keyboard(visit: Visit,
     if not term.count():
         return
     show(visit.page, mode, LAPTOP)
-    looks: list[list[str]] = []
     meaning = visit.page.get_by_role("tooltip")
     for reach, leave in ((term.focus, lambda: visit.page.keyboard.press("Escape")), (term.hover, term.blur)):
         visit.page.mouse.move(0, 0)
@@ -383,12 +388,9 @@ def test_a_term_shows_its_meaning_to_the_mouse_and_to_the_keyboard(visit: Visit,
         meaning.wait_for(timeout=5000)
         assert len(meaning.inner_text().split()) >= 5
         assert term.get_attribute("aria-describedby") == meaning.get_attribute("id")
-        looks.append(meaning.evaluate(LOOKS))
-        if len(looks) == 1:
-            assert violations(visit.page, CONTRAST, "#term-meaning") == []
+        assert min(meaning.evaluate(CONTRASTS)) >= 4.5
         leave()
         assert meaning.count() == 0
-    assert looks[0] == looks[1]
 
 
 def test_a_chapter_opens_on_colab(visit: Visit, origin: str) -> None:
