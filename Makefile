@@ -11,7 +11,9 @@ SHELL := bash
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 ENVIRONMENT := $(VENV)/.complete
-STAGES := test-lint test-types test-examples test-package test-rounding test-chapters test-book
+STAGES := test-lint test-chapters test-types test-examples test-rounding test-package test-book
+# A process each, two at a time, the longest first; test-chapters has run the notebooks of the book.
+SIDE_BY_SIDE := book test-examples test-rounding test-types
 
 .DEFAULT_GOAL := help
 .PHONY: help setup book pdf slides serve page-bars test $(STAGES) notebooks bench gpu ledger replicate exercises check-exercises lock clean
@@ -50,14 +52,17 @@ page-bars: book ## Measure how each chapter reads: prose, code, claims, height (
 	$(BIN)/python book/measure.py
 
 test: $(ENVIRONMENT) ## Check everything: code, chapters, the book in a browser; go on after a failure
-	@failed=(); TIMEFORMAT="%0R s, of the processors %0U + %0S s"; \
-	for stage in $(STAGES); do \
-	  echo "== $$stage"; time $(MAKE) --no-print-directory $$stage || failed+=($$stage); \
-	done; \
-	(($${#failed[@]} == 0)) || { echo "Failed: $${failed[*]} (each can be made alone: make $${failed[0]})"; exit 1; }
+	@export failed=$$(mktemp) TIMEFORMAT="%0R s, of the processors %0U + %0S s"; trap 'rm -f $$failed' EXIT; \
+	stage() { echo "== $$1"; time $(MAKE) --no-print-directory $$1 || echo $$1 >> $$failed; }; export -f stage; \
+	stage test-lint; stage test-chapters; \
+	printf '%s\n' $(SIDE_BY_SIDE) | xargs -P 2 -I STAGE bash -c 'said=$$(stage STAGE 2>&1); echo "$$said"'; \
+	stage test-package; stage test-book; \
+	[ ! -s $$failed ] || { echo "Failed: $$(xargs < $$failed) (each can be made alone: make $$(head -1 $$failed))"; exit 1; }
 
 # With more than a thread each, workers wait for each other, four times as long as they work.
 $(STAGES): export OMP_NUM_THREADS = 1
+# Where Python may keep no bytecode, every process compiles the package and the tests anew.
+$(STAGES): export PYTHONDONTWRITEBYTECODE =
 test-lint: $(ENVIRONMENT)
 	@failed=0; for command in "check" "format --check"; do $(BIN)/ruff $$command . || failed=1; done; exit $$failed
 
@@ -67,7 +72,7 @@ test-types: $(ENVIRONMENT)
 
 # The examples of the package's docstrings, with the shapes and types of its annotations checked in every call.
 test-examples: $(ENVIRONMENT)
-	$(PYTEST) --doctest-modules src -p tests.shapes -n 2
+	$(PYTEST) --doctest-modules src -p tests.shapes
 
 # Three on two cores where tests wait for what they start: processes, browsers, timeouts.
 test-package: $(ENVIRONMENT)
@@ -79,7 +84,7 @@ test-rounding: export ATEN_CPU_CAPABILITY = default
 test-rounding: export MKL_CBWR = COMPATIBLE
 test-rounding: export ONEDNN_MAX_CPU_ISA = SSE41
 test-rounding: $(ENVIRONMENT)
-	$(PYTEST) tests -m rounding -n 2
+	$(PYTEST) $(shell grep -l mark.rounding tests/*.py) -m rounding
 
 test-chapters: $(ENVIRONMENT)
 	$(PYTEST) chapters -n 2 --dist loadscope --durations 10
