@@ -41,6 +41,7 @@ from dropout_lessons.experiments import (  # noqa: E402
     runner,
     store,
 )
+from dropout_lessons.experiments import records as shipped  # noqa: E402
 from dropout_lessons.experiments.store import Store, from_csv, kept, to_csv  # noqa: E402
 from dropout_lessons.experiments.tuning import train, train_together, tuned  # noqa: E402
 
@@ -731,8 +732,8 @@ def test_a_process_that_dies_stops_the_run_which_keeps_what_is_done(start, log, 
 
 @pytest.fixture
 def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(store, "RECORDS", tmp_path / "records")
-    monkeypatch.setattr(store, "get", lambda name: {"toy": toy.EXPERIMENT}[name])
+    monkeypatch.setattr(shipped, "RECORDS", tmp_path / "records")
+    monkeypatch.setattr(shipped, "get", lambda name: {"toy": toy.EXPERIMENT}[name])
     return tmp_path / "records"
 
 
@@ -768,6 +769,6 @@ def test_what_cannot_be_recorded_or_found_is_refused(records):
 
 def test_an_experiment_that_was_not_run_says_why(records, monkeypatch):
     missing = replace(toy.EXPERIMENT, not_run="It needs a GPU.")
-    monkeypatch.setattr(store, "get", lambda name: missing)
+    monkeypatch.setattr(shipped, "get", lambda name: missing)
     with pytest.raises(ValueError, match="'toy' has no recorded result: It needs a GPU"):
         recorded("toy")
