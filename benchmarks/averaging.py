@@ -9,24 +9,12 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from timing import medians, one_thread
 from torch import nn
 
 from dropout_lessons.averaging import exact_average, monte_carlo_average
-from dropout_lessons.masks import enumerate_masks
-
-
-def gemm_rate(rows: int, inner: int, columns: int, dtype: torch.dtype) -> float:
-    """Floating-point operations a second of a matrix product of this shape."""
-    a, b = torch.randn(rows, inner, dtype=dtype), torch.randn(inner, columns, dtype=dtype)
-    return 2 * rows * inner * columns / medians({"": lambda: a @ b}, repeats=15)[""]
-
-
-def copy_rate() -> float:
-    """Bytes a second that a copy in memory reads and writes."""
-    source = torch.randn(2**24)
-    target = torch.empty_like(source)
-    return 2 * source.nbytes / medians({"": lambda: target.copy_(source)}, repeats=9)[""]
+from dropout_lessons.masks import enumerate_masks, sample_mask
 
 
 def report(seconds: dict[str, float], fast: str) -> None:
@@ -156,18 +144,28 @@ def monte_carlo(samples: int, examples: int = 100) -> None:
         def ours(network: nn.Module = network) -> torch.Tensor:
             return monte_carlo_average(network, x, samples=samples, progress=False).probs
 
-        runs = {"calls of the network": calls, "monte_carlo_average": ours}
+        widths = [(512, 512), (512, 10)] if drops[0] else [(512, 10)]
+        layers = [(torch.randn(examples, a), torch.randn(b, a)) for a, b in widths]
+
+        def draws(layers: list[tuple[torch.Tensor, torch.Tensor]] = layers) -> None:
+            for _ in range(samples):
+                for h, _ in layers:
+                    sample_mask(h.shape, 0.5)
+
+        @torch.no_grad()
+        def products(layers: list[tuple[torch.Tensor, torch.Tensor]] = layers) -> None:
+            for _ in range(samples):
+                for h, weight in layers:
+                    F.linear(h, weight)
+
+        runs: dict[str, Callable[[], object]] = {"calls of the network": calls, "monte_carlo_average": ours}
+        runs |= {"  its draws of masks alone": draws, "  its matrix products alone": products}
         seconds = medians(runs, repeats=max(3, 200 // samples))
         where = "each hidden layer" if drops[0] else "the last hidden layer"
         print(f"\nMonte Carlo, k = {samples}, 784-512-512-10, {examples} examples, masks on {where}")
         report(seconds, "monte_carlo_average")
-        widths = [(512, 512), (512, 10)] if drops[0] else [(512, 10)]
-        rows = 8 * examples
-        products = sum(samples * examples * 2 * a * b / gemm_rate(rows, a, b, torch.float32) for a, b in widths)
-        # Each masked activation is written and read once, and so is its byte of mask.
-        moved = samples * examples * sum(a for a, _ in widths) * 2 * (4 + 1) / copy_rate()
-        print(f"  its products take {products * 1e3:.0f} ms at the rate of such products,", end=" ")
-        print(f"moving its masked activations {moved * 1e3:.0f} ms")
+        plain, own, *alone = seconds.values()
+        print(f"  {own / plain:.3f} of the calls; {sum(alone) / plain:.3f} is the limit of its draws and products")
 
 
 def main() -> None:

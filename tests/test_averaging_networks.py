@@ -174,6 +174,28 @@ def test_monte_carlo_is_what_calls_in_training_mode_average_to(name):
     assert ((ours.probs - mean).abs() < 5 * (2 * variance / k).sqrt() + 1e-5).all()
 
 
+@pytest.mark.parametrize("below", [0.0, 0.5])
+@pytest.mark.parametrize("samples", [1, 50])
+def test_monte_carlo_by_the_output_layer_alone_is_that_by_whole_networks(below, samples):
+    layers = [
+        nn.Linear(4, 7),
+        nn.ReLU(),
+        nn.Dropout(below),
+        nn.Linear(7, 6),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+        nn.Linear(6, 3),
+    ]
+    x = torch.randn(5, 4)
+    # The second does the same, but does not end with a linear layer.
+    ours, whole = (
+        monte_carlo_average(network, x, samples=samples, generator=torch.Generator().manual_seed(1), progress=False)
+        for network in (nn.Sequential(*layers), nn.Sequential(*layers, nn.Threshold(-1e9, 0.0)))
+    )
+    torch.testing.assert_close(ours.log_probs, whole.log_probs)
+    torch.testing.assert_close(ours.member_entropy, whole.member_entropy)
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ("DropBlock", "GaussianDropout")])
 def test_exact_averages_are_what_calls_in_training_mode_average_to(name):
     network, x = built(name)

@@ -187,7 +187,11 @@ def progress_bar(items: Sequence[Item], description: str, *, unit: str, show: bo
         >>> sum(progress_bar(range(4), "adding", unit="number"))
         6
     """
-    yield from tqdm.auto.tqdm(items, desc=description, unit=unit, leave=False, delay=0.5, disable=_no_bar(show))
+    hidden = _no_bar(show)
+    if hidden:  # a bar is not even made, which takes as long as a small network's forward pass
+        yield from items
+    else:
+        yield from tqdm.auto.tqdm(items, desc=description, unit=unit, leave=False, delay=0.5, disable=hidden)
 
 
 def work_bar(total: float, description: str, *, done: float = 0, show: bool = True) -> tqdm.std.tqdm[Any]:

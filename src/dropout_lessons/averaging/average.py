@@ -156,29 +156,28 @@ class Sums:
 
     def add(self, predictions: Tensor, outputs: Outputs, log_weights: Float[Tensor, " members"] | None = None) -> None:
         """Take in what some members predict, members first; without weights each weighs 1."""
-        log_probs = outputs.log_probs(predictions)
+        log_probs = outputs.log_probs(predictions).movedim(-1, 0)  # (classes, members, examples, ...), as in memory
+        shape = log_probs.shape[2:]
+        log_probs = log_probs.flatten(2)
         if log_weights is None:
-            log_weights = log_probs.new_zeros(len(log_probs))
-        log_weight = log_weights.logsumexp(0)
+            log_weights = log_probs.new_zeros(log_probs.shape[1])
+        log_weight = log_weights.logsumexp(0).item()
         share = (log_weights - log_weight).exp()
         probs = log_probs.exp()
 
-        def mean_of(values: Tensor) -> Tensor:
-            return values[0] if len(values) == 1 else torch.tensordot(share, values, dims=1)
+        def arranged(values: Tensor) -> Tensor:
+            return values.T.reshape(*shape, -1).contiguous()
 
-        mean = mean_of(probs)
-        if bool((mean > _SMALL).all()):
-            log_sum = mean.log() + log_weight
-        else:  # the probabilities lose digits or vanish, and their logarithms do not
-            log_sum = (log_weights.view(-1, *[1] * mean.dim()) + log_probs).logsumexp(0)
+        mean = share @ probs
+        log_sum = mean.log() + log_weight
+        if not bool((mean > _SMALL).all()):  # the probabilities lose digits or vanish, and their logarithms do not
+            log_sum = (log_weights.unsqueeze(1) + log_probs).logsumexp(1)
         # Where the probability underflows to 0, so does its product with the logarithm, once this is finite.
-        entropy = -mean_of(probs * log_probs.clamp_min(-1e4)).sum(dim=-1)
-        chosen = log_probs.argmax(dim=-1).flatten(1).T
-        votes = (
-            torch.zeros_like(mean).flatten(0, -2).scatter_add_(1, chosen, share.expand(len(chosen), -1)).view_as(mean)
-        )
-        mean_log = mean_of(log_probs)
-        self.add_sums(log_sum, mean_log, log_weight.item(), entropy=entropy, votes=votes)
+        entropy = -(share @ (probs * log_probs.clamp_min(-1e4)).sum(dim=0)).view(shape)
+        chosen = predictions.argmax(dim=-1).flatten(1)
+        votes = torch.zeros_like(mean).scatter_add_(0, chosen, share.unsqueeze(1).expand_as(chosen))
+        mean_log = share @ log_probs
+        self.add_sums(arranged(log_sum), arranged(mean_log), log_weight, entropy=entropy, votes=arranged(votes))
 
     def add_sums(
         self,

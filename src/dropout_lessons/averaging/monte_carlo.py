@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any, overload
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -17,12 +19,13 @@ from dropout_lessons.masks import own_generator
 from dropout_lessons.running import MaskedNetwork
 from dropout_lessons.running.examples import Examples, batches, count_examples, device_of, split_examples
 from dropout_lessons.running.masked import as_masked
-from dropout_lessons.running.members import BLOCK, Block, Members
+from dropout_lessons.running.members import BLOCK, Block, Head, Members
 from dropout_lessons.running.sites import Site
 from dropout_lessons.runtime import progress_bar
 
 # Members whose masks are drawn at once on a GPU, at most, and entries of such a draw.
 _AHEAD, _STOCK = 64, 2**25
+_PREDICTIONS = 2**16  # that are summed at once
 
 
 @overload
@@ -165,12 +168,19 @@ class _Draws:
         self.members = members
         self.examples = count_examples(x, axis)
         self.generator = generator
-        self.at_once = min(most, members.members_at_once(min(self.examples, BLOCK), masked.memory))
         self.factors: list[Tensor] = []  # of each site, and the same for all chunks: they stay in the cache
         self.stock: list[Tensor] = []  # of each site: the masks that are drawn, and not used
         # All at once where their rows in a mask cannot be told apart, or a module draws for them.
         size = members.examples_at_once(self.examples, masked.memory) if members.sliceable else self.examples
-        self.pieces = [Block(members, piece, once=most == 1) for piece in split_examples(x, size, axis)]
+        pieces = split_examples(x, size, axis)
+        self.head = members.head if len(pieces) == 1 and not _draws_ahead(members) else None
+        #: Whether the head's input is the same for all members.
+        self.shared = self.head is not None and len(members.sites) == 1
+        fitting = members.members_at_once(min(self.examples, BLOCK), masked.memory)
+        if self.shared:  # but for one member's mask there are predictions alone
+            fitting = max(fitting, _PREDICTIONS // (self.examples * members.n_outputs))
+        self.at_once = min(most, fitting)
+        self.pieces = [Block(members, piece, once=most == 1 or self.shared) for piece in pieces]
         self.cuts = [count_examples(piece.x, axis) for piece in self.pieces]
         # A stream of their own, so that nobody's draws depend on how many members run together.
         self.source = None
@@ -181,18 +191,36 @@ class _Draws:
     def _keep(self, at: int, site: Site, first: int, drawn: Tensor) -> None:
         """Put masks or noise of members among the factors."""
         if at == len(self.factors):
-            shape = (self.at_once, *drawn.shape[1:])
+            shape = (1 if self.shared else self.at_once, *drawn.shape[1:])
             self.factors.append(torch.empty(shape, dtype=site.dtype, device=self.members.device))
         into = self.factors[at][first : first + len(drawn)]
         into.copy_(drawn)
-        if drawn.dtype == torch.uint8 and site.scale != 1.0:
+        if drawn.dtype == torch.uint8 and site.scale != 1.0 and not self.shared:
             into.mul_(site.scale)
 
-    def _draw_one_by_one(self, count: int) -> None:
-        """One draw for each member and site, however many members are drawn here: the masks do not depend on the chunks."""
-        for i in range(count):
-            for at, site in enumerate(self.members.sites):
-                self._keep(at, site, i, site.draw(self.members.network, self.examples, self.generator)[None])
+    def _draw(self, row: int) -> None:
+        """One draw for each site, however many members are drawn here: the masks do not depend on the chunks."""
+        for at, site in enumerate(self.members.sites):
+            self._keep(at, site, row, site.draw(self.members.network, self.examples, self.generator)[None])
+
+    def _by_head(self, head: Head, count: int) -> Tensor:
+        """What the next members predict by a linear layer above the last site, whose masks are written over."""
+        if self.shared:  # one by one, so that a member stays in the cache
+            predictions = []
+            for _ in range(count):
+                self._draw(0)
+                predictions.append(F.linear(self.factors[0][0].mul_(self._below_head), head.weight, head.bias))
+            return torch.stack(predictions)
+        for row in range(count):
+            self._draw(row)
+        *lower, last = (factor[:count] for factor in self.factors)
+        return F.linear(last.mul_(self.pieces[0].inputs_of(self.members.sites[-1], lower)), head.weight, head.bias)
+
+    @cached_property
+    def _below_head(self) -> Tensor:
+        """What all members give the only site, scaled."""
+        (site,) = self.members.sites
+        return self.pieces[0].inputs_of(site, ())[0] * site.scale
 
     def _take_from_stock(self, count: int) -> None:
         """Draws of many members at once, as many whatever the chunks: on a GPU starting a draw takes longer than drawing."""
@@ -215,10 +243,13 @@ class _Draws:
         if not members.sites and not members.drawn:  # all members are the same
             same = torch.cat([piece.predictions(()) for piece in self.pieces], dim=1)
             return same.expand(count, *same.shape[1:])
+        if self.head is not None:
+            return self._by_head(self.head, count)
         if _draws_ahead(members):
             self._take_from_stock(count)
         else:
-            self._draw_one_by_one(count)
+            for row in range(count):
+                self._draw(row)
         factors = [factor[:count] for factor in self.factors]
         if len(self.pieces) == 1:
             return self.pieces[0].predictions(factors, count=count, source=self.source)

@@ -94,7 +94,7 @@ class Members:
         ):
             return None
         module = self.network.get_submodule(self._found.head)
-        with evaluating(self.network):  # where a parametrization is read, such as spectral normalization
+        with evaluating(module):  # where a parametrization is read, such as spectral normalization
             weight, bias = module.weight, module.bias
         assert isinstance(weight, Tensor)
         return Head(weight.detach(), bias.detach() if isinstance(bias, Tensor) else None)
