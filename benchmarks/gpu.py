@@ -1,9 +1,9 @@
 """What a machine with a GPU is for, in a few minutes: tests on it, ratios, and rows of the paper at its own scale.
 
-`make gpu` runs it with the images in the folder `data` (in `mnist` and `fashion_mnist`, see README), and stops when its minutes are over.
-Units of the paper's rows are written with the package as they are finished, most worth knowing first; what was stopped goes
-on when it is run again. On an H100 the ratios were: a layer 1.17 of PyTorch's; `fit` 1.05 and `fit_ensemble` .40 of a loop
-over ten networks of three layers of 1,024; and a Monte Carlo average of 100 networks 5.9 times as long as passes in
+`make gpu` runs it with the images in the folder `data` (in `mnist` and `fashion_mnist`, see README), and stops when its minutes
+are over. Units of the paper's rows are written with the package as they are finished, most worth knowing first; what was
+stopped goes on when it is run again. On an H100 the ratios were: a layer 1.17 of PyTorch's; `fit` 1.05 and `fit_ensemble` .40
+of a loop over ten networks of three layers of 1,024; and a Monte Carlo average of 100 networks 5.9 times as long as passes in
 training mode: its masks come from a generator of the processor, and are drawn there. `--rehearse` does the same on a
 processor, at a tiny size, and keeps nothing.
 """
