@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dropout_lessons.averaging.average import Average, Rule, check_rule, joined, sums_of
 from dropout_lessons.averaging.factorized import HeadSum
 from dropout_lessons.masks import enumerate_masks, mask_log_prob
-from dropout_lessons.running import MaskedNetwork
+from dropout_lessons.running import MaskedNetwork, Outputs
 from dropout_lessons.running.examples import Examples, batches, count_examples, gathered, split_examples
 from dropout_lessons.running.masked import as_masked
 from dropout_lessons.running.members import Block, Members
@@ -94,26 +94,53 @@ def exact_average(
 
 def _averages(masked: MaskedNetwork, x: Examples, rule: Rule, every_member: bool, progress: bool) -> list[Any]:
     """The average for each block of some examples."""
-    members = masked.members(x)
-    n = _count_units(masked, members, _MOST)
+    members, memory = masked.members(x), masked.memory
+    total = 2 ** _count_units(masked, members, _MOST)
+    size = members.examples_at_once(_count(masked, x), memory) if members.sliceable else 1
+    listed, head = members.sites, None
+    work, own = 1.0, 0.0  # share of a forward pass that each listed mask runs, and what comes on top
     if members.head is not None and not every_member:
-        return _factorized(masked, members, HeadSum(members.head, members.sites[-1]), x, rule, progress)
-    passes = members.below + 2**n * (1 - members.below)
-    size = members.examples_at_once(_count(masked, x), masked.memory) if members.sliceable else 1
-    step = members.members_at_once(size, masked.memory)
+        *listed, last = members.sites
+        head = HeadSum(members.head, last)
+        work, own = members.below_head, 2 ** _n_units(listed) * head.flops / max(members.flops, 1.0)
+        size = min(size, max(1, memory // head.bytes_per_row))
+    count = 2 ** _n_units(listed)
+    step = members.members_at_once(size, memory)
+    if head is not None:
+        step = max(1, min(step, memory // (size * head.bytes_per_row)))
+    # What lies below all masks runs once in all.
+    passes = members.below + count * (work - members.below) + own
     averages = []
-    for block, chunk, is_last in _work(masked, x, size, 2**n, step, progress):
+    for block, chunk, is_last in _work(masked, x, size, count, step, progress):
         if chunk.start == 0:
             sums = sums_of(masked.says)
-            examples = Block(members, block)
-        masks, log_weights = _enumerated(members.sites, chunk, members.device)
-        predictions = examples.predictions(_factors(members.sites, masks), count=len(chunk))
-        if chunk.start == 0:
-            masked.says.checked(predictions[0], _count(masked, block))
-        sums.add(predictions, masked.says, log_weights)
+            # With the head's masks alone, what lies below them runs once anyway.
+            examples = Block(members, block, once=not listed)
+        masks, log_weights = _enumerated(listed, chunk, members.device)
+        factors = _factors(listed, masks)
+        if head is not None:
+            _add_head_sums(sums, head, examples.inputs_of(last, factors), log_weights, masked.says)
+        else:
+            predictions = examples.predictions(factors, count=len(chunk))
+            if chunk.start == 0:
+                masked.says.checked(predictions[0], _count(masked, block))
+            sums.add(predictions, masked.says, log_weights)
         if is_last:
-            averages.append(sums.average(rule, 2**n, passes, exhaustive=True))
+            averages.append(sums.average(rule, total, passes, exhaustive=True))
     return averages
+
+
+def _add_head_sums(sums: Any, head: HeadSum, h: Tensor, log_weights: Tensor, says: Outputs) -> None:
+    """Take in all masks of the head for what each lower mask gives it."""
+    log_mean, mean_log = (part.view(*h.shape[:2], -1) for part in head.sum(h.flatten(0, 1)))
+    if bool(log_mean.sum().isnan()):
+        says.log_probs(log_mean)  # which says what is wrong
+    weight = log_weights.logsumexp(0)
+    sums.add_sums(
+        (log_weights[:, None, None] + log_mean).logsumexp(0),
+        torch.tensordot((log_weights - weight).exp(), mean_log, dims=1),
+        weight.item(),
+    )
 
 
 def subnetworks(network: nn.Module | MaskedNetwork, x: Examples) -> Iterator[Subnetworks]:
@@ -159,7 +186,11 @@ def subnetworks(network: nn.Module | MaskedNetwork, x: Examples) -> Iterator[Sub
 
 def count_subnetworks(members: Members) -> int:
     """How many subnetworks the masks on the chosen sites make."""
-    return 1 << sum(site.n_units for site in members.sites)
+    return 1 << _n_units(members.sites)
+
+
+def _n_units(sites: Sequence[Site]) -> int:
+    return sum(site.n_units for site in sites)
 
 
 def _count(masked: MaskedNetwork, x: Examples) -> int:
@@ -169,7 +200,7 @@ def _count(masked: MaskedNetwork, x: Examples) -> int:
 def _count_units(masked: MaskedNetwork, members: Members, most: int) -> int:
     check_enumerable(masked.network, [*members.sites, *members.drawn])
     most = most if masked.max_subnetworks is None else masked.max_subnetworks
-    n = sum(site.n_units for site in members.sites)
+    n = _n_units(members.sites)
     if n > 62 or 2**n > most:
         counts = {site.name: site.n_units for site in members.sites}
         number = f"2^{n}" + (f" = {2**n:,}" if n <= 80 else f", about 10^{math.floor(n * math.log10(2))},")
@@ -214,37 +245,3 @@ def _factors(sites: Sequence[Site], masks: Sequence[Tensor]) -> list[Tensor]:
         own.reshape(-1, *site.mask_shape(1)).to(site.dtype).mul_(site.scale)
         for site, own in zip(sites, masks, strict=True)
     ]
-
-
-def _factorized(
-    masked: MaskedNetwork, members: Members, head: HeadSum, x: Examples, rule: Rule, progress: bool
-) -> list[Average]:
-    """Averages by the factorized sum, for blocks of examples."""
-    lower, memory = members.sites[:-1], masked.memory
-    total = count_subnetworks(members)
-    n_lower = sum(site.n_units for site in lower)
-    own_flops = 2**n_lower * head.flops
-    # Each lower mask runs what lies between it and the head once; what lies below all masks runs once in all.
-    passes = members.below + 2**n_lower * (members.below_head - members.below) + own_flops / max(members.flops, 1.0)
-    size = min(members.examples_at_once(_count(masked, x), memory), max(1, memory // head.bytes_per_row))
-    step = max(1, min(members.members_at_once(size, memory), memory // (size * head.bytes_per_row)))
-    averages = []
-    for block, chunk, is_last in _work(masked, x, size, 2**n_lower, step, progress):
-        if chunk.start == 0:
-            sums = sums_of(masked.says)
-            # With one site, what lies below it runs once anyway.
-            examples = Block(members, block, once=not lower)
-        masks, log_weights = _enumerated(lower, chunk, members.device)
-        h = examples.inputs_of(members.sites[-1], _factors(lower, masks))
-        log_mean, mean_log = (part.view(*h.shape[:2], -1) for part in head.sum(h.flatten(0, 1)))
-        if bool(log_mean.sum().isnan()):
-            masked.says.log_probs(log_mean)  # which says what is wrong
-        weight = log_weights.logsumexp(0)
-        sums.add_sums(  # type: ignore[union-attr]
-            (log_weights[:, None, None] + log_mean).logsumexp(0),
-            torch.tensordot((log_weights - weight).exp(), mean_log, dims=1),
-            weight.item(),
-        )
-        if is_last:
-            averages.append(sums.average(rule, total, passes, exhaustive=True))
-    return averages  # type: ignore[return-value]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from jaxtyping import Float
+from torch import Tensor
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -55,3 +58,8 @@ def _shown(value: float, places: int, extreme: str) -> str:
     if value and math.isfinite(value) and not -6 <= places <= 7:
         return f"{value:{extreme}}"
     return f"{round(value, places) + 0.0:.{max(0, places)}f}"
+
+
+def standard_error(values: Float[Tensor, " draws"]) -> float:
+    """Of the mean of independent draws; NaN for a single one, which does not tell."""
+    return values.std().item() / math.sqrt(len(values)) if len(values) > 1 else math.nan

@@ -10,8 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dropout_lessons.coadaptation.draws import standard_error
-from dropout_lessons.coadaptation.estimate import Estimate
+from dropout_lessons.coadaptation.estimate import Estimate, standard_error
 from dropout_lessons.coadaptation.toggling import Toggled
 from dropout_lessons.coadaptation.units import LayerUnits, check_count
 from dropout_lessons.masks import check_keep_prob, enumerate_masks, mask_log_prob, own_generator, sample_mask

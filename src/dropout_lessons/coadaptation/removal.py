@@ -12,10 +12,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from dropout_lessons.coadaptation.draws import random_ranks, standard_error
-from dropout_lessons.coadaptation.estimate import Estimate
+from dropout_lessons.coadaptation.estimate import Estimate, standard_error
 from dropout_lessons.coadaptation.units import LayerUnits, check_count
-from dropout_lessons.masks import enumerate_masks
+from dropout_lessons.masks import enumerate_masks, own_generator
 from dropout_lessons.runtime import progress_bar
 
 Perturbation = Literal["zero clamp", "mean clamp", "activation noise", "weight noise", "input corruption"]
@@ -119,7 +118,7 @@ def ablation_curve(
         scores, missing = units.score(present), n - present.sum(dim=1)
         rows = torch.stack([scores[missing == k].mean() for k in removed.tolist()]).unsqueeze(0)
     else:
-        ranks = random_ranks(orders or 20, n, generator).unbind()
+        ranks = _random_ranks(orders or 20, n, generator).unbind()
         bar = progress_bar(ranks, "ablation", unit="order", show=progress)
         rows = torch.stack([units.score_without(rank, removed) for rank in bar])
     perturbation: Perturbation = "zero clamp" if units.clamp == "zero" else "mean clamp"
@@ -204,7 +203,7 @@ def compensation(
 
     intact = units.intact_values().mean(dim=1)
     single = damage(~torch.eye(n, dtype=torch.bool))
-    ranks = random_ranks(sets, n, generator)
+    ranks = _random_ranks(sets, n, generator)
     columns: list[tuple[float, float, float, float]] = []
     for size in progress_bar(list(sizes), "compensation", unit="size", show=progress):
         exact = math.comb(n, size) <= max(sets, n if size == 1 else 0)
@@ -230,3 +229,10 @@ def _ratio(
     ratio = above / below
     stderr = 0.0 if exact else standard_error(together - ratio * summed) / abs(below)
     return ratio, stderr, above, below
+
+
+def _random_ranks(orders: int, n_units: int, generator: torch.Generator | None) -> Int[Tensor, "orders units"]:
+    """The place of each unit in some random orders."""
+    generator = own_generator(generator)
+    keys = torch.rand(orders, n_units, generator=generator, device=generator.device, dtype=torch.float64).cpu()
+    return keys.argsort(dim=1).argsort(dim=1)
