@@ -206,11 +206,12 @@ class _Draws:
     def _by_head(self, head: Head, count: int) -> Tensor:
         """What the next members predict by a linear layer above the last site, whose masks are written over."""
         if self.shared:  # one by one, so that a member stays in the cache
-            predictions = []
+            sums = []
             for _ in range(count):
                 self._draw(0)
-                predictions.append(F.linear(self.factors[0][0].mul_(self._below_head), head.weight, head.bias))
-            return torch.stack(predictions)
+                sums.append(F.linear(self.factors[0][0].mul_(self._below_head), head.weight))
+            predictions = torch.stack(sums).mul_(self.members.sites[0].scale)
+            return predictions if head.bias is None else predictions.add_(head.bias)
         for row in range(count):
             self._draw(row)
         *lower, last = (factor[:count] for factor in self.factors)
@@ -218,9 +219,8 @@ class _Draws:
 
     @cached_property
     def _below_head(self) -> Tensor:
-        """What all members give the only site, scaled."""
-        (site,) = self.members.sites
-        return self.pieces[0].inputs_of(site, ())[0] * site.scale
+        """What all members give the only site."""
+        return self.pieces[0].inputs_of(self.members.sites[0], ())[0]
 
     def _take_from_stock(self, count: int) -> None:
         """Draws of many members at once, as many whatever the chunks: on a GPU starting a draw takes longer than drawing."""

@@ -151,13 +151,13 @@ class Members:
         in_training = [self.network.get_submodule(path) for path in self._in_training]
         with frozen(self.network, in_training), interception.active(), drawing_from(source):
             if not factors:
-                return torch.stack([member() for _ in range(count)])
+                return _stacked([member() for _ in range(count)])
             if self.batched and not self.drawn and len(factors[0]) > 1:
                 try:
                     return vmap(member)(*factors)
                 except Exception:  # whatever vmap cannot do; if the fault is the network's, the loop meets it again
                     self.batched = False
-            return torch.stack([member(*own) for own in zip(*factors, strict=True)])
+            return _stacked([member(*own) for own in zip(*factors, strict=True)])
 
     def record(self, x: Examples) -> list[Record]:
         """Run the network up to its first site, and keep what its layers return."""
@@ -212,3 +212,8 @@ class Block:
     def inputs_of(self, site: Site, factors: Sequence[Tensor]) -> Tensor:
         """What each member gives this site."""
         return self.members.run(self.x, factors, records=self.records, until=site)
+
+
+def _stacked(outputs: Sequence[Tensor]) -> Tensor:
+    """The members on an axis of their own; a single one is not copied."""
+    return outputs[0].unsqueeze(0) if len(outputs) == 1 else torch.stack(list(outputs))
