@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from timing import medians, one_thread
@@ -68,7 +67,7 @@ def limit(n_units: int, examples: int = 20, classes: int = 10) -> None:
     half, block = 2 ** (n_units // 2), 128  # blocks of so many rows stay in the cache
     a, b = torch.rand(examples, classes, half), torch.rand(examples, classes, half)
     z, means = torch.rand(block, half) + 0.5, torch.empty(classes, half)
-    logs = np.empty_like(z.numpy())
+    logs = torch.empty_like(z)
 
     def products() -> None:
         for own, other in zip(a, b, strict=True):
@@ -83,7 +82,7 @@ def limit(n_units: int, examples: int = 20, classes: int = 10) -> None:
         {
             "products": products,
             "reciprocals": each_block(z.reciprocal_),
-            "logarithms": each_block(lambda: np.log(z.numpy(), out=logs)),
+            "logarithms": each_block(lambda: torch.log(z, out=logs)),
             "exact_average": lambda: exact_average(network, x, progress=False),
         },
         repeats=15,

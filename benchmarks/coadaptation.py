@@ -8,7 +8,6 @@ run over a part of the sets, and are scaled up.
 import itertools
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from timing import medians, one_thread
 from torch import Tensor, nn
@@ -150,11 +149,12 @@ def products(n_units: int, repeats: int) -> None:
         for _ in range(8):
             torch.bmm(factors, factors.transpose(1, 2), out=out)
 
-    some, logs = torch.rand(8, n_units, n_units, dtype=torch.float64).numpy(), np.empty((8, n_units, n_units))
+    some = torch.rand(8, n_units, n_units, dtype=torch.float64)
+    logs = torch.empty_like(some)
 
     def logarithms() -> None:
         for _ in range(8 * EXAMPLES // len(some) // 2):
-            np.log(some, out=logs)
+            torch.log(some, out=logs)
 
     print(f"\nhidden2 of 784-{n_units}-{n_units}-10, {EXAMPLES} examples, 8 contexts, all pairs")
     runs: dict[str, Callable[[], object]] = {
