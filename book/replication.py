@@ -156,8 +156,8 @@ def page(runs: Sequence[Run], chapters: Sequence[Path]) -> str:
         "A claim's fold gives the reason for its bound. Most bounds were set before the book's own results were seen; 62 of "
         "the reasons were written down after. Some claims of chapters 1 to 6, 8, 9 and 11 were restated, or given more seeds, "
         "because runs with offsets 1 to 6 had not borne them out; where a bound was loosened, the reason says what it was. For "
-        "these claims only the offsets from 7 on are fresh. One claim of chapter 5 and one of chapter 8 were restated after "
-        "offsets up to 16; both chapters ran again with others, from 17 on.",
+        "these claims only the offsets from 7 on are fresh. Two claims of chapter 5 and one of chapter 8 were "
+        "restated after offsets up to 26 and 16; both chapters ran again with later ones.",
         _summary(runs, chosen),
         f"Not run so far: {'; '.join(waiting)}." if waiting else "",
         _seldom(runs),
