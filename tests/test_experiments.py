@@ -82,7 +82,7 @@ def test_the_verdict_is_that_of_the_primary_statements_alone(bounds, verdict):
     primary = [Finding("p", "", LOW, **bound, primary="why") for bound in bounds]
     others = [Finding("o", "", LOW, below=0), Finding("o", "", LOW, above=0), Finding("o", "", WIDE, above=0)]
     experiment = dataclasses.replace(experiments.get("fig9a_keep_prob"), judge=lambda table: [*others, *primary])
-    assert Result(experiment, "lecture", pd.DataFrame(), {}).verdict == verdict
+    assert Result(experiment, "lecture", pd.DataFrame({"seed": [0]}), {}).verdict == verdict
 
 
 def test_an_experiment_whose_primary_statements_have_too_few_seeds_was_not_run():
