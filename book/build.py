@@ -6,7 +6,6 @@ headings, labels and citations are what they were, it makes but the pages anew t
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import hashlib
 import json
@@ -27,7 +26,6 @@ import plain
 import psutil
 import yaml
 from bs4 import BeautifulSoup
-from nbformat import NotebookNode
 from outputs import BUILD, ROOT, digest
 
 HTML = BUILD / "html"
@@ -81,13 +79,6 @@ def make_pages() -> None:
         sys.exit("The book was not built: each of the warnings above is an error.")
 
 
-def claims(cell: NotebookNode) -> int:
-    """How many claims a cell checks."""
-    source = re.sub(r"^(\s*)[%!].*", r"\1pass", cell.source, flags=re.MULTILINE)
-    calls = (node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
-    return sum(ast.unparse(function) in ("check", "claims.check") for function in calls)
-
-
 def missing_outputs(notebook: Path, soup: BeautifulSoup) -> Iterator[str]:
     """What the code of a chapter should have put on its page, and did not."""
     executed = outputs.executed(notebook)
@@ -103,7 +94,7 @@ def missing_outputs(notebook: Path, soup: BeautifulSoup) -> Iterator[str]:
             yield f"cell {number} was not executed"
         if "remove-cell" in cell.metadata.get("tags", []) or "remove-output" in cell.metadata.get("tags", []):
             continue
-        expected_claims += claims(cell)
+        expected_claims += outputs.claims(cell)
         alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
         draws = any(mime.startswith("image/") for output in cell.outputs for mime in output.get("data", {}))
         if draws and not alt:

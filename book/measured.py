@@ -10,9 +10,8 @@ from itertools import chain
 
 import nbformat
 import replication
-from build import claims
 from nbformat import NotebookNode
-from outputs import ROOT
+from outputs import ROOT, claims
 
 from dropout_lessons import exercises, experiments
 from dropout_lessons.experiments.records import is_recorded

@@ -6,8 +6,10 @@ requirements or Python change.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
+import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -68,3 +70,10 @@ def seconds() -> dict[str, float]:
 
 def note(measured: Mapping[str, float]) -> None:
     SECONDS.write_text(json.dumps({**seconds(), **measured}, indent=1))
+
+
+def claims(cell: NotebookNode) -> int:
+    """How many claims a cell checks."""
+    source = re.sub(r"^(\s*)[%!].*", r"\1pass", cell.source, flags=re.MULTILINE)
+    calls = (node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    return sum(ast.unparse(function) in ("check", "claims.check") for function in calls)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shutil
@@ -16,6 +17,7 @@ import nbformat
 import outputs
 import psutil
 import pytest
+import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -164,3 +166,25 @@ def test_an_interruption_ends_everything_with_one_line(name):
         "Interrupted. The chapters that are done are kept: make book goes on from there."
     ]
     assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in started)
+
+
+def test_no_page_needs_a_module_whose_name_is_that_of_something_a_release_installs():
+    """Sphinx looks in book/ after the installed packages; `make package` installs build."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    installed = set(" ".join(re.findall(r"pip install --quiet ([a-z ]+)$", makefile, re.MULTILINE)).split())
+    assert installed == {"build", "twine", "uv"}
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    waiting = [ROOT / folder / f"{name}.py" for name, folder in config["sphinx"]["local_extensions"].items()]
+    reached: set[Path] = set()
+    while waiting:
+        path = waiting.pop()
+        if path in reached or not path.exists():
+            continue
+        reached.add(path)
+        parts = ast.parse(path.read_text(encoding="utf-8")).body  # main is run as a script, which finds book/ first
+        for node in (node for part in parts if getattr(part, "name", "") != "main" for node in ast.walk(part)):
+            names = [node.module] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            waiting += [folder / f"{name}.py" for name in names for folder in (ROOT / "book", ROOT / "book/_ext")]
+    assert ROOT / "book/measured.py" in reached
+    assert installed.isdisjoint(path.stem for path in reached)
