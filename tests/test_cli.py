@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -201,6 +203,22 @@ def test_an_interruption_is_exit_code_130(folder, capsys, monkeypatch):
     message = capsys.readouterr().err
     assert "0 finished units of toy are kept in results/toy/lecture/units" in message
     assert "To go on: dropout-lessons experiments run toy --jobs 1" in message
+
+
+def test_an_interruption_waits_until_what_is_imported_is_there(folder, capsys, monkeypatch):
+    imported = []
+
+    def interrupted(name: str) -> object:
+        signal.raise_signal(signal.SIGINT)  # here a compiled module would raise an ImportError
+        imported.append(name)
+        return importlib.import_module(name)
+
+    monkeypatch.setattr(cli, "import_module", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    assert cli.main(["experiments", "list"]) == 130
+    assert imported == ["dropout_lessons.cli.experiments"]
+    assert capsys.readouterr().err.startswith("\ndropout-lessons: interrupted. To go on:")
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_the_installed_command_answers_and_does_not_mind_a_closed_pipe():

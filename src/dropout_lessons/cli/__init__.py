@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from threading import current_thread, main_thread
 
 __all__ = ["main"]
 
@@ -28,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
         try:
             topic, name = options.command
-            command = getattr(import_module(f"dropout_lessons.cli.{topic}"), name)
+            with _interruptions_held():
+                command = getattr(import_module(f"dropout_lessons.cli.{topic}"), name)
             return int(command(options))
         except ValueError as error:
             print(f"dropout-lessons: {error}", file=sys.stderr)
@@ -45,6 +49,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             kept = getattr(options, "kept", "")
             print(f"\ndropout-lessons: interrupted{kept}. To go on: {again}", file=sys.stderr)
             return 130
+
+
+@contextmanager
+def _interruptions_held() -> Iterator[None]:
+    """Hold an interruption until what is imported is there: in the middle, a compiled module makes an ImportError of it."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or current_thread() is not main_thread():
+        yield
+        return
+    held: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if held:
+        raise KeyboardInterrupt
 
 
 def _parser() -> argparse.ArgumentParser:
