@@ -161,7 +161,9 @@ def test_an_index_is_told_where_things_are_and_under_which_licenses():
 def test_the_layout_names_every_top_level_folder_and_module():
     layout = README.split("## Layout")[1].split("## Contribute")[0]
     folders = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith((".", "_"))}
-    assert folders - {"build", "dist", "results"} <= set(re.findall(r"^([a-z]+)/", layout, re.MULTILINE)) | {"src"}
+    assert folders - {"build", "dist", "results", "data"} <= set(re.findall(r"^([a-z]+)/", layout, re.MULTILINE)) | {
+        "src"
+    }
     modules = {path.stem for path in (ROOT / "src" / "dropout_lessons").glob("*.py")} - {"__init__"}
     assert modules <= set(re.findall(r"[a-z]+", layout)), modules
 
