@@ -32,9 +32,7 @@ Outcomes = Generator["Outcome", None, None]
 Pool = Callable[[Compute, Iterator[tuple[str, Unit]]], Outcomes]
 _ONE_UNIT_AT_A_TIME = threading.Lock()
 _LOST = (OSError, asyncio.CancelledError)  # what a Dask client raises, by chance either, when its scheduler is gone
-SIDE_BY_SIDE = (
-    48  # units that a GPU computes at once: enough for large stacks of each arm, and few are lost when it is stopped
-)
+SIDE_BY_SIDE = 48  # units that a GPU computes at once: enough for large stacks, and few are lost when it is stopped
 PATIENCE = 10  # seconds for a scheduler to answer, and for its first worker to come
 
 

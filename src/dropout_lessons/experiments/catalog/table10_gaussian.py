@@ -54,7 +54,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         return difference(digits, "test_error", arm, control, unit="percentage points")
 
     # By the number of test images, 10,000 or 4,000: a tenth of a point is less than the paper's own difference.
-    up_to, of = (0.001, "10,000") if digits["train"].max() >= 50_000 else (0.003, "4,000")
+    up_to, of = (0.001, 10_000) if digits["train"].max() >= 50_000 else (0.003, 4_000)
     return [
         Finding("Gaussian dropout makes fewer errors than no dropout.", "fewer", compared(gaussian, plain), below=0),
         Finding(
@@ -62,7 +62,8 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             "0.95% ± 0.04 against 1.08% ± 0.04",
             compared(gaussian, bernoulli),
             below=up_to,
-            primary=f"The paper says as well, or perhaps better; {100 * up_to:.1f} points are few of the {of} test digits.",
+            primary=f"The paper says as well, or perhaps better; {100 * up_to:.1f} points are {round(up_to * of)} of the {of:,} "
+            "test digits.",
         ),
         Finding(
             "Gaussian dropout makes fewer errors than Bernoulli dropout.",
