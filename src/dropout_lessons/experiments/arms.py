@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["Arm", "Candidate", "Row", "Unit", "fits", "planned"]
+__all__ = ["Arm", "Candidate", "Row", "Unit", "fits", "planned", "scalars"]
 
 #: One trained network, or whatever else is observed once: its coordinates and what was measured, by column.
 Row = dict[str, Any]
@@ -49,7 +49,7 @@ class Unit:
     @property
     def columns(self) -> Row:
         """What identifies the unit in a table: its scalar settings, and its seed."""
-        return {**_scalars(self.settings), "seed": self.seed}
+        return {**scalars(self.settings), "seed": self.seed}
 
     @property
     def tunes(self) -> bool:
@@ -101,11 +101,6 @@ class Arm:
     rank: int = 0
     after: Callable[[pd.DataFrame, int], Mapping[str, Any]] | None = None
 
-    @property
-    def columns(self) -> Row:
-        """What identifies the arm in a table: its scalar settings."""
-        return _scalars(self.settings)
-
     def tuning(self) -> list[Unit]:
         """Units that try the candidates."""
         if len(self.candidates) < 2:
@@ -124,7 +119,7 @@ class Arm:
 
     def tried(self, table: pd.DataFrame) -> pd.DataFrame:
         """The arm's rows among those that tuned."""
-        where = {"stage": "tuning", **self.columns}
+        where = {"stage": "tuning", **scalars(self.settings)}
         return table[fits(table, where)] if where.keys() <= set(table) else table.iloc[:0]  # when no unit of it is done
 
     def chosen(self, table: pd.DataFrame) -> Candidate | None:
@@ -161,7 +156,8 @@ class Arm:
         return Unit(settings, seed, work)
 
 
-def _scalars(settings: Mapping[str, Any]) -> Row:
+def scalars(settings: Mapping[str, Any]) -> Row:
+    """Those settings that are columns of a table."""
     return {name: value for name, value in settings.items() if not isinstance(value, (list, tuple, dict))}
 
 

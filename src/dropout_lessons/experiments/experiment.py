@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from dropout_lessons.experiments.arms import Arm, Row, Unit, fits, planned
+from dropout_lessons.experiments.arms import Arm, Row, Unit, fits, planned, scalars
 from dropout_lessons.experiments.findings import Finding, Origin, Reported
 from dropout_lessons.experiments.tables import UNFINISHED
 
@@ -148,5 +148,5 @@ def _edges(arms: Iterable[Arm], rows: pd.DataFrame, table: pd.DataFrame) -> pd.S
         if len(arm.candidates) > 1 and len(tried := arm.tried(tuning)):
             chosen = arm.chosen(tried)
             assert chosen is not None
-            edges[fits(table, arm.columns)] = ", ".join(arm.edges(chosen))
+            edges[fits(table, scalars(arm.settings))] = ", ".join(arm.edges(chosen))
     return pd.Series(edges, index=table.index)
