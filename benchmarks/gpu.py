@@ -39,11 +39,8 @@ ROWS = (
     "ensemble_of_ten",
     "table10_gaussian",
     "fig10_data_size",
-    "fig11_monte_carlo",
-    "fig4_architectures",
-    "fig9b_keep_prob_times_width",
-    "fig9a_keep_prob",
     "table9_regularizers",
+    "fig11_monte_carlo",
 )
 PARTS = ("tests", "ratios", "rows")
 LEAST = 30  # seconds left under which no rows are begun

@@ -11,6 +11,7 @@ from dropout_lessons.averaging import exact_average, monte_carlo_average, subnet
 from dropout_lessons.layers import DropBlock, DropConnect, Dropout, GaussianDropout, SpatialDropout
 from dropout_lessons.networks import MLP, evaluating
 from dropout_lessons.running import MaskedNetwork
+from dropout_lessons.running.members import Members
 
 LAYERS = (nn.modules.dropout._DropoutNd, Dropout, GaussianDropout)
 
@@ -210,28 +211,20 @@ def test_exact_averages_are_what_calls_in_training_mode_average_to(name):
     assert ((exact.probs - mean).abs() < 5 * (variance / k).sqrt() + 1e-5).all()
 
 
-def test_a_processor_runs_the_members_that_fit_its_cache_and_a_gpu_all_that_fit_the_memory():
-    network, memory = MLP([784, 1024, 1024, 10], keep_prob=0.5), 2**30
-    members = MaskedNetwork(network).members(torch.rand(2, 784))
-    in_cache = members.members_at_once(256, memory)
-    members.device = torch.device("cuda")
-    assert members.members_at_once(256, memory) > 32 * in_cache
-    assert members.members_at_once(256, memory) * 256 * members.bytes_per_example <= memory
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_members_one_by_one_are_the_members_at_once(name):
     network, x = built(name)
-    members = MaskedNetwork(network).members(x)
+    given = MaskedNetwork(network).given(x)
+    members = Members(given, None)
     generator = torch.Generator().manual_seed(0)
     factors = [torch.stack([site.draw(network, len(x), generator) for _ in range(7)]) for site in members.sites]
-    records = members.record(x)
-    at_once = members.run(x, factors, records=records)
+    records = members.record(given)
+    at_once = members.run(given, factors, records=records)
     assert members.batched == (name != "stubborn")
     members.batched = False
-    one_by_one = members.run(x, factors, records=records)
+    one_by_one = members.run(given, factors, records=records)
     torch.testing.assert_close(at_once, one_by_one)
-    torch.testing.assert_close(members.run(x, factors), one_by_one)  # and nothing recorded changes them
+    torch.testing.assert_close(members.run(given, factors), one_by_one)  # and nothing recorded changes them
 
 
 def counted(network: nn.Module) -> dict[str, int]:
@@ -505,7 +498,7 @@ def test_a_head_is_only_one_if_nothing_else_happens(spoil):
             return self.other(h.relu()) if spoil == "returned twice" else logits
 
     network, x = Spoiled(), torch.randn(5, 4)
-    members = MaskedNetwork(network).members(x)
+    members = Members(MaskedNetwork(network).given(x), None)
     assert (members.head is None) == (spoil != "none")
     listed = exact_average(network, x, every_member=True, progress=False)
     torch.testing.assert_close(exact_average(network, x, progress=False).probs, listed.probs, rtol=1e-5, atol=1e-6)

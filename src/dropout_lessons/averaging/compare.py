@@ -20,8 +20,10 @@ from dropout_lessons.averaging.rules import ensemble_average, weight_scaling
 from dropout_lessons.calibration import brier, ece, error, nll
 from dropout_lessons.running import MaskedNetwork
 from dropout_lessons.running.discovery import discover
-from dropout_lessons.running.examples import Examples, gathered
+from dropout_lessons.running.examples import gathered
 from dropout_lessons.running.masked import as_masked
+from dropout_lessons.running.members import Members
+from dropout_lessons.running.outputs import Examples
 from dropout_lessons.running.targets import check_labels, check_values
 
 # Exact averages of more subnetworks are computed only when asked for.
@@ -84,7 +86,7 @@ def compare_averaging(
     output = masked.predict(x)
     table = _Table(output[..., 0] if outputs.kind == "mean_and_variance" else output, y, outputs.is_regression)
     table.add("weight scaling", lambda: weight_scaling(masked, x))
-    members = masked.members(masked.given(x))
+    members = Members(masked.given(x), masked.layers)
     most = _AFFORDABLE if masked.max_subnetworks is None else masked.max_subnetworks
     if members.is_enumerable and count_subnetworks(members) <= most:
         few = count_subnetworks(members) <= _AFFORDABLE
@@ -111,7 +113,7 @@ def compare_averaging(
 
 def _flops(masked: MaskedNetwork, x: Examples) -> float:
     """Floating-point operations of one forward pass of one example."""
-    return discover(masked.network, masked.given(x), masked.says).flops[-1]
+    return discover(masked.given(x)).flops[-1]
 
 
 class _Table:

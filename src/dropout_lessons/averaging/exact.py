@@ -15,9 +15,10 @@ from dropout_lessons.averaging.average import Average, Rule, check_rule, joined,
 from dropout_lessons.averaging.factorized import HeadSum
 from dropout_lessons.masks import enumerate_masks, mask_log_prob
 from dropout_lessons.running import MaskedNetwork, Outputs
-from dropout_lessons.running.examples import Examples, batches, count_examples, gathered, split_examples
+from dropout_lessons.running.examples import Given, batches, gathered
 from dropout_lessons.running.masked import as_masked
 from dropout_lessons.running.members import Block, Members
+from dropout_lessons.running.outputs import Examples
 from dropout_lessons.running.sites import Site, check_enumerable
 from dropout_lessons.runtime import progress_bar
 
@@ -83,20 +84,15 @@ def exact_average(
     """
     masked = as_masked(network)
     check_rule(rule, masked.says)
-    return joined(
-        [
-            part
-            for batch, _ in batches(x, masked.says.batch_axis)
-            for part in _averages(masked, masked.given(batch), rule, every_member, progress)
-        ]
-    )
+    given = (masked.given(batch) for batch, _ in batches(x))
+    return joined([part for own in given for part in _averages(masked, own, rule, every_member, progress)])
 
 
-def _averages(masked: MaskedNetwork, x: Examples, rule: Rule, every_member: bool, progress: bool) -> list[Any]:
+def _averages(masked: MaskedNetwork, given: Given, rule: Rule, every_member: bool, progress: bool) -> list[Any]:
     """The average for each block of some examples."""
-    members, memory = masked.members(x), masked.memory
+    members, memory = Members(given, masked.layers), masked.memory
     total = 2 ** _count_units(masked, members, _MOST)
-    size = members.examples_at_once(_count(masked, x), memory) if members.sliceable else 1
+    size = members.examples_at_once(len(given), memory) if members.sliceable else 1
     listed, head = members.sites, None
     work, own = 1.0, 0.0  # share of a forward pass that each listed mask runs, and what comes on top
     if members.head is not None and not every_member:
@@ -111,7 +107,7 @@ def _averages(masked: MaskedNetwork, x: Examples, rule: Rule, every_member: bool
     # What lies below all masks runs once in all.
     passes = members.below + count * (work - members.below) + own
     averages = []
-    for block, chunk, is_last in _work(masked, x, size, count, step, progress):
+    for block, chunk, is_last in _work(given, size, count, step, progress):
         if chunk.start == 0:
             sums = sums_of(masked.says)
             # With the head's masks alone, what lies below them runs once anyway.
@@ -123,7 +119,7 @@ def _averages(masked: MaskedNetwork, x: Examples, rule: Rule, every_member: bool
         else:
             predictions = examples.predictions(factors, count=len(chunk))
             if chunk.start == 0:
-                masked.says.checked(predictions[0], _count(masked, block))
+                masked.says.checked(predictions[0], len(block))
             sums.add(predictions, masked.says, log_weights)
         if is_last:
             averages.append(sums.average(rule, total, passes, exhaustive=True))
@@ -167,19 +163,17 @@ def subnetworks(network: nn.Module | MaskedNetwork, x: Examples) -> Iterator[Sub
     """
     masked = as_masked(network)
     outputs, memory = masked.says, masked.memory
-    x = masked.given(gathered(x, batch_axis=outputs.batch_axis)[0])
-    members, examples = masked.members(x), _count(masked, x)
+    given = masked.given(gathered(x, batch_axis=outputs.batch_axis)[0])
+    members = Members(given, masked.layers)
     n = _count_units(masked, members, 2**62)
-    size = members.examples_at_once(examples, memory) if members.sliceable else 1
-    step = min(members.members_at_once(size, memory), max(1, memory // (16 * members.n_outputs * examples)))
+    size = members.examples_at_once(len(given), memory) if members.sliceable else 1
+    step = min(members.members_at_once(size, memory), max(1, memory // (16 * members.n_outputs * len(given))))
     for start in range(0, 2**n, step):
         chunk = range(start, min(start + step, 2**n))
         masks, log_weights = _enumerated(members.sites, chunk, members.device)
         factors = _factors(members.sites, masks)
-        blocks = split_examples(x, size, outputs.batch_axis)
-        predictions = torch.cat(
-            [Block(members, block).predictions(factors, count=len(chunk)) for block in blocks], dim=1
-        )
+        blocks = [Block(members, block) for block in given.split(size)]
+        predictions = torch.cat([block.predictions(factors, count=len(chunk)) for block in blocks], dim=1)
         named = {site.name: own for site, own in zip(members.sites, masks, strict=True)}
         yield Subnetworks(named, log_weights, predictions if outputs.is_regression else outputs.log_probs(predictions))
 
@@ -191,10 +185,6 @@ def count_subnetworks(members: Members) -> int:
 
 def _n_units(sites: Sequence[Site]) -> int:
     return sum(site.n_units for site in sites)
-
-
-def _count(masked: MaskedNetwork, x: Examples) -> int:
-    return count_examples(x, masked.says.batch_axis)
 
 
 def _count_units(masked: MaskedNetwork, members: Members, most: int) -> int:
@@ -212,11 +202,9 @@ def _count_units(masked: MaskedNetwork, members: Members, most: int) -> int:
     return n
 
 
-def _work(
-    masked: MaskedNetwork, x: Examples, size: int, total: int, step: int, progress: bool
-) -> Iterator[tuple[Examples, range, bool]]:
+def _work(given: Given, size: int, total: int, step: int, progress: bool) -> Iterator[tuple[Given, range, bool]]:
     chunks = -(-total // step)
-    blocks = split_examples(x, size, masked.says.batch_axis)
+    blocks = given.split(size)
     for i in progress_bar(range(len(blocks) * chunks), "subnetworks", unit="chunk", show=progress):
         start = (i % chunks) * step
         yield blocks[i // chunks], range(start, min(start + step, total)), start + step >= total

@@ -17,9 +17,10 @@ from torch.utils.data import DataLoader
 from dropout_lessons.averaging.average import Average, Rule, check_rule, joined, sums_of
 from dropout_lessons.masks import own_generator
 from dropout_lessons.running import MaskedNetwork
-from dropout_lessons.running.examples import Examples, batches, count_examples, device_of, split_examples
+from dropout_lessons.running.examples import Given, batches, device_of
 from dropout_lessons.running.masked import as_masked
 from dropout_lessons.running.members import BLOCK, Block, Head, Members
+from dropout_lessons.running.outputs import Examples
 from dropout_lessons.running.sites import Site
 from dropout_lessons.runtime import progress_bar
 
@@ -99,15 +100,15 @@ def monte_carlo_average(
     counts, is_one = _check_samples(samples)
     generator = own_generator(generator, device_of(masked.network))
     parts: dict[int, list[Any]] = {k: [] for k in counts}
-    for members, examples, source in _blocks(masked, x, generator):
+    for members, given, source in _blocks(masked, x, generator):
         passes = {k: members.below + k * (1 - members.below) for k in counts}
-        draws = _Draws(masked, members, examples, max(counts), source)
+        draws = _Draws(members, given, max(counts), masked.memory, source)
         sums = sums_of(masked.says)
         steps = list(_steps(counts, draws.at_once))
         for start, stop in progress_bar(steps, "Monte Carlo", unit="chunk", show=progress):
             predictions = draws.predictions(stop - start)
             if start == 0:
-                masked.says.checked(predictions[0], draws.examples)
+                masked.says.checked(predictions[0], len(given))
             sums.add(predictions, masked.says)
             if stop in parts:
                 parts[stop].append(sums.average(rule, stop, passes[stop]))
@@ -130,15 +131,14 @@ def _check_samples(samples: Any) -> tuple[list[int], bool]:
 
 def _blocks(
     masked: MaskedNetwork, x: Examples | DataLoader[Any], generator: torch.Generator
-) -> Iterator[tuple[Members, Examples, torch.Generator]]:
+) -> Iterator[tuple[Members, Given, torch.Generator]]:
     """Cut the examples into blocks, each with draws of its own, so that these do not depend on the other blocks."""
-    axis = masked.says.batch_axis
-    for batch, _ in batches(x, axis):
+    for batch, _ in batches(x):
         given = masked.given(batch)
-        members = masked.members(given)
+        members = Members(given, masked.layers)
         # A mask that the examples share, as DropConnect's, is shared by all of them.
         shared = any(site.batch_axis is None for site in members.sites)
-        for block in split_examples(given, count_examples(given, axis) if shared else BLOCK, axis):
+        for block in given.split(len(given) if shared else BLOCK):
             seed = int(torch.randint(2**32, (), generator=generator, device=generator.device))
             yield members, block, torch.Generator(generator.device).manual_seed(seed)
 
@@ -161,27 +161,24 @@ def _draws_ahead(members: Members) -> bool:
 class _Draws:
     """Members that are drawn one after the other for some examples, in pieces that fit the work space."""
 
-    def __init__(
-        self, masked: MaskedNetwork, members: Members, x: Examples, most: int, generator: torch.Generator
-    ) -> None:
-        axis = masked.says.batch_axis
+    def __init__(self, members: Members, given: Given, most: int, memory: int, generator: torch.Generator) -> None:
         self.members = members
-        self.examples = count_examples(x, axis)
+        self.examples = len(given)
         self.generator = generator
         self.factors: list[Tensor] = []  # of each site, and the same for all chunks: they stay in the cache
         self.stock: list[Tensor] = []  # of each site: the masks that are drawn, and not used
         # All at once where their rows in a mask cannot be told apart, or a module draws for them.
-        size = members.examples_at_once(self.examples, masked.memory) if members.sliceable else self.examples
-        pieces = split_examples(x, size, axis)
+        size = members.examples_at_once(self.examples, memory) if members.sliceable else self.examples
+        pieces = given.split(size)
         self.head = members.head if len(pieces) == 1 and not _draws_ahead(members) else None
         #: Whether the head's input is the same for all members.
         self.shared = self.head is not None and len(members.sites) == 1
-        fitting = members.members_at_once(min(self.examples, BLOCK), masked.memory)
+        fitting = members.members_at_once(min(self.examples, BLOCK), memory)
         if self.shared:  # but for one member's mask there are predictions alone
             fitting = max(fitting, _PREDICTIONS // (self.examples * members.n_outputs))
         self.at_once = min(most, fitting)
         self.pieces = [Block(members, piece, once=most == 1 or self.shared) for piece in pieces]
-        self.cuts = [count_examples(piece.x, axis) for piece in self.pieces]
+        self.cuts = [len(piece) for piece in pieces]
         # A stream of their own, so that nobody's draws depend on how many members run together.
         self.source = None
         if members.drawn:

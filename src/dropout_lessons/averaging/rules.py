@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from dropout_lessons.averaging.average import Average, Rule, check_rule, joined, sums_of
 from dropout_lessons.running import MaskedNetwork
-from dropout_lessons.running.examples import Examples, batches
+from dropout_lessons.running.examples import batches
 from dropout_lessons.running.masked import as_masked
+from dropout_lessons.running.outputs import Examples
 
 
 def weight_scaling(network: nn.Module | MaskedNetwork, x: Examples) -> Average | Any:
@@ -45,7 +46,7 @@ def weight_scaling(network: nn.Module | MaskedNetwork, x: Examples) -> Average |
     masked = as_masked(network)
     outputs = masked.says
     parts: list[Any] = []
-    for batch, _ in batches(x, outputs.batch_axis):
+    for batch, _ in batches(x):
         output = masked.predict(batch)
         if not outputs.is_regression:
             parts.append(Average(outputs.log_probs(output), members=1, forward_passes=1.0))
@@ -93,7 +94,7 @@ def ensemble_average(
     outputs = members[0].says
     check_rule(rule, outputs)
     parts = []
-    for batch, _ in batches(x, outputs.batch_axis):
+    for batch, _ in batches(x):
         sums = sums_of(outputs)
         shapes: set[tuple[int, ...]] = set()
         device = None

@@ -23,8 +23,9 @@ from dropout_lessons.coadaptation.reports import Report, measure, report
 from dropout_lessons.coadaptation.robustness import robustness_curve
 from dropout_lessons.coadaptation.similarity import activation_sparsity, effective_rank, linear_cka, unit_correlation
 from dropout_lessons.coadaptation.studies import Study, study
-from dropout_lessons.coadaptation.units import Layer, LayerUnits
+from dropout_lessons.coadaptation.units import LayerUnits
 from dropout_lessons.ensembles import Arm as Arm
+from dropout_lessons.running.layer import Layer
 
 __all__ = [
     "MEASURES",

@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dropout_lessons.coadaptation.estimate import Estimate, standard_error
-from dropout_lessons.coadaptation.units import LayerUnits, check_count
+from dropout_lessons.coadaptation.units import LayerUnits
 from dropout_lessons.masks import check_keep_prob, own_generator
+from dropout_lessons.masks.arguments import check_count
 
 # Halvings of an interval of length 1: to about 1e-4, far below the error of drawing.
 _HALVINGS = 13

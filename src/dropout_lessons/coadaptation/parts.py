@@ -58,10 +58,10 @@ class Part:
         above: What helps; found by ``additivity.look_above``.
     """
 
-    def __init__(self, passes: LayerPasses, axis: int, n_units: int, readout: Readout) -> None:
+    def __init__(self, passes: LayerPasses, readout: Readout) -> None:
         self.passes = passes
-        self.axis = axis
-        self.n_units = n_units
+        self.axis = passes.axis
+        self.n_units = passes.n_units
         self.readout = readout
         self.clamps: Tensor | None = None
         self.y = torch.empty(0, device=passes.activations.device)

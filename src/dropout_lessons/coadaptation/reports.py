@@ -10,20 +10,17 @@ from typing import Any, get_args
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 from dropout_lessons.coadaptation.dependence import Reliance
 from dropout_lessons.coadaptation.estimate import Estimate
 from dropout_lessons.coadaptation.measures import MEASURES, REPORT, TEXTS
 from dropout_lessons.coadaptation.pairs import Interaction
 from dropout_lessons.coadaptation.removal import Compensation, Curve, Perturbation
-from dropout_lessons.coadaptation.units import Layer, LayerUnits
+from dropout_lessons.coadaptation.units import LayerUnits
 from dropout_lessons.masks import check_keep_prob, own_generator
-from dropout_lessons.running import MaskedNetwork
-from dropout_lessons.running.calls import DropoutCall, Interception
-from dropout_lessons.running.discovery import discover
-from dropout_lessons.running.examples import Examples, take
-from dropout_lessons.running.modes import frozen
+from dropout_lessons.running import MaskedNetwork, Site
+from dropout_lessons.running.layer import Layer
+from dropout_lessons.running.outputs import Examples
 from dropout_lessons.runtime import progress_bar
 
 
@@ -182,7 +179,7 @@ def report(
         raise ValueError(f"trained_with must hold some of {list(known)}, got {trained_with!r}")
     effort = REPORT._replace(keep_prob=check_keep_prob(keep_prob))
     generator = own_generator(generator)
-    met = _met_in_training(units) if trained_with is None else tuple(trained_with)
+    met = _met_in_training(units.sites) if trained_with is None else tuple(trained_with)
     left_out = {name: why for name, own in MEASURES.items() if (why := own.why_not(units)) is not None}
     answers: dict[str, Any] = {}
     values: dict[str, Estimate] = {}
@@ -209,30 +206,8 @@ def report(
     )
 
 
-def _met_in_training(units: LayerUnits) -> tuple[Perturbation, ...]:
+def _met_in_training(sites: Sequence[Site]) -> tuple[Perturbation, ...]:
     """The perturbations that the network's own dropout makes in training."""
-    network, outputs = units.network, units.outputs
-    x = take(units.x, slice(2), outputs.batch_axis)
-    sites = {site.index: site for site in discover(network, units.x, outputs).sites}
-    met: set[Perturbation] = {
-        "zero clamp"
-        for site in sites.values()
-        if site.kind == "drawn" and isinstance(network.get_submodule(site.path), nn.RNNBase)
-    }
-    parameters = {parameter.data_ptr() for parameter in network.parameters()}
-    inputs = [leaf for leaf in tree_leaves(x) if isinstance(leaf, Tensor)]
-
-    def note(call: DropoutCall) -> Tensor:
-        site = sites.get(call.index)
-        of_input = any(
-            call.x.numel() == own.numel() and torch.equal(call.x.flatten(), own.flatten().to(call.x.dtype))
-            for own in inputs
-        )
-        of_weights = call.x.data_ptr() in parameters
-        if site is not None and site.is_random and site.kind not in ("alpha", "drawn") and not of_input | of_weights:
-            met.add("activation noise" if site.kind == "noise" else "zero clamp")
-        return call.unmasked
-
-    with frozen(network), Interception(network, note).active():
-        outputs.returned(network, x)
+    of_units = [site for site in sites if site.drops == "units" and site.is_random and site.kind != "alpha"]
+    met: set[Perturbation] = {"activation noise" if site.kind == "noise" else "zero clamp" for site in of_units}
     return tuple(sorted(met, reverse=True))

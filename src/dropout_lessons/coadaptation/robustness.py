@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal, get_args
 
 import torch
@@ -12,11 +13,12 @@ from torch.func import functional_call
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from dropout_lessons.coadaptation.removal import Curve
-from dropout_lessons.coadaptation.units import LayerUnits, check_choice, check_count
+from dropout_lessons.coadaptation.units import LayerUnits
 from dropout_lessons.masks import own_generator
+from dropout_lessons.masks.arguments import check_choice, check_count
 from dropout_lessons.penalties import weights
-from dropout_lessons.running import Outputs, without_dropout
-from dropout_lessons.running.examples import Examples, split_examples
+from dropout_lessons.running import without_dropout
+from dropout_lessons.running.examples import Given
 from dropout_lessons.runtime import progress_bar
 
 Noise = Literal["activation noise", "weight noise", "input corruption"]
@@ -106,15 +108,14 @@ def _on_activations(units: LayerUnits) -> Source:
 
 
 class _Called(nn.Module):
-    """A network with how it is called, so that ``functional_call`` can give it other weights."""
+    """Calls a network as it is to be called, so that ``functional_call`` can give it other weights."""
 
-    def __init__(self, network: nn.Module, outputs: Outputs) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.outputs = outputs
 
-    def forward(self, x: Examples) -> Tensor:
-        return self.outputs.of(self.network, x)
+    def forward(self, given: Given) -> Tensor:
+        return given.output()
 
 
 def float_weights(network: nn.Module) -> dict[str, Tensor]:
@@ -128,14 +129,14 @@ def _on_weights(units: LayerUnits) -> Source:
     if not own:
         raise ValueError("network must have floating-point weights to add noise to; it has none")
     rms = {name: weight.double().square().mean().sqrt().to(weight.dtype) for name, weight in own.items()}
-    called = _Called(units.network, units.outputs)
+    called = _Called(units.network)
 
     def draw(generator: torch.Generator) -> Callable[[list[float]], Tensor]:
         noise = {name: rms[name] * _normal(weight, generator) for name, weight in own.items()}
 
         def under(level: float) -> Tensor:
             copies = {f"network.{name}": weight + level * noise[name] for name, weight in own.items()}
-            return _by_blocks(units, units.x, lambda x: functional_call(called, copies, (x,)))
+            return _by_blocks(units.given, lambda block: functional_call(called, copies, (block,)))
 
         return lambda levels: torch.stack([under(level) for level in levels])
 
@@ -143,7 +144,7 @@ def _on_weights(units: LayerUnits) -> Source:
 
 
 def _on_input(units: LayerUnits) -> Source:
-    n, batch_axis = units.n_examples, units.outputs.batch_axis
+    n, batch_axis = units.n_examples, units.given.outputs.batch_axis
     if n < 2:
         raise ValueError("x must have two or more examples to take corrupt features from, got 1")
     leaves, structure = tree_flatten(units.x)
@@ -157,22 +158,20 @@ def _on_input(units: LayerUnits) -> Source:
         mine = torch.arange(n, device=x.device).view(-1, *(1,) * (x.dim() - 1))
         other = x.gather(0, (mine + steps) % n)
 
-        def corrupted(level: float) -> Examples:
-            leaf = torch.where(when < level, other, x).movedim(0, batch_axis)
-            return tree_unflatten([*leaves[:at], leaf, *leaves[at + 1 :]], structure)
-
         def under(level: float) -> Tensor:
-            return _by_blocks(units, corrupted(level), lambda x: units.outputs.of(units.network, x))
+            leaf = torch.where(when < level, other, x).movedim(0, batch_axis)
+            corrupted = tree_unflatten([*leaves[:at], leaf, *leaves[at + 1 :]], structure)
+            return _by_blocks(replace(units.given, x=corrupted), Given.output)
 
         return lambda levels: torch.stack([under(level) for level in levels])
 
     return draw
 
 
-def _by_blocks(units: LayerUnits, x: Examples, predict: Callable[[Examples], Tensor]) -> Tensor:
+def _by_blocks(given: Given, predict: Callable[[Given], Tensor]) -> Tensor:
     """Run the whole network, dropout off, on all examples."""
-    with without_dropout(units.network):
-        return torch.cat([predict(block) for block in split_examples(x, _BLOCK, units.outputs.batch_axis)])
+    with without_dropout(given.network):
+        return torch.cat([predict(block) for block in given.split(_BLOCK)])
 
 
 def _normal(like: Tensor, generator: torch.Generator) -> Tensor:

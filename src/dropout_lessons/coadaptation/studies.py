@@ -17,10 +17,11 @@ from dropout_lessons.calibration import fit_temperature
 from dropout_lessons.claims import Evidence, paired
 from dropout_lessons.claims.evidence import LOG_RATIO
 from dropout_lessons.coadaptation.measures import MEASURES
-from dropout_lessons.coadaptation.units import LayerUnits, check_choice
+from dropout_lessons.coadaptation.units import LayerUnits
 from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.ensembles import Arm, fit_ensemble
 from dropout_lessons.ensembles.arms import checked_seeds
+from dropout_lessons.masks.arguments import check_choice
 from dropout_lessons.running import MaskedNetwork
 from dropout_lessons.running.examples import device_of
 from dropout_lessons.runtime import progress_bar

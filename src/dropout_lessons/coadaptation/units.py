@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -16,91 +15,18 @@ from torch import Tensor, nn
 from dropout_lessons.coadaptation.additivity import agrees, look_above
 from dropout_lessons.coadaptation.parts import Above, Part
 from dropout_lessons.coadaptation.readout import Readout
-from dropout_lessons.running import MaskedNetwork, Outputs
-from dropout_lessons.running.checks import check_weights
-from dropout_lessons.running.examples import (
-    Examples,
-    check_examples,
-    count_examples,
-    device_of,
-    gathered,
-    moved,
-    split_examples,
-    take,
-)
-from dropout_lessons.running.layer_passes import LayerPasses, Side
+from dropout_lessons.masks.arguments import check_choice
+from dropout_lessons.running import MaskedNetwork, Outputs, Site
+from dropout_lessons.running.discovery import discover
+from dropout_lessons.running.examples import Given, gathered
+from dropout_lessons.running.layer import Layer
+from dropout_lessons.running.layer_passes import LayerPasses
 from dropout_lessons.running.masked import as_masked
-
-__all__ = ["Clamp", "Layer", "LayerUnits", "check_choice"]
+from dropout_lessons.running.outputs import Examples
 
 Clamp = Literal["zero", "mean"]
 
 _BLOCK = 128  # examples that run together, at most
-
-
-@dataclass(frozen=True)
-class Layer:
-    """Where the units of a layer are.
-
-    Attributes:
-        name: Name of a module that a forward pass calls once, as in ``network.named_modules()``.
-        at: Whether the units are in the ``"output"`` of the module (the first tensor, if it returns several), or in the
-            ``"input"`` that it is given.
-        unit_axis: Axis that holds the units, as in ``(examples, units)`` and ``(examples, channels, height, width)``, where it is
-            1 and need not be said. Of three axes it must be: -1 for tokens, 1 for channels of a sequence.
-        groups: Number of equal slices of that axis that count as one unit each, such as the heads of attention; when None, each
-            entry is a unit.
-
-    Raises:
-        ValueError: If an attribute is not one of these.
-
-    Example:
-        >>> from dropout_lessons.networks import SmallTransformer
-        >>> network = SmallTransformer(symbols=8, context=16, width=32, heads=4)
-        >>> heads = Layer("block1.attention.output", at="input", unit_axis=-1, groups=4)
-        >>> masked = MaskedNetwork(network, outputs=Outputs(class_axis=-1))
-        >>> LayerUnits(masked, heads, torch.tensor([[1, 5, 3, 7], [2, 2, 0, 6]])).n_units
-        4
-    """
-
-    name: str
-    at: Side = "output"
-    unit_axis: int | None = None
-    groups: int | None = None
-
-    def __post_init__(self) -> None:
-        check_choice("at", self.at, get_args(Side))
-        if self.groups is not None and (not isinstance(self.groups, int) or self.groups < 1):
-            raise ValueError(f"groups must be a number of slices of the unit axis, got {self.groups!r}")
-
-    def axis(self, values: Tensor, batch_axis: int) -> int:
-        """The axis of the units where the examples have been put first."""
-        axes, unit_axis = values.dim(), self.unit_axis
-        others = list(values.shape[1:])
-        shape = ", ".join(map(str, [*others[:batch_axis], "examples", *others[batch_axis:]]))
-        if unit_axis is None:
-            if axes == 3:
-                raise ValueError(
-                    f"layer {self.name!r} has three axes, ({shape}), of which two may hold the units; say which: "
-                    f"Layer({self.name!r}, unit_axis=-1) for the last, as in transformers, unit_axis=1 for channels of a "
-                    "sequence"
-                )
-            return 1
-        if not -axes <= unit_axis < axes or unit_axis % axes == batch_axis:
-            raise ValueError(
-                f"unit_axis must be an axis of {self.name!r} other than that of the examples, got {unit_axis} for shape "
-                f"({shape}); dense and convolutional layers have their units on axis 1, transformers on axis -1"
-            )
-        axis = unit_axis % axes
-        return axis if axis > batch_axis else axis + 1
-
-    def count(self, entries: int) -> int:
-        """Number of units on an axis of so many entries."""
-        if self.groups is not None and entries % self.groups:
-            raise ValueError(
-                f"groups must divide the {entries} entries of the unit axis of {self.name!r}, got {self.groups}"
-            )
-        return entries if self.groups is None else self.groups
 
 
 class LayerUnits:
@@ -122,8 +48,8 @@ class LayerUnits:
         temperature: Divides the logits. Compare networks at their best temperatures: a surer one has more to lose.
 
     Attributes:
+        given: The network, and its examples.
         n_units: Number of units :math:`n`.
-        n_examples: Number of examples.
         y: Classes, or targets ``(examples, outputs)``.
         output: What the intact network predicts, as its ``Outputs`` arranges it.
         axis: Axis of ``h`` that holds the units.
@@ -165,20 +91,15 @@ class LayerUnits:
     ) -> None:
         check_choice("clamp", clamp, get_args(Clamp))
         masked = as_masked(network)
-        self.network = masked.network
         self.memory = masked.memory
         self.layer = layer if isinstance(layer, Layer) else Layer(layer)
         self.clamp = clamp
-        check_weights(self.network)
         x, y = gathered(x, y, masked.says.batch_axis)
-        self.outputs = _outputs_for(masked.says, y)
-        self.readout = Readout(self.outputs, temperature)
-        self.x = moved(check_examples(x, self.outputs.batch_axis, finite=True), device_of(self.network))
-        self.n_examples = count_examples(self.x, self.outputs.batch_axis)
+        given = Given.checked(masked.network, x, masked.says, finite=True)
+        self.given = dataclasses.replace(given, outputs=_outputs_for(given.outputs, y))
         self._blocks = self._passes(_BLOCK)
-        values = self._blocks[0].activations
-        self.axis = self.layer.axis(values, self.outputs.batch_axis)
-        self.n_units = self.layer.count(values.shape[self.axis])
+        self.axis, self.n_units = self._blocks[0].axis, self._blocks[0].n_units
+        self.readout = Readout(self.given.outputs, temperature)
         bad = int((~self.h.isfinite()).sum())
         if bad:
             raise ValueError(
@@ -186,18 +107,15 @@ class LayerUnits:
             )
         if clamp == "mean":
             self._check_means()
-        self.output = self.outputs.checked(torch.cat([block.output for block in self._blocks]), self.n_examples)
+        self.output = self.given.outputs.checked(torch.cat([block.output for block in self._blocks]), self.n_examples)
         self.y = self.readout.targets(y, self.output)
 
     def _passes(self, size: int) -> list[LayerPasses]:
         """Forward passes of at most so many examples each, of nearly the same number."""
         size = -(-self.n_examples // -(-self.n_examples // size))
         functional, passes = True, []
-        for block in split_examples(self.x, size, self.outputs.batch_axis):
-            side = self.layer.at
-            passes.append(
-                LayerPasses(self.network, self.layer.name, block, self.outputs, side=side, functional=functional)
-            )
+        for block in self.given.split(size):
+            passes.append(LayerPasses(block, self.layer, functional=functional))
             functional = passes[0].has_functional_dropout
         return passes
 
@@ -205,7 +123,7 @@ class LayerUnits:
     def _above(self) -> Above:
         """What lies above the layer; after it, blocks are small enough for it."""
         self._looked_at = self._blocks[0]
-        above = look_above(Part(self._looked_at, self.axis, self.n_units, self.readout), self.memory)
+        above = look_above(Part(self._looked_at, self.readout), self.memory)
         if above.examples_at_once < max(len(block.activations) for block in self._blocks):
             self._blocks = self._passes(above.examples_at_once)
         return above
@@ -214,7 +132,7 @@ class LayerUnits:
     def parts(self) -> list[Part]:
         """The examples, in parts that run together."""
         above = self._above
-        parts = [Part(block, self.axis, self.n_units, self.readout) for block in self._blocks]
+        parts = [Part(block, self.readout) for block in self._blocks]
         clamps = self._means if self.clamp == "mean" else None
         for part, y in zip(parts, self.y.split([part.n_examples for part in parts]), strict=True):
             part.clamps, part.y, part.above = clamps, y, dataclasses.replace(above)
@@ -265,8 +183,7 @@ class LayerUnits:
             if here:
                 other._blocks.append(block if here == len(block.activations) else block.first(here))
             left -= here
-        other.n_examples = examples
-        other.x = take(self.x, slice(examples), self.outputs.batch_axis)
+        other.given = self.given.take(slice(examples))
         other.y, other.output = self.y[:examples], self.output[:examples]
         for name in ("parts", "h", "activations", "rounding"):
             other.__dict__.pop(name, None)
@@ -281,8 +198,26 @@ class LayerUnits:
         return other
 
     @property
+    def network(self) -> nn.Module:
+        return self.given.network
+
+    @property
+    def x(self) -> Examples:
+        """What the network is given."""
+        return self.given.x
+
+    @property
+    def n_examples(self) -> int:
+        return len(self.given)
+
+    @property
     def device(self) -> torch.device:
         return self.output.device
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """The places where the network drops in training mode, in the order of a forward pass."""
+        return discover(self.given).sites
 
     @property
     def is_regression(self) -> bool:
@@ -384,13 +319,3 @@ def _outputs_for(outputs: Outputs, y: Any) -> Outputs:
             'or say outputs="values"'
         )
     return dataclasses.replace(outputs, kind="values")
-
-
-def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {list(choices)}, got {value!r}")
-
-
-def check_count(name: str, value: int | None, *, at_least: int) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < at_least):
-        raise ValueError(f"{name} must be a whole number of at least {at_least}, got {value!r}")

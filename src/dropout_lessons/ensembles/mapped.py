@@ -46,9 +46,8 @@ class _Trained(nn.Module):
 class Mapped:
     """Networks of one kind, and their training; it draws what ``vmap`` draws, not what ``fit`` does."""
 
-    def __init__(self, members: Sequence[Member], *, objective: Objective, stop_on_divergence: bool = True) -> None:
+    def __init__(self, members: Sequence[Member], objective: Objective) -> None:
         self.members, self.recipe, self.epoch = members, members[0].recipe, 0
-        self.stop_on_divergence = stop_on_divergence
         networks = [member.network for member in members]
         self.device = device_of(networks[0])
         self.parts = [
@@ -106,7 +105,7 @@ class Mapped:
                 total += self._take_step(batch)
             self.random_state = self._random_state()
         self.epoch += 1
-        for member, loss in zip(self.members, total.tolist(), strict=True) if self.stop_on_divergence else ():
+        for member, loss in zip(self.members, total.tolist(), strict=True):
             check_training_loss(loss, self.epoch, member.recipe, f"networks[{member.index}]: ")
 
     def _take_step(self, batch: Tensor) -> Tensor:
@@ -135,8 +134,7 @@ class Mapped:
         self.write_back()
         for member, parts in zip(self.members, self.parts, strict=True):
             scores = {name: self.objective.score(member.network, split) for name, split in parts.items()}
-            prefix = f"networks[{member.index}]: " if self.stop_on_divergence else None
-            add_scores(member.history, self.epoch, scores, member.recipe, prefix)
+            add_scores(member.history, self.epoch, scores, member.recipe, f"networks[{member.index}]: ")
 
     @torch.no_grad()
     def write_back(self) -> None:

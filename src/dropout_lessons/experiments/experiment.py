@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from dropout_lessons.experiments.arms import Arm, Row, Unit, fits, planned, scalars
+from dropout_lessons.experiments.arms import Arm, Row, Unit, planned
 from dropout_lessons.experiments.findings import Finding, Origin, Reported
 from dropout_lessons.experiments.tables import UNFINISHED
 
@@ -142,11 +141,15 @@ class Result:
 
 def _edges(arms: Iterable[Arm], rows: pd.DataFrame, table: pd.DataFrame) -> pd.Series[str]:
     """For each reported row, the fields of its candidate that stand at an end of what was tried."""
-    tuning = rows[rows["stage"] == "tuning"]
-    edges = np.full(len(table), "", dtype=object)
+    edges = pd.Series("", index=table.index)
     for arm in arms:
-        if len(arm.candidates) > 1 and len(tried := arm.tried(tuning)):
-            chosen = arm.chosen(tried)
-            assert chosen is not None
-            edges[fits(table, scalars(arm.settings))] = ", ".join(arm.edges(chosen))
-    return pd.Series(edges, index=table.index)
+        if len(arm.candidates) < 2 or len(arm.tried(rows)) == 0:
+            continue
+        chosen = arm.chosen(rows)
+        assert chosen is not None
+        mine = pd.Series(True, index=table.index)
+        for name, value in arm.settings.items():
+            if not isinstance(value, (list, tuple, dict)):
+                mine &= table[name] == value
+        edges[mine] = ", ".join(arm.edges(chosen))
+    return edges

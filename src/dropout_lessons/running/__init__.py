@@ -8,8 +8,8 @@ twice is two sites, and one that is not called is none. Examples run in blocks, 
 as batch normalization with running statistics does. Dropout in place counts by what it returns.
 """
 
+from dropout_lessons.running.calls import without_dropout
 from dropout_lessons.running.masked import MaskedNetwork
-from dropout_lessons.running.modes import without_dropout
 from dropout_lessons.running.outputs import Outputs
 from dropout_lessons.running.sites import Site
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from dropout_lessons.layers import Dropout, GaussianDropout, SpatialDropout
+from dropout_lessons.running.modes import frozen
 
 # What one entry of the mask covers: an entry of the input, or a channel of it in one of PyTorch's readings of the
 # axes. "joint" is a mask that only the layer itself can draw, "noise" is no mask, and "alpha" cannot be replaced.
@@ -98,13 +99,14 @@ class _Functional(TorchFunctionMode):
 
 
 class Interception:
-    """While it lasts, every call of dropout returns what ``answer`` says.
+    """While it is active, the network is in evaluation mode, and every call of dropout returns what ``answer`` says.
 
     Args:
         network: Whose calls are meant.
         answer: What a call returns.
         functional: Whether to look for functional dropout, which costs time at every operation.
         owners: Whether to follow which module is at work.
+        drawing: Modules that are in training mode, since they draw by themselves.
 
     Attributes:
         position: How many calls there were so far in this forward pass.
@@ -117,11 +119,13 @@ class Interception:
         *,
         functional: bool = True,
         owners: bool = False,
+        drawing: Collection[nn.Module] = (),
     ) -> None:
         self.network = network
         self.answer = answer
         self.functional = functional
         self.owners = owners
+        self.drawing = drawing
         self.position = 0
         self._inside = 0
         self._at_work: list[nn.Module] = []
@@ -132,8 +136,9 @@ class Interception:
         return self._at_work[-1] if self._at_work else self.network
 
     @contextmanager
-    def active(self) -> Iterator[Interception]:
+    def active(self) -> Iterator[None]:
         with ExitStack() as stack:
+            stack.enter_context(frozen(self.network, self.drawing))
             for module in self.network.modules():
                 if self.owners:
                     stack.callback(module.register_forward_pre_hook(self._start).remove)
@@ -146,7 +151,7 @@ class Interception:
                     stack.callback(module.register_forward_hook(self._finish).remove)
             if self.functional:
                 stack.enter_context(_Functional(self._function, self.is_inside_a_layer))
-            yield self
+            yield
 
     def restart(self) -> None:
         """Say that a new forward pass begins."""
@@ -195,6 +200,8 @@ def _kind(module: nn.Module) -> str:
     return next(kind for layer, kind in _MODULES.items() if isinstance(module, layer))
 
 
-def switched_off(call: DropoutCall) -> Tensor:
-    """The answer of evaluation mode, also where a network drops in evaluation mode."""
-    return call.unmasked
+@contextmanager
+def without_dropout(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode, with functional dropout that is always on switched off too."""
+    with Interception(network, lambda call: call.unmasked).active():
+        yield

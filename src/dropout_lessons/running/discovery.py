@@ -18,10 +18,9 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from dropout_lessons.running.calls import DropoutCall, Interception, is_dropout
-from dropout_lessons.running.examples import Examples, count_examples, take, tensors_of
-from dropout_lessons.running.modes import drawing_from, frozen, plain_attributes
-from dropout_lessons.running.outputs import Outputs
-from dropout_lessons.running.sites import Site, numbered, place, site_of
+from dropout_lessons.running.examples import Given, tensors_of
+from dropout_lessons.running.modes import drawing_from, plain_attributes
+from dropout_lessons.running.sites import Drops, Site, numbered, place, site_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,21 +50,21 @@ class Discovery:
 _FOUND: weakref.WeakKeyDictionary[nn.Module, tuple[Any, Discovery]] = weakref.WeakKeyDictionary()
 
 
-def discover(network: nn.Module, x: Examples, outputs: Outputs) -> Discovery:
+def discover(given: Given) -> Discovery:
     """Find where a network drops, or remember it, while neither the network's modules nor their settings change."""
-    version = (outputs, _kind_of(x, outputs.batch_axis), _version(network))
-    known = _FOUND.get(network)
+    version = (given.outputs, _kind_of(given), _version(given.network))
+    known = _FOUND.get(given.network)
     if known is not None and known[0] == version:
         return known[1]
-    found = _Search(network, x, outputs).result()
-    _FOUND[network] = (version, found)
+    found = _Search(given).result()
+    _FOUND[given.network] = (version, found)
     return found
 
 
-def _kind_of(x: Examples, batch_axis: int) -> Any:
+def _kind_of(given: Given) -> Any:
     """What of the inputs can change the forward pass: the shape of an example, types and devices."""
+    x, n = given.x, len(given)
     shapes = [(tensor.dtype, tensor.device, tensor.dim(), *tensor.shape) for tensor in tensors_of(x)]
-    n = count_examples(x, batch_axis)
     names = tuple(x) if isinstance(x, dict) else type(x)
     return names, tuple(tuple(-1 if own == n else own for own in shape) for shape in shapes)
 
@@ -138,18 +137,15 @@ class _Pass:
 class _Search:
     """The forward passes that find the sites of a network."""
 
-    def __init__(self, network: nn.Module, x: Examples, outputs: Outputs) -> None:
-        self.network = network
-        self.outputs = outputs
-        self.some = {
-            # Two and three examples, since some networks squeeze the axis of a single one.
-            examples: take(x, torch.arange(examples) % count_examples(x, outputs.batch_axis), outputs.batch_axis)
-            for examples in (2, 3)
-        }
-        self.names = {module: name for name, module in network.named_modules()}
+    def __init__(self, given: Given) -> None:
+        self.network = given.network
+        self.outputs = given.outputs
+        # Two and three examples, since some networks squeeze the axis of a single one.
+        self.some = {examples: given.take(torch.arange(examples) % len(given)) for examples in (2, 3)}
+        self.names = {module: name for name, module in self.network.named_modules()}
 
     def result(self) -> Discovery:
-        plain = self._pass(2, ())
+        plain = self._pass(2, (), with_flops=True)
         trained = self._training_pass()
         needed: list[nn.Module] = []
         if trained is not None:
@@ -161,7 +157,7 @@ class _Search:
         else:
             drawing = []
         calling = [module for module in dict.fromkeys(needed) if not is_dropout(module)]
-        few = self._pass(2, calling) if calling else plain
+        few = self._pass(2, calling, with_flops=True) if calling else plain
         more = self._pass(3, calling)
         sites = self._sites(few, more, trained, drawing)
         growth = max((b - a for a, b in zip(few.meter.bytes, more.meter.bytes, strict=False)), default=0)
@@ -176,9 +172,9 @@ class _Search:
             head=self._head(few),
         )
 
-    def _pass(self, examples: int, in_training: Collection[nn.Module]) -> _Pass:
+    def _pass(self, examples: int, in_training: Collection[nn.Module], *, with_flops: bool = False) -> _Pass:
         """Run the network on some examples, and look at its calls of dropout; none of them drops."""
-        seen = _Pass([], [], [], Meter(with_flops=examples == 2), None, [], [])
+        seen = _Pass([], [], [], Meter(with_flops=with_flops), None, [], [])
 
         def answer(call: DropoutCall) -> Tensor:
             # A tensor of its own, to be recognized by. With its version, since a change in place goes unseen otherwise.
@@ -192,20 +188,26 @@ class _Search:
             if args:
                 seen.linears.append((module, args[0], args[0]._version, output, output._version))
 
-        interception = Interception(self.network, answer, owners=True)
+        interception = Interception(self.network, answer, owners=True, drawing=in_training)
         seen.meter.on_draw = lambda: (
             None if interception.is_inside_a_layer() else seen.draws.append((interception.owner, len(seen.calls)))
         )
         with ExitStack() as stack:
-            stack.enter_context(frozen(self.network, in_training))
-            stack.enter_context(drawing_from(torch.Generator()))  # whatever draws leaves the user's random state alone
             for module in self.network.modules():
                 if getattr(module.forward, "__func__", None) is nn.Linear.forward:
                     stack.callback(module.register_forward_hook(note, prepend=True).remove)
             stack.enter_context(interception.active())
+            stack.enter_context(drawing_from(torch.Generator()))  # whatever draws leaves the user's random state alone
             with seen.meter:
-                seen.output = self.outputs.returned(self.network, self.some[examples])
+                seen.output = self.some[examples].returned()
         return seen
+
+    def _dropped(self, x: Tensor) -> Drops:
+        """What a call drops."""
+        if any(x.data_ptr() == parameter.data_ptr() for parameter in self.network.parameters()):
+            return "weights"
+        same = (own for own in tensors_of(self.some[2].x) if own.numel() == x.numel())
+        return "inputs" if any(torch.equal(x, own.reshape(x.shape).to(x.dtype)) for own in same) else "units"
 
     def _training_pass(self) -> _Pass | None:
         """The calls that training mode makes; normalization stays in evaluation mode, where it changes nothing."""
@@ -248,9 +250,12 @@ class _Search:
         sites = []
         for name, (index, _, path, i) in zip(names, entries, strict=True):
             if i < 0:
-                sites.append(Site(name, path, index, "drawn", float("nan")))
+                is_recurrent = isinstance(self.network.get_submodule(path), nn.RNNBase)
+                sites.append(Site(name, path, index, "drawn", float("nan"), "units" if is_recurrent else None))
             else:
-                sites.append(site_of(name, path, keep_probs[i], few.calls[i], more.calls[i]))
+                sites.append(
+                    site_of(name, path, keep_probs[i], self._dropped(few.calls[i].x), few.calls[i], more.calls[i])
+                )
         return sites
 
     def _head(self, few: _Pass) -> str | None:

@@ -1,30 +1,20 @@
-"""What a network is given: one tensor, several by position, several by name, or batches from a loader."""
+"""What a network is given: one tensor, several by position, several by name, or batches from a loader; and both together."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.data import DataLoader
 
-# A tensor, or a tuple, list or mapping of tensors and of what else a network takes. Examples are on one axis of each tensor.
-Examples = Any
-
-__all__ = [
-    "Examples",
-    "batches",
-    "check_examples",
-    "count_examples",
-    "device_of",
-    "gathered",
-    "moved",
-    "split_examples",
-    "take",
-]
+from dropout_lessons.running.checks import check_weights
+from dropout_lessons.running.outputs import Examples, Outputs
 
 _KINDS = (
     "a tensor, a tuple of tensors (by position), a mapping of tensors (by keyword), or a DataLoader of such batches"
@@ -114,13 +104,13 @@ def device_of(network: nn.Module) -> torch.device:
     return device
 
 
-def batches(x: Examples | DataLoader[Any], batch_axis: int = 0) -> Iterator[tuple[Examples, Any]]:
+def batches(x: Examples | DataLoader[Any]) -> Iterator[tuple[Examples, Any]]:
     """What a loader yields, as inputs and what stands beside them; anything else is one batch with nothing beside it.
 
     A batch of a loader is a pair of inputs and labels, a mapping whose ``"labels"`` are no input, or inputs alone.
     """
     if not isinstance(x, DataLoader):
-        yield check_examples(x, batch_axis), None
+        yield x, None
         return
     any_batch = False
     for batch in x:
@@ -133,7 +123,7 @@ def batches(x: Examples | DataLoader[Any], batch_axis: int = 0) -> Iterator[tupl
         elif isinstance(batch, Mapping) and "labels" in batch:
             batch = dict(batch)
             y = batch.pop("labels")
-        yield check_examples(batch, batch_axis), y
+        yield batch, y
     if not any_batch:
         raise ValueError("x must have at least one example, got a DataLoader that yields no batch")
 
@@ -141,8 +131,8 @@ def batches(x: Examples | DataLoader[Any], batch_axis: int = 0) -> Iterator[tupl
 def gathered(x: Examples | DataLoader[Any], y: Any = None, batch_axis: int = 0) -> tuple[Examples, Any]:
     """All examples at once, and their labels: those that are given, or else those that a loader yields."""
     if not isinstance(x, DataLoader):
-        return check_examples(x, batch_axis), y
-    parts = list(batches(x, batch_axis))
+        return x, y
+    parts = list(batches(x))
     inputs = _joined([part for part, _ in parts], batch_axis)
     labels = [own for _, own in parts]
     if y is None and all(isinstance(own, Tensor) for own in labels):
@@ -160,3 +150,50 @@ def _joined(parts: list[Examples], batch_axis: int) -> Examples:
     if isinstance(first, (tuple, list)):
         return tuple(_joined(list(own), batch_axis) for own in zip(*parts, strict=True))
     return first
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """A network and what it is given; made at the entry by :meth:`checked`, and cut into smaller ones from there on.
+
+    Attributes:
+        network: Any module.
+        x: Examples, on the network's device.
+        outputs: How the network is called, and what it returns.
+    """
+
+    network: nn.Module
+    x: Examples
+    outputs: Outputs
+
+    @classmethod
+    def checked(cls, network: nn.Module, x: Examples, outputs: Outputs, *, finite: bool = False) -> Given:
+        """Check the examples, with ``finite`` their numbers and the network's too, and move them to the network."""
+        x = moved(check_examples(x, outputs.batch_axis, finite=finite), device_of(network))
+        if finite:
+            check_weights(network)
+        return cls(network, x, outputs)
+
+    def __len__(self) -> int:
+        return count_examples(self.x, self.outputs.batch_axis)
+
+    def take(self, index: slice | Tensor) -> Given:
+        """The network with some of the examples."""
+        return replace(self, x=take(self.x, index, self.outputs.batch_axis))
+
+    def split(self, size: int) -> list[Given]:
+        """The network with blocks of at most ``size`` examples."""
+        return [replace(self, x=block) for block in split_examples(self.x, size, self.outputs.batch_axis)]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        return device_of(self.network)
+
+    def returned(self) -> Any:
+        """Run the network, and pick its predictions: a tensor, or a pair of them for a mean and a variance."""
+        return self.outputs.returned(self.network, self.x)
+
+    def output(self) -> Float[Tensor, "examples *positions outputs"]:
+        """Run the network, and put examples first and classes last."""
+        return self.outputs.of(self.network, self.x)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,14 +14,10 @@ from torch.func import vmap
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_only
 
-from dropout_lessons.running.calls import DropoutCall, Interception, switched_off
-from dropout_lessons.running.examples import Examples, count_examples, take
-from dropout_lessons.running.modes import frozen
-from dropout_lessons.running.outputs import Outputs
+from dropout_lessons.running.calls import DropoutCall, Interception
+from dropout_lessons.running.examples import Given
+from dropout_lessons.running.layer import Layer, no_such_layer
 from dropout_lessons.running.replay import ReachedError, Record, cloned, recording, replaying
-
-#: Where a layer's values are taken and replaced: in what it returns, or in the first argument that it is given.
-Side = Literal["output", "input"]
 
 
 @dataclass(frozen=True)
@@ -75,17 +70,19 @@ class _CalledAgainError(BaseException):
 class LayerPasses:
     """Forward passes of a network on some examples, with all dropout off.
 
+    One pass is made at once: it records what lies below the layer, and finds the layer's values and the prediction.
+
     Args:
-        network: Any module, whose layers' modes, hooks and methods are as before after each use.
-        layer: Name of a module that a forward pass calls once.
-        x: Examples.
-        outputs: How the network is called, and what it returns.
-        side: Whether the values are what the layer returns, the first of it if these are several, or what it is given.
+        given: The network, whose layers' modes, hooks and methods are as before after each use, and the examples.
+        layer: Where the units are: in what a module that a forward pass calls once returns, the first of it if these are
+            several, or in what it is given.
         functional: Whether to look for functional dropout that is always on, and switch it off, which takes time.
 
     Attributes:
         activations: The layer's own values, examples first.
-        output: What the network predicts with them, as ``outputs`` arranges it.
+        axis: Axis of them that holds the units.
+        n_units: Number of units.
+        output: What the network predicts with them, as its ``Outputs`` arrange it.
         has_functional_dropout: Whether there is some that is always on.
 
     Raises:
@@ -93,23 +90,11 @@ class LayerPasses:
             examples.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        layer: str,
-        x: Examples,
-        outputs: Outputs,
-        *,
-        side: Side = "output",
-        functional: bool = True,
-    ) -> None:
-        self.network = network
-        self.x = x
+    def __init__(self, given: Given, layer: Layer, *, functional: bool = True) -> None:
+        self.given = given
         self.batched = True  # until an operation turns up that torch.func.vmap cannot do
         self.has_functional_dropout = False
-        self._name = layer
-        self._outputs = outputs
-        self._side = side
+        self.layer = layer
         self._operations = _Operations()
         self._values: Tensor | None = None
         self._reached = False
@@ -118,48 +103,46 @@ class LayerPasses:
             self.has_functional_dropout |= call.module is None and call.is_on and call.keep_prob < 1
             return call.unmasked
 
-        self._interception = Interception(network, unmasked, functional=functional)
-        self._layer = dict(network.named_modules()).get(layer) if layer else None
-        if self._layer is None:
-            raise _no_such_layer(network, layer, x, outputs)
-        records = recording(network, self._interception)
-        with frozen(network), self._interception.active(), records as self._records, self._stopping():
-            try:
-                outputs.returned(network, x)
-            except ReachedError as reached:
-                self.activations = _checked(reached.x, layer, side, count_examples(x, outputs.batch_axis), outputs)
-            else:
-                raise _no_such_layer(network, layer, x, outputs)
-        try:
-            with self.active():
-                self.output = self._forward(self.activations.clone())
-        except _CalledAgainError:
-            raise _no_such_layer(network, layer, x, outputs) from None
-        self._interception.functional = self.has_functional_dropout
+        self._interception = Interception(given.network, unmasked, functional=functional)
+        self._module = dict(given.network.named_modules()).get(layer.name) if layer.name else None
+        if self._module is None:
+            raise no_such_layer(given, layer.name)
+        own: Any = None
 
-    @contextmanager
-    def _stopping(self) -> Iterator[None]:
-        """End forward passes at the layer, with its values; after the layer's own hooks."""
+        def note(values: Any) -> None:
+            nonlocal own
+            self._reach()
+            own = cloned(values)  # what follows may write into them
+            below.close()
 
         def at_output(module: nn.Module, args: Any, output: Any) -> None:
-            raise ReachedError(cloned(output))
+            note(output)
 
         def at_input(module: nn.Module, args: Any, kwargs: Any) -> None:
-            raise ReachedError(cloned(args[0] if args else next(iter(kwargs.values()), None)))
+            note(args[0] if args else next(iter(kwargs.values()), None))
 
-        with self._hook(at_output, at_input):
-            yield
+        with self._interception.active(), ExitStack() as below:
+            self._records = below.enter_context(recording(given.network, self._interception))
+            try:
+                with self._hook(at_output, at_input):
+                    self.output = given.output()
+            except _CalledAgainError:
+                raise no_such_layer(given, layer.name) from None
+        if not self._reached:
+            raise no_such_layer(given, layer.name)
+        self.activations = layer.values(own, given)
+        self.axis = layer.axis(self.activations, given.outputs.batch_axis)
+        self.n_units = layer.count(self.activations.shape[self.axis])
+        self._interception.functional = self.has_functional_dropout
 
     @contextmanager
     def active(self) -> Iterator[None]:
         """Prepare the network for a number of runs."""
 
         def reached() -> Tensor:
-            if self._reached:
-                raise _CalledAgainError
-            self._reached = True
+            self._reach()
             assert self._values is not None
-            values = self._values.movedim(0, self._outputs.batch_axis)
+            values = self._values.movedim(0, self.given.outputs.batch_axis)
             self._operations.begin()
             return values
 
@@ -173,14 +156,19 @@ class LayerPasses:
             values = reached()
             return ((values, *args[1:]), kwargs) if args else ((), {**kwargs, next(iter(kwargs)): values})
 
-        with frozen(self.network), self._interception.active(), self._hook(at_output, at_input):
+        with self._interception.active(), self._hook(at_output, at_input):
             yield
 
+    def _reach(self) -> None:
+        if self._reached:
+            raise _CalledAgainError
+        self._reached = True
+
     def _hook(self, at_output: Callable[..., Any], at_input: Callable[..., Any]) -> Any:
-        assert self._layer is not None
-        if self._side == "output":
-            return self._layer.register_forward_hook(at_output)
-        return self._layer.register_forward_pre_hook(at_input, with_kwargs=True)
+        assert self._module is not None
+        if self.layer.at == "output":
+            return self._module.register_forward_hook(at_output)
+        return self._module.register_forward_pre_hook(at_input, with_kwargs=True)
 
     def run(
         self,
@@ -250,9 +238,8 @@ class LayerPasses:
         Examples are taken from the records as from inputs, by the length of an axis; where the network then predicts something
         else, what lies below the layer runs again.
         """
-        axis = self._outputs.batch_axis
         other = copy.copy(self)
-        other.x, other.activations = take(self.x, slice(examples), axis), self.activations[:examples]
+        other.given, other.activations = self.given.take(slice(examples)), self.activations[:examples]
         other._records = [
             Record(record.module, self._first_of(record.output, examples), record.position) for record in self._records
         ]
@@ -264,10 +251,10 @@ class LayerPasses:
             same = False
         if same:
             return other
-        return LayerPasses(self.network, self._name, other.x, self._outputs, side=self._side)
+        return LayerPasses(other.given, self.layer)
 
     def _first_of(self, recorded: Any, examples: int) -> Any:
-        axis = self._outputs.batch_axis
+        axis = self.given.outputs.batch_axis
 
         def of(tensor: Tensor) -> Tensor:
             has_examples = tensor.dim() > axis and tensor.shape[axis] == len(self.activations)
@@ -277,61 +264,9 @@ class LayerPasses:
 
     def _forward(self, values: Tensor) -> Tensor:
         self._values, self._reached = values, False
-        self._interception.restart()
         try:
             with replaying(self._records, self._interception):
-                return self._outputs.of(self.network, self.x)
+                return self.given.output()
         finally:
             self._operations.end()
             self._values = None
-
-
-def _checked(values: Any, layer: str, side: Side, examples: int, outputs: Outputs) -> Tensor:
-    """The layer's values, examples first."""
-    verb = "return" if side == "output" else "be given"
-    if side == "output" and isinstance(values, (tuple, list)) and values:
-        values = values[0]
-    if not isinstance(values, Tensor):
-        raise ValueError(
-            f"layer must {verb} a tensor, or a tuple that starts with one, got {type(values).__name__} for {layer!r}; name a "
-            "module that takes its output, or wrap it in one that returns the tensor alone"
-        )
-    shape, axis = tuple(values.shape), outputs.batch_axis
-    if not values.is_floating_point():
-        raise ValueError(f"layer must {verb} floating-point numbers, got {values.dtype} for {layer!r}")
-    if len(shape) < 2 or len(shape) <= axis or shape[axis] != examples:
-        raise ValueError(
-            f"layer must {verb} (examples, units) or (examples, channels, ...), with the examples on axis {axis}, but for "
-            f"{examples} examples {layer!r} has shape {shape}"
-        )
-    return values.movedim(axis, 0)
-
-
-def _no_such_layer(network: nn.Module, layer: str, x: Examples, outputs: Outputs) -> ValueError:
-    """Why a layer cannot be measured, and which ones can."""
-    calls: Counter[str] = Counter()
-    returned: dict[str, Any] = {}
-
-    def note(name: str) -> Any:
-        def hook(module: nn.Module, args: Any, output: Any) -> None:
-            calls[name] += 1
-            returned[name] = output[0] if isinstance(output, (tuple, list)) and output else output
-
-        return hook
-
-    with frozen(network), ExitStack() as stack:
-        stack.enter_context(Interception(network, switched_off).active())
-        for name, module in network.named_modules():
-            if name:
-                stack.callback(module.register_forward_hook(note(name)).remove)
-        outputs.returned(network, x)
-    known = [name for name in calls if calls[name] == 1 and isinstance(returned[name], Tensor)]
-    if calls[layer]:
-        why = f"which a forward pass calls {calls[layer]} times"
-    elif layer in dict(network.named_modules()):
-        why = "which no forward pass calls"
-    else:
-        why = "which the network does not have"
-    return ValueError(
-        f"layer must name a module that a forward pass calls once, got {layer!r}, {why}; there are {known}"
-    )

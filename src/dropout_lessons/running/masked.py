@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from dropout_lessons.running.calls import without_dropout
 from dropout_lessons.running.checks import check_network
 from dropout_lessons.running.discovery import discover
-from dropout_lessons.running.examples import Examples, check_examples, count_examples, device_of, moved
+from dropout_lessons.running.examples import Given
 from dropout_lessons.running.members import Members
-from dropout_lessons.running.modes import without_dropout
-from dropout_lessons.running.outputs import Kind, Outputs, as_outputs
+from dropout_lessons.running.outputs import Examples, Kind, Outputs, as_outputs
 from dropout_lessons.running.sites import Site
 
 
@@ -67,24 +67,19 @@ class MaskedNetwork:
         assert isinstance(self.outputs, Outputs)
         return self.outputs
 
-    def given(self, x: Examples) -> Examples:
-        """Examples that the network can be given: checked, and on its device."""
-        return moved(check_examples(x, self.says.batch_axis), device_of(self.network))
+    def given(self, x: Examples) -> Given:
+        """The network with examples that it can be given: checked, and on its device."""
+        return Given.checked(self.network, x, self.says)
 
     def sites(self, x: Examples) -> tuple[Site, ...]:
         """The places where the network drops in training mode, in the order of a forward pass."""
-        return discover(self.network, self.given(x), self.says).sites
-
-    def members(self, x: Examples) -> Members:
-        """The networks that masks make of it."""
-        return Members(self.network, x, self.says, self.layers)
+        return discover(self.given(x)).sites
 
     def predict(self, x: Examples) -> Float[Tensor, "examples *positions outputs"]:
         """What the network predicts with all units, also where it would drop in evaluation mode; checked and arranged."""
-        x = self.given(x)
+        given = self.given(x)
         with without_dropout(self.network):
-            output = self.says.of(self.network, x)
-        return self.says.checked(output, count_examples(x, self.says.batch_axis))
+            return self.says.checked(given.output(), len(given))
 
     def run(
         self, x: Examples, masks: Mapping[str, Bool[Tensor, " ..."]]
@@ -95,9 +90,8 @@ class MaskedNetwork:
             x: What the network is given.
             masks: For each place its mask, True = kept, for all examples or for each; places that are not named drop nothing.
         """
-        x = self.given(x)
-        members = replace(self, layers=list(masks)).members(x)
-        examples = count_examples(x, self.says.batch_axis)
+        given = self.given(x)
+        members = Members(given, list(masks))
         if members.drawn:
             raise ValueError(
                 f"masks names {members.drawn[0].name!r}, which draws by itself, where no mask can be put in"
@@ -105,16 +99,16 @@ class MaskedNetwork:
         factors = []
         for site in members.sites:
             mask = masks[site.name] if site.name in masks else masks[site.path]
-            shape = site.mask_shape(examples)
+            shape = site.mask_shape(len(given))
             if mask.dtype != torch.bool:
                 raise ValueError(f"masks must be bool (True = kept), got {mask.dtype} for {site.name!r}")
             try:
-                factors.append(mask.expand(shape).to(device_of(self.network)).view(torch.uint8).unsqueeze(0))
+                factors.append(mask.expand(shape).to(given.device).view(torch.uint8).unsqueeze(0))
             except RuntimeError:
                 raise ValueError(
                     f"masks[{site.name!r}] must broadcast to {shape}, got shape {tuple(mask.shape)}"
                 ) from None
-        return members.run(x, factors)[0]
+        return members.run(given, factors)[0]
 
 
 def as_masked(network: nn.Module | MaskedNetwork) -> MaskedNetwork:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import vmap
 
 from dropout_lessons.networks import evaluating
 from dropout_lessons.running.calls import DropoutCall, Interception
 from dropout_lessons.running.discovery import discover
-from dropout_lessons.running.examples import Examples, device_of
-from dropout_lessons.running.modes import drawing_from, frozen
-from dropout_lessons.running.outputs import Outputs
+from dropout_lessons.running.examples import Given
+from dropout_lessons.running.modes import drawing_from
 from dropout_lessons.running.replay import ReachedError, Record, recording, replaying
 from dropout_lessons.running.sites import Site, choose_sites, multiply
 
-# Small enough for the members at work to stay in the processor's cache, large enough for a call's overhead not to count. On a
-# GPU calls cost more than what they do, and the work space is the only limit.
+# Small enough for the members at work to stay in the processor's cache, large enough for a call's overhead not to count.
 _WORKING_SET = 2**24
 #: Examples that are averaged together; draws of Monte Carlo follow these blocks, so that they do not depend on memory.
 BLOCK = 256
@@ -38,9 +37,7 @@ class Members:
     """The networks that masks on the chosen sites make of one network.
 
     Args:
-        network: Any module.
-        x: Examples like those that will run.
-        outputs: How the network is called and what it returns.
+        given: The network, with examples like those that will run.
         layers: Names of the sites that are masked, all of them when None.
 
     Attributes:
@@ -54,18 +51,18 @@ class Members:
         bytes_per_example: Work space of one member for one example.
     """
 
-    def __init__(self, network: nn.Module, x: Examples, outputs: Outputs, layers: Sequence[str] | None) -> None:
-        self.network = network
-        self.outputs = outputs
-        self.device = device_of(network)
+    def __init__(self, given: Given, layers: Sequence[str] | None) -> None:
+        self.network = given.network
+        self.outputs = given.outputs
+        self.device = given.device
         self.batched = True  # until an operation turns up that torch.func.vmap cannot do
-        self._found = found = discover(network, x, outputs)
+        self._found = found = discover(given)
         chosen = choose_sites(found.sites, layers)
         self.drawn = [site for site in chosen if site.kind == "drawn"]
         masked = [site for site in chosen if site.kind != "drawn"]
         self.sites = [site for site in masked if site.is_random]
         self.dead = [site for site in masked if not site.is_random]
-        self._in_training = tuple(dict.fromkeys((*found.training, *(site.path for site in self.drawn))))
+        self._in_training = dict.fromkeys((*found.training, *(site.path for site in self.drawn)))
         self.sliceable = not self.drawn and all(site.rows == 1 for site in self.sites)
         self.n_outputs = torch.Size(found.output_shape[1:]).numel()
         n_calls = len(found.flops) - 1
@@ -107,7 +104,7 @@ class Members:
 
     def run(
         self,
-        x: Examples,
+        given: Given,
         factors: Sequence[Tensor],
         *,
         count: int = 1,
@@ -118,7 +115,7 @@ class Members:
         """Run the members of the given factors; the result has the members on its first axis.
 
         Args:
-            x: Examples.
+            given: The network, with the examples.
             factors: For each site, the masks (bytes) or factors (floats) of all members.
             count: How many members, if there is no site.
             records: What was recorded below the first site for these examples.
@@ -140,17 +137,14 @@ class Members:
         def member(*own: Tensor) -> Tensor:
             nonlocal current
             current = own
-            interception.restart()
             with replaying(records, interception):
                 try:
-                    output = self.outputs.of(self.network, x)
+                    return given.output()
                 except ReachedError as stop:
                     return stop.x  # type: ignore[no-any-return]
-            return output
 
-        interception = Interception(self.network, answer, functional=self._found.functional)
-        in_training = [self.network.get_submodule(path) for path in self._in_training]
-        with frozen(self.network, in_training), interception.active(), drawing_from(source):
+        interception = self._interception(answer)
+        with interception.active(), drawing_from(source):
             if not factors:
                 return _stacked([member() for _ in range(count)])
             if self.batched and not self.drawn and len(factors[0]) > 1:
@@ -160,7 +154,7 @@ class Members:
                     self.batched = False
             return _stacked([member(*own) for own in zip(*factors, strict=True)])
 
-    def record(self, x: Examples) -> list[Record]:
+    def record(self, given: Given) -> list[Record]:
         """Run the network up to its first site, and keep what its layers return."""
         if self.drawn:
             return []
@@ -170,14 +164,14 @@ class Members:
                 raise ReachedError(call.x)
             return call.unmasked
 
-        interception = Interception(self.network, answer, functional=self._found.functional)
-        in_training = [self.network.get_submodule(path) for path in self._in_training]
-        with frozen(self.network, in_training), interception.active(), recording(self.network, interception) as records:
-            try:
-                self.outputs.returned(self.network, x)
-            except ReachedError:
-                return records
+        interception = self._interception(answer)
+        with interception.active(), recording(self.network, interception) as records, suppress(ReachedError):
+            given.returned()
         return records
+
+    def _interception(self, answer: Callable[[DropoutCall], Tensor]) -> Interception:
+        drawing = [self.network.get_submodule(path) for path in self._in_training]
+        return Interception(self.network, answer, functional=self._found.functional, drawing=drawing)
 
     def examples_at_once(self, examples: int, memory: int) -> int:
         """How many examples fit the work space with one member, at most ``BLOCK``."""
@@ -185,10 +179,9 @@ class Members:
         return min(examples, fitting, BLOCK)
 
     def members_at_once(self, examples: int, memory: int) -> int:
-        """How many members fit the work space with some examples, and a processor's cache if more than a few do."""
+        """How many members fit the work space with some examples, and the processor's cache if more than a few do."""
         each = self.bytes_per_example * examples + self.bytes_shared
-        room = min(memory, _WORKING_SET) if self.device.type == "cpu" else memory
-        return max(1, room // each)
+        return max(1, min(memory, _WORKING_SET) // each)
 
 
 class Block:
@@ -196,24 +189,24 @@ class Block:
 
     Args:
         members: Who will run.
-        x: The examples.
+        given: The network, with the examples.
         once: Whether a single member will run, for which nothing needs to be recorded.
     """
 
-    def __init__(self, members: Members, x: Examples, *, once: bool = False) -> None:
+    def __init__(self, members: Members, given: Given, *, once: bool = False) -> None:
         self.members = members
-        self.x = x
-        self.records = [] if once else members.record(x)
+        self.given = given
+        self.records = [] if once else members.record(given)
 
     def predictions(
         self, factors: Sequence[Tensor], *, count: int = 1, source: torch.Generator | None = None
     ) -> Tensor:
         """What each member predicts, arranged as ``Outputs`` says."""
-        return self.members.run(self.x, factors, count=count, records=self.records, source=source)
+        return self.members.run(self.given, factors, count=count, records=self.records, source=source)
 
     def inputs_of(self, site: Site, factors: Sequence[Tensor]) -> Tensor:
         """What each member gives this site."""
-        return self.members.run(self.x, factors, records=self.records, until=site)
+        return self.members.run(self.given, factors, records=self.records, until=site)
 
 
 def _stacked(outputs: Sequence[Tensor]) -> Tensor:

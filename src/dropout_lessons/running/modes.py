@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from dropout_lessons.networks import evaluating
-from dropout_lessons.running.calls import Interception, switched_off
 
 # What a module may keep beside its tensors, and count in training mode.
 _PLAIN = frozenset((int, float, bool, str, type(None)))
@@ -49,13 +48,6 @@ def unfused() -> Iterator[None]:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
-
-
-@contextmanager
-def without_dropout(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode, with functional dropout that is always on switched off too."""
-    with frozen(network), Interception(network, switched_off).active():
-        yield
 
 
 @contextmanager

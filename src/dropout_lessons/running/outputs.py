@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dropout_lessons.running.examples import Examples
+# A tensor, or a tuple, list or mapping of tensors and of what else a network takes. Examples are on one axis of each tensor.
+Examples = Any
 
 Kind = Literal["logits", "log_probs", "probs", "values", "mean_and_variance"]
 

@@ -64,7 +64,8 @@ def _versions(args: Any, kwargs: Any) -> list[int]:
 
 @contextmanager
 def replaying(records: Sequence[Record], interception: Interception) -> Iterator[None]:
-    """Let modules return what was recorded, each as many times as it was; after that they run."""
+    """For one forward pass, let modules return what was recorded, each as many times as it was; after that they run."""
+    interception.restart()
     by_module: dict[nn.Module, list[Record]] = {}
     for record in records:
         by_module.setdefault(record.module, []).append(record)

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,8 @@ from dropout_lessons.layers import Dropout, GaussianDropout
 from dropout_lessons.layers.dropout import training_scale
 from dropout_lessons.masks import sample_mask
 from dropout_lessons.running.calls import DropoutCall
+
+Drops = Literal["units", "inputs", "weights"]
 
 _BITS = ("unit", "channel", "channel1d", "channel3d")
 
@@ -32,6 +35,8 @@ class Site:
             each other (``"joint"``), it is ``"noise"``, ``"alpha"`` dropout, or the module draws by itself (``"drawn"``), as
             recurrent layers, attention and stochastic depth do.
         keep_prob: Probability of keeping; NaN for a module that draws by itself.
+        drops: What is dropped: hidden ``"units"``, the network's ``"inputs"``, or its ``"weights"``; None where a module draws by
+            itself and is not recurrent, so that it does not show.
         is_layer: Whether it is a layer of the dropout family, rather than a functional call.
         x_shape: Shape of what is dropped, for two examples.
         batch_axis: Axis of it that grows with the examples; None for what they share.
@@ -46,6 +51,7 @@ class Site:
     index: int
     kind: str
     keep_prob: float
+    drops: Drops | None
     is_layer: bool = False
     x_shape: tuple[int, ...] = ()
     batch_axis: int | None = None
@@ -125,7 +131,7 @@ def numbered(names: Sequence[str]) -> list[str]:
     return result
 
 
-def site_of(name: str, path: str, keep_prob: float, few: DropoutCall, more: DropoutCall) -> Site:
+def site_of(name: str, path: str, keep_prob: float, drops: Drops, few: DropoutCall, more: DropoutCall) -> Site:
     """A site from its call in forward passes of two and of three examples."""
     axes = [i for i, (a, b) in enumerate(zip(few.mask_shape, more.mask_shape, strict=True)) if a != b]
     axis = axes[0] if axes else None
@@ -142,6 +148,7 @@ def site_of(name: str, path: str, keep_prob: float, few: DropoutCall, more: Drop
         index=few.index,
         kind=few.kind,
         keep_prob=keep_prob,
+        drops=drops,
         is_layer=few.module is not None,
         x_shape=tuple(few.x.shape),
         batch_axis=axis,

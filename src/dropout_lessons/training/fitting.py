@@ -16,10 +16,10 @@ from torch.utils.data import DataLoader
 
 from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.networks import modes_restored
+from dropout_lessons.running.calls import without_dropout
 from dropout_lessons.running.checks import check_has_numbers
-from dropout_lessons.running.examples import Examples, batches, count_examples, device_of, moved, split_examples
-from dropout_lessons.running.modes import without_dropout
-from dropout_lessons.running.outputs import as_outputs
+from dropout_lessons.running.examples import batches, check_examples, count_examples, device_of, moved, split_examples
+from dropout_lessons.running.outputs import Examples, as_outputs
 from dropout_lessons.runtime import progress_bar
 from dropout_lessons.training.objective import Loss, Objective, Said
 from dropout_lessons.training.recipe import History, Recipe, Score
@@ -94,8 +94,8 @@ def predict(
     check_has_numbers(network)
     device, predictions = device_of(network), []
     with without_dropout(network):
-        for batch, _ in batches(x, said.batch_axis):
-            for block in split_examples(batch, batch_size, said.batch_axis):
+        for batch, _ in batches(x):
+            for block in split_examples(check_examples(batch, said.batch_axis), batch_size, said.batch_axis):
                 output = said.of(network, moved(block, device))
                 predictions.append(said.checked(output, count_examples(block, said.batch_axis)))
     return torch.cat(predictions)

@@ -49,8 +49,7 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
 
 def compute_together(units: Sequence[Unit], device: torch.device) -> list[list[Row]]:
     """Train the networks of the units' seeds side by side, each once."""
-    first = {unit.seed: unit for unit in units}
-    of_seed = {seed: _untrained(unit, device) for seed, unit in first.items()}
+    of_seed = {unit.seed: _untrained(unit, device) for unit in units}
     data, networks, recipes = zip(*of_seed.values(), strict=True)
     fit_ensemble(networks, data, recipes, progress=False)
     return [_averaged(unit, device, *of_seed[unit.seed][:2]) for unit in units]
