@@ -1,8 +1,10 @@
 """What is not needed is not loaded: starting takes no longer than it must."""
 
+import re
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +62,15 @@ def test_training_loads_nothing_slow(program):
 def test_what_needs_no_pytorch_does_not_load_it(program):
     run = [sys.executable, "-c", f"{program}\nimport sys\nassert 'torch' not in sys.modules"]
     subprocess.run(run, timeout=120, check=True, capture_output=True)
+
+
+def test_scipys_distributions_wait_for_the_function_that_needs_them():
+    """They take a quarter of a second of every kernel, command and worker that would load them with the claims."""
+    for path in Path(dropout_lessons.__file__).parent.rglob("*.py"):
+        found = re.findall(
+            r"^(?:from|import) scipy(?:\.stats| import .*stats).*", path.read_text(encoding="utf-8"), re.M
+        )
+        assert found == [], path
 
 
 def test_names_of_the_package_are_found_listed_and_refused():

@@ -14,7 +14,6 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
-from scipy.stats import binom
 from torch import Tensor
 
 from dropout_lessons.figures.palette import COLORS, NEUTRALS
@@ -74,6 +73,8 @@ def kept_counts(counts: Mapping[str, Float[Tensor, " rows"]], n_units: int, keep
         >>> import torch
         >>> figure = kept_counts({"ours": (torch.rand(100, 50) < 0.8).sum(1).float()}, 50, 0.8)
     """
+    from scipy.stats import binom  # a quarter of a second, which no other figure needs
+
     figure, axis = subplots(figsize=(5.6, 3.3), layout="constrained")
     spread = 4.5 * math.sqrt(n_units * keep_prob * (1 - keep_prob))
     low, high = max(0, math.floor(n_units * keep_prob - spread)), min(n_units, math.ceil(n_units * keep_prob + spread))
