@@ -211,6 +211,15 @@ def test_exact_averages_are_what_calls_in_training_mode_average_to(name):
     assert ((exact.probs - mean).abs() < 5 * (variance / k).sqrt() + 1e-5).all()
 
 
+def test_a_processor_runs_the_members_that_fit_its_cache_and_a_gpu_all_that_fit_the_memory():
+    network, memory = MLP([784, 1024, 1024, 10], keep_prob=0.5), 2**30
+    members = Members(MaskedNetwork(network).given(torch.rand(2, 784)), None)
+    in_cache = members.members_at_once(256, memory)
+    members.device = torch.device("cuda")
+    assert members.members_at_once(256, memory) > 32 * in_cache
+    assert members.members_at_once(256, memory) * 256 * members.bytes_per_example <= memory
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_members_one_by_one_are_the_members_at_once(name):
     network, x = built(name)

@@ -59,16 +59,22 @@ print(json.dumps({"package": dropout_lessons.__file__, "torch": torch.__file__, 
 """
 
 
-# What a chapter finds out is tested where nbval runs it; here, that it runs, for which networks that are hardly trained will do:
+# What a chapter finds out is tested where nbval runs it; here, that it runs, for which networks that are hardly trained will do,
+# on few examples:
 # what is claimed of them is judged, and not required.
 SHORT = """
-from dropout_lessons import claims
+from dropout_lessons import claims, datasets
 from dropout_lessons.training import Recipe
+
+def _fewer(*named, load=datasets.load, **how):
+    how |= {"train": min(how["train"], 200)} if how.get("train") else {}
+    return load(*named, **how)
 
 def _shorten(recipe, check=Recipe.__post_init__):
     check(recipe)
     object.__setattr__(recipe, "epochs", min(recipe.epochs, 2))
 
+datasets.load = _fewer
 Recipe.__post_init__ = _shorten
 claims.check = claims.judge
 """

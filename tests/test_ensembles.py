@@ -230,9 +230,9 @@ def chosen(monkeypatch) -> dict[str, list[int]]:
     chosen: dict[str, list[int]] = {"stacks": [], "alone": []}
 
     class Counted(Stack):
-        def __init__(self, members):
+        def __init__(self, members, **options):
             chosen["stacks"].append(len(members))
-            super().__init__(members)
+            super().__init__(members, **options)
 
     def counted_fit(network, *arguments, **options):
         chosen["alone"].append(network)
@@ -457,6 +457,19 @@ def test_a_network_that_diverges_in_its_last_step_is_named(method):
     each = recipes(2, epochs=1, batch_size=130, differ=(("learning_rate", (0.05, 1e30)),))
     with pytest.raises(FloatingPointError, match=r"networks\[1\]: the train loss is \w+ in epoch 1"):
         fit_ensemble(ensemble(2), DIGITS, each, method=method)
+
+
+@pytest.mark.parametrize("method", ["stacked", "loop", "vmap"])
+def test_the_others_are_trained_to_their_end_beside_one_that_diverges_if_asked_to(method):
+    each = recipes(differ=(("learning_rate", (0.05, 0.05, 1e30, 0.05)),))
+    networks, alone = ensemble(), ensemble()
+    histories = fit_ensemble(networks, DIGITS, each, method=method, stop_on_divergence=False)
+    assert [math.isfinite(history.train_loss[-1]) for history in histories] == [True, True, False, True]
+    assert [math.isfinite(history.validation_loss[-1]) for history in histories] == [True, True, False, True]
+    for k in (0, 1, 3) if method != "vmap" else ():  # which draws what fit does not
+        fit(alone[k], DIGITS, each[k], progress=False)
+        torch.testing.assert_close(parameters(networks[k]), parameters(alone[k]), rtol=1e-4, atol=1e-5)
+    assert {history.epoch[-1] for history in histories} == {each[0].epochs}
 
 
 # --- bad input ------------------------------------------------------------------------------------------------

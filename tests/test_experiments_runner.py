@@ -561,6 +561,9 @@ def test_a_candidate_that_diverges_is_never_chosen_and_stops_nothing(together):
     units = arm.tuning()
     rows = [unit.columns | row for unit in units for row in train(unit, torch.device("cpu"))]
     assert [row["validation_error"] == 1.0 for row in rows] == [True, False]
+    if not together:
+        beside = [row for of_unit in train_together(units, torch.device("cpu")) for row in of_unit]
+        assert [row["validation_error"] for row in beside] == [row["validation_error"] for row in rows]
     assert arm.chosen(pd.DataFrame(rows)) == candidates[1]
     with pytest.raises(FloatingPointError, match="diverged"):
         train(arm.reporting(candidates[0])[0], torch.device("cpu"))

@@ -6,8 +6,9 @@ import itertools
 import math
 import time
 from collections import defaultdict
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from functools import partial
 from typing import Any, Literal, get_args
 
 import torch
@@ -41,6 +42,7 @@ def fit_ensemble(
     loss: Loss | None = None,
     evaluate_every: int | None = None,
     method: Method = "auto",
+    stop_on_divergence: bool = True,
     progress: bool = True,
 ) -> list[History]:
     r"""Train networks in place, each as :func:`~dropout_lessons.training.fit` would train it alone.
@@ -69,6 +71,8 @@ def fit_ensemble(
         method: ``"stacked"`` or ``"loop"`` over ``fit``; ``"auto"`` stacks the networks for which it is faster. ``"vmap"`` trains
             networks of any one kind in one ``torch.func.vmap``, which for small batches is faster than the loop; what
             they draw is not what ``fit`` draws, but for the order of the examples.
+        stop_on_divergence: Whether to stop when a network's loss is no longer finite. Otherwise the others are trained to
+            the end, and the last losses in its history are not finite.
         progress: Whether to show a bar.
 
     Returns:
@@ -97,7 +101,9 @@ def fit_ensemble(
     members = _members(list(networks), data, recipes, objective)
     stacks, alone = (groups_of(members), []) if method == "vmap" else _plan(members, method, objective)
     total = sum(member.recipe.epochs for member in members)
-    with closing(_epochs(stacks, alone, objective, evaluate_every, mapped=method == "vmap")) as epochs:
+    kind = partial(Mapped, objective=objective) if method == "vmap" else Stack
+    side_by_side = [partial(kind, stack, stop_on_divergence=stop_on_divergence) for stack in stacks]
+    with closing(_epochs(side_by_side, alone, objective, evaluate_every, stop_on_divergence)) as epochs:
         for _ in progress_bar(range(total), "training", unit="epoch", show=progress):
             next(epochs)
     return [member.history for member in members]
@@ -227,17 +233,16 @@ def _obstacle_in_task(member: Member, objective: Objective) -> str | None:
 
 
 def _epochs(
-    stacks: Sequence[Sequence[Member]],
+    side_by_side: Sequence[Callable[[], Stack | Mapped]],
     alone: Sequence[Member],
     objective: Objective,
     evaluate_every: int | None,
-    *,
-    mapped: bool,
+    stop_on_divergence: bool,
 ) -> Generator[None, None, None]:
     """Train everything, and yield once for each epoch of each network."""
-    for members in stacks:
-        stack = Mapped(members, objective) if mapped else Stack(members)
-        recipe = members[0].recipe
+    for made in side_by_side:
+        stack = made()
+        members, recipe = stack.members, stack.members[0].recipe
         every = checked_interval(evaluate_every, recipe.epochs)
         started = time.perf_counter()
         try:
@@ -262,5 +267,10 @@ def _epochs(
                 progress=False,
             )
         except FloatingPointError as error:
-            raise FloatingPointError(f"networks[{member.index}]: {error}") from error
+            if stop_on_divergence:
+                raise FloatingPointError(f"networks[{member.index}]: {error}") from error
+            member.history = History(epoch=[member.recipe.epochs])
+            for name in member.parts:
+                for kind in ("loss", "error"):
+                    getattr(member.history, f"{name}_{kind}").append(math.nan)
         yield from itertools.repeat(None, member.recipe.epochs)

@@ -46,8 +46,9 @@ class _Trained(nn.Module):
 class Mapped:
     """Networks of one kind, and their training; it draws what ``vmap`` draws, not what ``fit`` does."""
 
-    def __init__(self, members: Sequence[Member], objective: Objective) -> None:
+    def __init__(self, members: Sequence[Member], *, objective: Objective, stop_on_divergence: bool = True) -> None:
         self.members, self.recipe, self.epoch = members, members[0].recipe, 0
+        self.stop_on_divergence = stop_on_divergence
         networks = [member.network for member in members]
         self.device = device_of(networks[0])
         self.parts = [
@@ -105,7 +106,7 @@ class Mapped:
                 total += self._take_step(batch)
             self.random_state = self._random_state()
         self.epoch += 1
-        for member, loss in zip(self.members, total.tolist(), strict=True):
+        for member, loss in zip(self.members, total.tolist(), strict=True) if self.stop_on_divergence else ():
             check_training_loss(loss, self.epoch, member.recipe, f"networks[{member.index}]: ")
 
     def _take_step(self, batch: Tensor) -> Tensor:
@@ -134,7 +135,8 @@ class Mapped:
         self.write_back()
         for member, parts in zip(self.members, self.parts, strict=True):
             scores = {name: self.objective.score(member.network, split) for name, split in parts.items()}
-            add_scores(member.history, self.epoch, scores, member.recipe, f"networks[{member.index}]: ")
+            prefix = f"networks[{member.index}]: " if self.stop_on_divergence else None
+            add_scores(member.history, self.epoch, scores, member.recipe, prefix)
 
     @torch.no_grad()
     def write_back(self) -> None:

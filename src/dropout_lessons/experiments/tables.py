@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dropout_lessons.claims import FEWEST_SEEDS, Evidence, paired, sampled
+from dropout_lessons.experiments.arms import fits
 
 __all__ = ["UNFINISHED", "difference", "over_seeds", "values"]
 
@@ -79,22 +80,16 @@ def _unknown(n: int, unit: str) -> Evidence:
     return Evidence(math.nan, (math.nan, math.nan), n, "seeds", unit)
 
 
-def _rows(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
-    for name, value in where.items():
-        table = table[table[name] == value]
-    return table
-
-
 def _edges(table: pd.DataFrame, where: Mapping[str, Any]) -> str:
     """What tuning chose at an end of its range, of the rows that fit."""
-    found: list[str] = _rows(table, where)["edge"].unique().tolist() if "edge" in table else []
+    found: list[str] = table["edge"][fits(table, where)].unique().tolist() if "edge" in table else []
     return ", ".join(sorted(edge for edge in found if edge))
 
 
 def _of_seeds(table: pd.DataFrame, column: str, where: Mapping[str, Any]) -> pd.Series[float]:
     if table.attrs.get(UNFINISHED) and not {column, *where} <= set(table):  # nothing was reported of it so far
         return pd.Series(dtype=float)
-    found = _rows(table, where).set_index("seed")[column].sort_index()
+    found = table[fits(table, where)].set_index("seed")[column].sort_index()
     if (found.empty and not table.attrs.get(UNFINISHED)) or not found.index.is_unique:
         raise ValueError(
             f"{dict(where)} must choose one row for each seed, got {len(found)} rows for {found.index.nunique()} seeds"

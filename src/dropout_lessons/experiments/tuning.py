@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Literal
@@ -96,7 +97,13 @@ def fit_candidates(
     """
     data, networks, recipes = _untrained(unit, device, data, network)
     histories = fit_ensemble(
-        networks, data, recipes, outputs=_kind(data), evaluate_every=evaluate_every, progress=False
+        networks,
+        data,
+        recipes,
+        outputs=_kind(data),
+        evaluate_every=evaluate_every,
+        stop_on_divergence=not unit.tunes,
+        progress=False,
     )
     return data, networks, histories
 
@@ -135,22 +142,7 @@ def train(unit: Unit, device: torch.device, **network: Any) -> list[Row]:
         >>> sorted(train(Unit({**settings, "stage": "tuning"}, seed=1000), torch.device("cpu"))[0])
         ['candidate', 'train_error', 'validation_error', 'validation_nll']
     """
-    try:
-        return rows_of(unit, *fit_candidates(unit, device, **network))
-    except FloatingPointError:
-        if not unit.tunes:
-            raise
-    # One of the candidates diverges: it is as bad as one that is always wrong, and the others are trained without it.
-    rows: list[Row] = []
-    for i, candidate in enumerate(candidates_of(unit)):
-        alone = Unit({**unit.settings, "candidates": [candidate]}, unit.seed)
-        try:
-            (row,) = rows_of(alone, *fit_candidates(alone, device, **network))
-        except FloatingPointError:
-            row = {**candidate, "train_error": 1.0, "validation_error": 1.0, "validation_nll": None}
-        row.pop("candidate", None)
-        rows.append(row | ({"candidate": i} if "candidates" in unit.settings else {}))
-    return rows
+    return rows_of(unit, *fit_candidates(unit, device, **network))
 
 
 def train_together(
@@ -183,6 +175,7 @@ def train_together(
         [network for _, networks, _ in prepared for network in networks],
         [data for data, networks, _ in prepared for _ in networks],
         [recipe for _, _, recipes in prepared for recipe in recipes],
+        stop_on_divergence=not units[0].tunes,  # units of one stage
         progress=False,
     )
     of_unit = iter(histories)
@@ -210,6 +203,9 @@ def rows_of(unit: Unit, data: Dataset, networks: Sequence[nn.Module], histories:
             "validation_error": history.validation_error[-1],
             "validation_nll": history.validation_loss[-1],
         }
+        if unit.tunes and not math.isfinite(history.train_loss[-1] + history.validation_loss[-1]):
+            # What diverges is as bad as what is always wrong.
+            row |= {"train_error": 1.0, "validation_error": 1.0, "validation_nll": None}
         if unit.tunes:
             row |= {"candidate": i} if "candidates" in unit.settings else {}
         else:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dropout_lessons.layers import Dropout
 from dropout_lessons.masks import check_keep_prob
-from dropout_lessons.networks.mlp import HiddenLayer, initialize, one_each
+from dropout_lessons.networks.mlp import HiddenLayer, bare_linear, initialize, one_each
 
 _POOL, _STRIDE = 3, 2
 
@@ -154,7 +154,7 @@ class ConvNet(nn.Module):
             self.add_module(name, HiddenLayer(units, outputs, batch_norm=batch_norm, generator=generator))
             self.add_module(f"{name}_dropout", dropout(keep))
             units = outputs
-        self.output = nn.utils.skip_init(nn.Linear, units, n_classes)
+        self.output = bare_linear(units, n_classes)
         initialize(self.output, generator)
 
     def forward(self, x: Float[Tensor, "batch pixels"]) -> Float[Tensor, "batch classes"]:

@@ -53,6 +53,13 @@ class HiddenLayer(nn.Linear):
         return (h if self.norm is None else self.norm(h)).relu()
 
 
+def bare_linear(inputs: int, outputs: int) -> nn.Linear:
+    """A linear layer whose weights are still to be drawn; ``nn.utils.skip_init`` imports SymPy for it, for 0.4 s."""
+    layer = nn.Linear(inputs, outputs, device="meta")
+    layer.weight, layer.bias = nn.Parameter(torch.empty(outputs, inputs)), nn.Parameter(torch.empty(outputs))
+    return layer
+
+
 def initialize(layer: nn.Linear | nn.Conv2d, generator: torch.Generator | None) -> None:
     """Draw He's initial weights, and set the biases to zero."""
     assert layer.bias is not None
@@ -126,7 +133,7 @@ class MLP(nn.Module):
         for i, name in enumerate(self.hidden_names):
             self.add_module(name, HiddenLayer(sizes[i], sizes[i + 1], batch_norm=batch_norm, generator=generator))
             self.add_module(f"{name}_dropout", dropout(keep_probs[i]))
-        self.output = nn.utils.skip_init(nn.Linear, sizes[-2], sizes[-1])
+        self.output = bare_linear(sizes[-2], sizes[-1])
         initialize(self.output, generator)
 
     def forward(

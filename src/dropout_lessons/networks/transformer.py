@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dropout_lessons.layers import Dropout
 from dropout_lessons.masks import check_keep_prob
-from dropout_lessons.networks.mlp import HiddenLayer
+from dropout_lessons.networks.mlp import HiddenLayer, bare_linear
 
 
 class CausalAttention(nn.Module):
@@ -136,7 +136,7 @@ def _normal(shape: tuple[int, ...], std: float, generator: torch.Generator | Non
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator | None) -> nn.Linear:
     """A linear layer that keeps the variance of its inputs."""
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    layer = bare_linear(inputs, outputs)
     nn.init.normal_(layer.weight, std=1 / math.sqrt(inputs), generator=generator)
     nn.init.zeros_(layer.bias)
     return layer

@@ -19,7 +19,8 @@ from dropout_lessons.running.modes import drawing_from
 from dropout_lessons.running.replay import ReachedError, Record, recording, replaying
 from dropout_lessons.running.sites import Site, choose_sites, multiply
 
-# Small enough for the members at work to stay in the processor's cache, large enough for a call's overhead not to count.
+# Small enough for the members at work to stay in the processor's cache, large enough for a call's overhead not to count. On a
+# GPU calls cost more than what they do, and the work space is the only limit.
 _WORKING_SET = 2**24
 #: Examples that are averaged together; draws of Monte Carlo follow these blocks, so that they do not depend on memory.
 BLOCK = 256
@@ -179,9 +180,10 @@ class Members:
         return min(examples, fitting, BLOCK)
 
     def members_at_once(self, examples: int, memory: int) -> int:
-        """How many members fit the work space with some examples, and the processor's cache if more than a few do."""
+        """How many members fit the work space with some examples, and a processor's cache if more than a few do."""
         each = self.bytes_per_example * examples + self.bytes_shared
-        return max(1, min(memory, _WORKING_SET) // each)
+        room = min(memory, _WORKING_SET) if self.device.type == "cpu" else memory
+        return max(1, room // each)
 
 
 class Block:

@@ -47,11 +47,13 @@ def check_training_loss(loss: float, epoch: int, recipe: Recipe, prefix: str = "
         raise diverged(f"{prefix}the training loss", loss, epoch=epoch, recipe=recipe)
 
 
-def add_scores(history: History, epoch: int, scores: Mapping[str, Score], recipe: Recipe, prefix: str = "") -> None:
-    """Add an entry to a history, or say which loss is no longer finite."""
+def add_scores(
+    history: History, epoch: int, scores: Mapping[str, Score], recipe: Recipe, prefix: str | None = ""
+) -> None:
+    """Add an entry to a history, or say which loss is no longer finite, unless there is no prefix to say it with."""
     history.epoch.append(epoch)
     for name, score in scores.items():
-        if not math.isfinite(score.loss):
+        if prefix is not None and not math.isfinite(score.loss):
             raise diverged(f"{prefix}the {name} loss", score.loss, epoch=epoch, recipe=recipe)
         getattr(history, f"{name}_loss").append(score.loss)
         getattr(history, f"{name}_error").append(score.error)

@@ -168,10 +168,13 @@ EXPERIMENT = Experiment(
     version=2,
     remark=(
         "The paper argues that training many large networks is too expensive, and gives no number for them on digits. All "
-        "networks here have one width and one number of epochs; learning rates, and the keep probabilities of dropout, are tuned "
-        "for each data set, with twelve candidates for either kind of network and four seeds for each. The answer hangs on "
-        "that: with fewer candidates, other ranges, or the recipe of the digits for the clothes, earlier runs had dropout "
-        "ahead of the ten networks, even with them, or behind. At the paper's scale the network with dropout has max-norm, too: "
-        "its radius is tuned, and the learning rate of the plain ones, with five candidates each."
+        "networks here have one width and one number of epochs; learning rates, and the keep probabilities of dropout, are "
+        "tuned for each data set, with twelve candidates for either kind of network and four seeds for each. The answer hangs "
+        "on that: with fewer candidates, other ranges, or the recipe of the digits for the clothes, earlier runs had dropout "
+        "ahead of the ten networks, even with them, or behind."
+    ),
+    remark_at_scale=(
+        "The network with dropout has max-norm, too: its radius is tuned, and the learning rate of the plain ones, with five "
+        "candidates each."
     ),
 )

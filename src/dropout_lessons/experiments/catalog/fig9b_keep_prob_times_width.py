@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 
 from dropout_lessons import figures
 from dropout_lessons.experiments.arms import Arm, Row, Unit
-from dropout_lessons.experiments.catalog.fig9a_keep_prob import KEEP_PROBS, MNIST, RECIPES
+from dropout_lessons.experiments.catalog.fig9a_keep_prob import ALL_OF_MNIST, AT_PAPER_SCALE, KEEP_PROBS, MNIST, RECIPES
 from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
-from dropout_lessons.experiments.tuning import train, tuned
+from dropout_lessons.experiments.tuning import train, train_together, tuned
 from dropout_lessons.figures.style import styled
 
 
@@ -34,7 +34,7 @@ def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
             "sizes": sizes,
             "recipe": config["recipe"],
         }
-        yield tuned(settings, config["candidates"], config["seeds"])
+        yield tuned(settings, config["candidates"], config["seeds"], **config.get("tuning", {}))
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
@@ -133,20 +133,16 @@ EXPERIMENT = Experiment(
             "seeds": 10,
         },
         "paper": {
-            "data": {"data": "mnist", "train": 50_000, "label_noise": 0.0},
+            "data": ALL_OF_MNIST,
             "kept": [784, 256, 256, 512, 10],
             "fixed": [784, 2048, 2048, 2048, 10],
-            "recipe": {"epochs": 200, "momentum": 0.95},
-            "candidates": [
-                {"learning_rate": 0.05, "max_norm": 3.0},
-                {"learning_rate": 0.02, "max_norm": 2.0},
-                {"learning_rate": 0.01, "max_norm": 1.0},
-            ],
+            **AT_PAPER_SCALE,
             "seeds": 5,
         },
     },
     arms=arms,
     compute=compute,
+    compute_together=train_together,
     judge=judge,
     draw=draw,
     remark=(
@@ -155,4 +151,5 @@ EXPERIMENT = Experiment(
         "best of the same five on validation images. That matters: at the learning rate that suits keep_prob 0.5, and without "
         "max-norm, the wide net with keep_prob 0.1 does not train at all, and width rescues nothing."
     ),
+    remark_at_scale="The widths are the paper's, and there are two candidates.",
 )

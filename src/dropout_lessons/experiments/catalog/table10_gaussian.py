@@ -131,8 +131,8 @@ EXPERIMENT = Experiment(
     remark=(
         "Two layers of 256 units on 1000 images instead of the paper's nets on all of MNIST; keep_prob of the hidden units, "
         "which sets the variance of either noise, is chosen from the same four values on validation images, and so is the "
-        "learning rate of the plain network. CIFAR-10 is not "
-        "run here, and the clothes are an addition that is not part of the verdict. At the paper's scale keep_prob is the "
-        "paper's, and the max-norm radius is tuned."
+        "learning rate of the plain network. CIFAR-10 is not run here, and the clothes are an addition that is not part of the "
+        "verdict."
     ),
+    remark_at_scale="The keep probability is the paper's, and the max-norm radius is tuned.",
 )

@@ -171,13 +171,16 @@ EXPERIMENT = Experiment(
     judge=judge,
     draw=draw,
     remark=(
-        "At the workstation scale 5000 images instead of 60,000, and two layers of 256 and 512 units instead of 1024 to 8192; no "
-        "pretraining. Each row has four candidates, of weight decay or of the max-norm radius, chosen on validation images. The "
-        "paper's rows differ in depth and width as well, and come without intervals. At the paper's scale 50,000 images train "
-        "and 10,000 choose among five candidates, for the widest networks among three; at first there were three for all, and "
-        "the best stood at an end each time. The paper adds these images to the training set in the end, and makes a "
-        "million updates by a recipe of its own, against 12,000 to 39,000 here by one that is usual today. Networks with and "
-        "without dropout have three layers of 1024 units there. The paper's network without has two of 800, which is a row "
-        "of its own; the widest here has 4096 units a layer. The rows on clothes are an addition, and not part of the verdict."
+        "At the workstation scale 5000 images instead of 60,000, and two layers of 256 and 512 units instead of 1024 to 8192; "
+        "no pretraining. Each row has four candidates, of weight decay or of the max-norm radius, chosen on validation images. "
+        "The paper's rows differ in depth and width as well, and come without intervals."
+    ),
+    remark_at_scale=(
+        "50,000 images train and 10,000 choose among five candidates, for the widest networks among three; at first there were "
+        "three for all, and the best stood at an end each time. The paper adds these images to the training set in the end, and "
+        "makes a million updates by a recipe of its own, against 12,000 to 39,000 here by one that is usual today. Networks "
+        "with and without dropout have three layers of 1024 units there. The paper's network without has two of 800, which is a "
+        "row of its own; the widest here has 4096 units a layer. The rows on clothes are an addition, and not part of the "
+        "verdict."
     ),
 )
