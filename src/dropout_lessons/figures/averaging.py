@@ -42,9 +42,7 @@ def member_scores(
         >>> figure = member_scores({"subnetworks": torch.rand(100)}, {"average": 0.1}, label="test error (%)")
     """
     groups: dict[str, NDArray[Any]] = {name: scale * values.cpu().numpy() for name, values in scores.items()}
-    figure, axes = subplots(
-        len(groups), 1, sharex=True, squeeze=False, figsize=(5.6, 1.3 * len(groups) + 1.3), layout="constrained"
-    )
+    figure, axes = subplots(len(groups), 1, sharex=True, squeeze=False, figsize=(5.6, 1.3 * len(groups) + 1.3))
     everything = np.concatenate([*groups.values(), [scale * value for value in averages.values()]])
     bins = np.histogram_bin_edges(everything, bins=60)
     for axis, (name, values) in zip(axes[:, 0], groups.items(), strict=True):
@@ -72,7 +70,7 @@ def agreement(reference: Sequence[float], others: Mapping[str, Sequence[float]],
     Example:
         >>> figure = agreement([0.1, 0.2], {"shortcut": [0.11, 0.19]}, label="exact (nats)", axis="loss (nats)")
     """
-    figure, plot = subplots(figsize=(4.8, 4.4), layout="constrained")
+    figure, plot = subplots(figsize=(4.8, 4.4))
     everything = np.concatenate([np.asarray(reference), *(np.asarray(values) for values in others.values())])
     low, high = 0.8 * everything.min(), 1.25 * everything.max()
     plot.plot([low, high], [low, high], color=NEUTRALS["ground"], linewidth=4, zorder=0)
@@ -112,7 +110,7 @@ def monte_carlo_curves(
         >>> figure = monte_carlo_curves([1, 10, 100], {"test loss (nats)": scores}, {"test loss (nats)": [0.2, 0.2]})
     """
     rows = -(-len(panels) // 2)
-    figure, axes = subplots(rows, 2, squeeze=False, figsize=(5.9, 2.6 * rows), sharex=True, layout="constrained")
+    figure, axes = subplots(rows, 2, squeeze=False, figsize=(5.9, 2.6 * rows), sharex=True)
     for axis in axes.flat[len(panels) :]:
         axis.axis("off")
     for axis, (label, scores) in zip(axes.flat, panels.items(), strict=False):
@@ -159,7 +157,6 @@ def score_panels(
         squeeze=False,
         sharey=True,
         figsize=(5.8 if len(panels) < 3 else 6.4, 0.45 * len(arms) + 1.2),
-        layout="constrained",
     )
     for axis, (label, scores) in zip(axes[0], panels.items(), strict=True):
         scale = 100.0 if label.endswith("(%)") else 1.0

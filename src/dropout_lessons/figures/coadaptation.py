@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dropout_lessons.coadaptation import Compensation, Curve, Report, Study
 from dropout_lessons.coadaptation.removal import Perturbation
+from dropout_lessons.figures.marks import draw_rows, set_ticks, write_beside
 from dropout_lessons.figures.palette import COLORS, NEUTRALS
 from dropout_lessons.figures.style import styled, subplots
 
@@ -106,15 +107,9 @@ def damage_against_sum(compensations: Mapping[str, Compensation | Sequence[Compe
         sizes = runs[0].sizes.cpu().numpy()[drawn]
         named = sorted({0, len(sizes) // 2, len(sizes) - 1}) if len(sizes) and not ends else []
         for i in named:
-            axis.annotate(
-                f"{sizes[i]} unit{'s' if sizes[i] > 1 else ''}",
-                (x[i], y[i]),
-                xytext=(5, -4),
-                textcoords="offset points",
-                va="top",
-                fontsize=10,
-                color=COLORS[arm],
-            )
+            words = f"{sizes[i]} unit{'s' if sizes[i] > 1 else ''}"
+            look = {"va": "top", "fontsize": 10, "fontweight": "normal"}
+            write_beside(axis, (x[i], y[i]), words, (5, -4), COLORS[arm], **look)
         ends += [*x, *y]
     if ends:
         axis.set_xscale("log")
@@ -234,8 +229,7 @@ def study_intervals(
         axis.tick_params(axis="y", length=0)
         axis.spines["left"].set_visible(False)
     _label_ratios(axes[0])
-    axes[0, 0].set_yticks(range(len(measures)), measures)
-    axes[0, 0].set_ylim(len(measures) - 0.5, -0.5)
+    draw_rows(axes[0, 0], measures)
     figure.supxlabel(f"times that of {control}", fontsize=11, color=NEUTRALS["text"])
     handles = [Line2D([], [], color=COLORS[arm], marker="o", markersize=4, linewidth=1.6) for arm in arms]
     figure.legend(
@@ -270,10 +264,7 @@ def _label_ratios(axes: NDArray[np.object_]) -> None:
         wanted = finer if high / low < span else wanted
     ticks = [tick for tick in wanted if low <= tick <= high]
     for axis in axes:
-        axis.set_xticks(
-            [tick for tick in ticks if low <= tick <= high], [f"{tick:g}" for tick in ticks if low <= tick <= high]
-        )
-        axis.minorticks_off()
+        set_ticks(axis.xaxis, ticks)
         axis.set_xlim(low, high)
 
 
@@ -370,8 +361,7 @@ def _draw_compensation(axis: Axes, found: Compensation) -> None:
     axis.errorbar(sizes, ratio, yerr=2 * stderr, color=NEUTRALS["text"], marker="o", markersize=4, linewidth=1.6)
     axis.set_xscale("log", base=2)
     ticks = sizes[:: max(1, len(sizes) // 4)]
-    axis.set_xticks(ticks, [str(size) for size in ticks])
-    axis.minorticks_off()
+    set_ticks(axis.xaxis, ticks, "{}")
     axis.set_title("damage of sets")
     axis.set_ylabel("times the sum\nof single damages")
     axis.set_xlabel("units removed")

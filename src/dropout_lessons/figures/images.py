@@ -61,7 +61,6 @@ def _rows(
         stack=False,
         squeeze=False,
         figsize=(5.6, (5.6 / columns + 0.32) * len(rows)),
-        layout="constrained",
     )
     for row, (name, images) in zip(axes, rows.items(), strict=True):
         # The name is wider than its image: kept out of the layout of columns, with an empty title to make room for it.

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dropout_lessons.claims import Evidence
+from dropout_lessons.figures.marks import draw_rows
 from dropout_lessons.figures.palette import COLORS
 from dropout_lessons.figures.style import styled, subplots
 
@@ -93,8 +94,6 @@ def _draw_effects(
         color, row = COLORS[colors.get(name, "dropout")], rows.index(name)
         axis.plot([scale * end for end in evidence.interval], [row, row], color=color, solid_capstyle="butt")
         axis.plot([scale * evidence.effect], [row], "o", color=color, markersize=5)
-    axis.set_yticks(range(len(rows)), list(rows))
-    axis.set_ylim(len(rows) - 0.5, -0.5)
-    axis.tick_params(axis="y", length=0)
+    draw_rows(axis, rows)
     axis.spines["left"].set_visible(False)
     axis.set_xlabel(label)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from dropout_lessons.claims import sampled
+from dropout_lessons.figures.marks import draw_band, over_seeds, set_ticks, write_beside
 from dropout_lessons.figures.palette import COLORS
 from dropout_lessons.figures.style import styled, subplots
 
@@ -40,6 +39,7 @@ def keep_prob_panels(
         ValueError: If there is no panel, or a table does not have a row for each keep_prob.
 
     Example:
+        >>> import numpy as np
         >>> wide = 0.1 + 0.01 * np.random.default_rng(0).random((3, 5))
         >>> figure = keep_prob_panels({"1,000 examples": {"256 units": wide}}, [0.2, 0.5, 0.8])
     """
@@ -47,32 +47,18 @@ def keep_prob_panels(
         raise ValueError("errors must have at least one panel, got none")
     figure, axes = subplots(1, len(errors), figsize=(1.4 + 2.3 * len(errors), 3.5), squeeze=False)
     for axis, (title, lines) in zip(axes[0], errors.items(), strict=True):
-        tables = {label: 100 * np.asarray(values, dtype=float) for label, values in lines.items()}
-        for label, table in tables.items():
-            if table.ndim != 2 or len(table) != len(keep_probs):
-                raise ValueError(
-                    f"errors[{title!r}][{label!r}] must have shape ({len(keep_probs)}, seeds), got {table.shape}"
-                )
-        top = cut * tables[label].mean(1).min()
+        tables = {
+            label: 100 * over_seeds(f"errors[{title!r}][{label!r}]", values, len(keep_probs))
+            for label, values in lines.items()
+        }
+        top = cut * list(tables.values())[-1].mean(1).min()
         for index, (label, table) in enumerate(tables.items()):
-            evidence = [sampled(row) for row in table]
-            low, high = np.array([item.interval for item in evidence]).T
-            mean = np.array([item.effect for item in evidence])
             # The lines differ in size, not in idea: one color, told apart by marker, dashes and strength.
             last = index == len(tables) - 1
             strength = 1 if last else 0.75
-            axis.fill_between(keep_probs, low, high, color=COLORS["dropout"], alpha=0.15 * strength, linewidth=0)
-            axis.plot(
-                keep_probs,
-                mean,
-                marker=_MARKERS[index % len(_MARKERS)],
-                linestyle="-" if last else _DASHES[index % len(_DASHES)],
-                color=COLORS["dropout"],
-                alpha=strength,
-                markersize=4,
-                linewidth=1.5,
-                label=label,
-            )
+            line = _MARKERS[index % len(_MARKERS)] + ("-" if last else _DASHES[index % len(_DASHES)])
+            look = {"alpha": strength, "markersize": 4, "linewidth": 1.5, "label": label}
+            mean = draw_band(axis, keep_probs, table, COLORS["dropout"], line, shade=0.15 * strength, **look)
             for keep_prob, error in zip(keep_probs, mean, strict=True):
                 if last and error > top:
                     axis.annotate(
@@ -99,6 +85,7 @@ def winner_curves(sizes: Sequence[int], validation: ArrayLike, test: ArrayLike) 
         ValueError: If a table does not have a row for each size.
 
     Example:
+        >>> import numpy as np
         >>> errors = 0.1 + 0.01 * np.random.default_rng(0).random((2, 5))
         >>> figure = winner_curves([100, 1000], errors - 0.01, errors)
     """
@@ -107,26 +94,12 @@ def winner_curves(sizes: Sequence[int], validation: ArrayLike, test: ArrayLike) 
         ("on test images", test, "dropout", 9),
         ("on the images it was chosen by", validation, "reference", -9),
     ):
-        table = 100 * np.asarray(values, dtype=float)
-        if table.ndim != 2 or len(table) != len(sizes):
-            raise ValueError(f"validation and test must have shape ({len(sizes)}, seeds), got {table.shape}")
-        evidence = [sampled(row) for row in table]
-        mean = [item.effect for item in evidence]
-        low, high = np.array([item.interval for item in evidence]).T
-        axis.fill_between(sizes, low, high, color=COLORS[color], alpha=0.2, linewidth=0)
-        axis.plot(sizes, mean, "o-" if color == "dropout" else "o--", color=COLORS[color], markersize=4)
-        axis.annotate(
-            label,
-            (sizes[0], mean[0]),
-            xytext=(2, side),
-            textcoords="offset points",
-            va="bottom" if side > 0 else "top",
-            color=COLORS[color],
-            fontweight="bold",
-        )
+        table = 100 * over_seeds("validation and test", values, len(sizes))
+        mean = draw_band(axis, sizes, table, COLORS[color], "o-" if color == "dropout" else "o--", markersize=4)
+        va = "bottom" if side > 0 else "top"
+        write_beside(axis, (sizes[0], mean[0]), label, (2, side), COLORS[color], va=va)
     axis.set_xscale("log")
-    axis.set_xticks(list(sizes), [f"{size:,}" for size in sizes])
-    axis.minorticks_off()
+    set_ticks(axis.xaxis, sizes, "{:,}")
     axis.margins(y=0.15)
     axis.set_xlabel("validation images (logarithmic)")
     axis.set_ylabel("error of the chosen one (%)")

@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dropout_lessons.figures.marks import write_beside
 from dropout_lessons.figures.palette import COLORS, NEUTRALS
 from dropout_lessons.figures.style import styled, subplots
 
@@ -37,9 +38,7 @@ def mask_grid(mask: Bool[Tensor, "examples units"]) -> Figure:
         >>> figure = mask_grid(torch.rand(8, 20) < 0.5)
     """
     examples, units = mask.shape
-    figure, (top, bottom) = subplots(
-        2, 1, sharex=True, figsize=(5.6, 3.6), height_ratios=[max(examples / 8, 1), 0.55], layout="constrained"
-    )
+    figure, (top, bottom) = subplots(2, 1, sharex=True, figsize=(5.6, 3.6), height_ratios=[max(examples / 8, 1), 0.55])
     kept = mask.cpu().numpy()
     for row, column in np.ndindex(kept.shape):
         top.add_patch(Rectangle((column + 0.12, row + 0.12), 0.76, 0.76, **_LOOK[bool(kept[row, column])]))
@@ -75,7 +74,7 @@ def kept_counts(counts: Mapping[str, Float[Tensor, " rows"]], n_units: int, keep
     """
     from scipy.stats import binom  # a quarter of a second, which no other figure needs
 
-    figure, axis = subplots(figsize=(5.6, 3.3), layout="constrained")
+    figure, axis = subplots(figsize=(5.6, 3.3))
     spread = 4.5 * math.sqrt(n_units * keep_prob * (1 - keep_prob))
     low, high = max(0, math.floor(n_units * keep_prob - spread)), min(n_units, math.ceil(n_units * keep_prob + spread))
     values = np.arange(low, high + 1)
@@ -108,7 +107,7 @@ def thinned_networks(masks: Sequence[Sequence[Bool[Tensor, " ..."]]], n_outputs:
     whole = [np.ones(len(mask), dtype=bool) for mask in masks[0]]
     networks = [whole, *([mask.cpu().numpy() for mask in draw] for draw in masks)]
     rows = math.ceil(len(networks) / 2)
-    figure, axes = subplots(rows, 2, stack=False, squeeze=False, figsize=(5.8, 2.5 * rows), layout="constrained")
+    figure, axes = subplots(rows, 2, stack=False, squeeze=False, figsize=(5.8, 2.5 * rows))
     for axis, layers in zip(axes.flat, networks, strict=False):
         _draw_network(axis, [*layers, np.ones(n_outputs, dtype=bool)])
         kept, units = sum(int(layer.sum()) for layer in layers), sum(len(layer) for layer in layers)
@@ -146,31 +145,17 @@ def distinct_masks(draws: Sequence[int], seen: Mapping[str, Sequence[float]], wh
     Example:
         >>> figure = distinct_masks([1, 10, 100], {"4 units": [1, 8, 16]}, {"4 units": 16})
     """
-    figure, axis = subplots(figsize=(5.6, 3.6), layout="constrained")
+    figure, axis = subplots(figsize=(5.6, 3.6))
     middle = draws[len(draws) // 2]
     axis.plot(draws, draws, color=NEUTRALS["ground"], linewidth=6, solid_capstyle="butt", zorder=0)
-    axis.annotate(
-        "every draw is new",
-        (middle, middle),
-        xytext=(-10, 4),
-        textcoords="offset points",
-        ha="right",
-        color=COLORS["reference"],
-    )
+    look = {"ha": "right", "fontweight": "normal"}
+    write_beside(axis, (middle, middle), "every draw is new", (-10, 4), COLORS["reference"], **look)
     for name, values in seen.items():
         axis.plot(draws, values, color=COLORS["dropout"])
         if whole[name] < draws[-1]:
             axis.plot(draws, np.full(len(draws), whole[name]), color=COLORS["reference"], linewidth=1, linestyle=":")
-        axis.annotate(
-            name,
-            (draws[-1], values[-1]),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            color=COLORS["dropout"],
-            fontweight="bold",
-            annotation_clip=False,
-        )
+        end = draws[-1], values[-1]
+        write_beside(axis, end, name, (4, 0), COLORS["dropout"], va="center", annotation_clip=False)
     axis.set_xscale("log")
     axis.set_yscale("log")
     axis.set_xlabel("masks drawn")

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from dropout_lessons.figures.marks import set_ticks, write_beside
 from dropout_lessons.figures.palette import COLORS, NEUTRALS
 from dropout_lessons.figures.style import styled, subplots
 
@@ -76,32 +77,17 @@ def penalty_sweep(
                     weights[arm], 100 * np.asarray(scores[arm]), color=COLORS[arm], s=8, alpha=0.35, linewidths=0
                 )
             if kind == next(iter(errors)):
-                axis.annotate(
-                    arm,
-                    (x[-1], y[-1]),
-                    xytext=(4, -9) if is_plain else (0, 9),
-                    textcoords="offset points",
-                    ha="right" if is_plain else "center",
-                    va="top" if is_plain else "bottom",
-                    color=COLORS[arm],
-                    fontweight="bold",
-                )
-        axis.annotate(
-            f"{kind} error",
-            (np.exp(np.log(weights["plain"]).mean()), 100 * np.mean(scores["plain"])),
-            xytext=(4, 11),
-            textcoords="offset points",
-            ha="right",
-            va="bottom",
-        )
+                ha, va = ("right", "top") if is_plain else ("center", "bottom")
+                write_beside(axis, (x[-1], y[-1]), arm, (4, -9) if is_plain else (0, 9), COLORS[arm], ha=ha, va=va)
+        plain = np.exp(np.log(weights["plain"]).mean()), 100 * np.mean(scores["plain"])
+        look = {"ha": "right", "va": "bottom", "fontweight": "normal"}
+        write_beside(axis, plain, f"{kind} error", (4, 11), NEUTRALS["text"], **look)
     axis.set_xscale("log")
     axis.margins(y=0.1)
     axis.set_ylim(bottom=-0.6)
     low, high = axis.get_xlim()
     ticks = [step * 10.0**place for place in range(-6, 10) for step in (1, 2, 5)]
-    ticks = [tick for tick in ticks if low <= tick <= high]
-    axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axis.minorticks_off()
+    set_ticks(axis.xaxis, [tick for tick in ticks if low <= tick <= high])
     axis.set_xlabel(f"{label} (logarithmic)")
     axis.set_ylabel("error (%)")
     return figure

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from dropout_lessons.claims import sampled
+from dropout_lessons.figures.marks import draw_band, over_seeds, set_ticks
 from dropout_lessons.figures.palette import COLORS
 from dropout_lessons.figures.style import styled, subplots
 
@@ -30,6 +29,7 @@ def excess_loss_curves(steps: Sequence[int], panels: Mapping[str, Mapping[float,
         ValueError: If losses do not have a row for each step.
 
     Example:
+        >>> import numpy as np
         >>> losses = 0.5 + 0.1 * np.random.default_rng(0).random((3, 5))
         >>> figure = excess_loss_curves([100, 200, 300], {"fresh text": {1.0: losses, 0.9: 2 * losses}})
     """
@@ -37,23 +37,18 @@ def excess_loss_curves(steps: Sequence[int], panels: Mapping[str, Mapping[float,
     for axis, (title, curves) in zip(axes[0], panels.items(), strict=True):
         lines = iter(_LINES)
         for keep_prob, losses in sorted(curves.items(), reverse=True):
-            table = np.asarray(losses, dtype=float)
-            if table.ndim != 2 or len(table) != len(steps):
-                raise ValueError(f"losses of {title!r} must have shape ({len(steps)}, seeds), got {table.shape}")
-            evidence = [sampled(row) for row in table]
+            table = over_seeds(f"losses of {title!r}", losses, len(steps))
             color = COLORS["plain" if keep_prob == 1 else "dropout"]
             line = "-" if keep_prob == 1 else next(lines)
             name = "no dropout" if keep_prob == 1 else f"keep_prob {keep_prob:g}"
-            axis.fill_between(steps, *np.array([item.interval for item in evidence]).T, color=color, alpha=0.2, lw=0)
-            axis.plot(steps, [item.effect for item in evidence], line, color=color, label=name)
+            draw_band(axis, steps, table, color, line, label=name)
         axis.set_yscale("log")
         axis.set_xlim(left=0)
         axis.set_title(title)
         axis.set_xlabel("training steps")
     low, high = axes[0, 0].get_ylim()
     ticks = [tick for tick in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5) if low <= tick <= high]
-    axes[0, 0].set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes[0, 0].minorticks_off()
+    set_ticks(axes[0, 0].yaxis, ticks)
     axes[0, 0].set_ylabel("loss above the least possible (nats)")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=10)
     return figure

@@ -27,7 +27,7 @@ def plantings(planted: Mapping[str, Planting], *, colors: Mapping[str, str] | No
         >>> figure = plantings(PLANTED, colors={"XOR": "synergy"})
     """
     rows = -(-len(planted) // 2)
-    figure, axes = subplots(rows, 2, stack=False, squeeze=False, figsize=(5.8, 1.2 * rows), layout="constrained")
+    figure, axes = subplots(rows, 2, stack=False, squeeze=False, figsize=(5.8, 1.2 * rows))
     for axis in axes.flat:
         axis.axis("off")
         axis.set_xlim(0, 4.4)

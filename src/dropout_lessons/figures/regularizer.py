@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from dropout_lessons.figures.marks import draw_rows, set_ticks
 from dropout_lessons.figures.palette import COLORS, NEUTRALS
 from dropout_lessons.figures.style import styled, subplots
 
@@ -52,9 +53,7 @@ def coefficients(
             alpha=1 if table.shape[1] == 1 else 0.6,
             label=(named or {}).get(arm, arm),
         )
-    axis.set_yticks(range(len(features)), list(features))
-    axis.set_ylim(len(features) - 0.5, -0.5)
-    axis.tick_params(axis="y", length=0)
+    draw_rows(axis, features)
     axis.grid(axis="y", color=NEUTRALS["ground"], linewidth=1)
     axis.set_axisbelow(True)
     axis.set_xlabel("weight of the standardized feature")
@@ -92,11 +91,10 @@ def approximation_ratios(
         axis.plot(sizes, mean, line, color=COLORS["dropout"], label=f"keep_prob {keep_prob:g}")
     axis.set_xscale("log", base=2)
     axis.set_yscale("log")
-    axis.set_xticks(sizes, [str(Fraction(size).limit_denominator(1000)) for size in sizes])
+    set_ticks(axis.xaxis, sizes, [str(Fraction(size).limit_denominator(1000)) for size in sizes])
     low, high = axis.get_ylim()
-    ticks = [tick for tick in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.7, 1.0, 1.4, 2.0, 5.0, 10.0) if low <= tick <= high]
-    axis.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    axis.minorticks_off()
+    ticks = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.7, 1.0, 1.4, 2.0, 5.0, 10.0)
+    set_ticks(axis.yaxis, [tick for tick in ticks if low <= tick <= high])
     axis.set_xlabel(x_label)
     axis.set_ylabel("approximate penalty / exact")
     axis.legend(fontsize=10)

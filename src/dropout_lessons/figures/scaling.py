@@ -30,9 +30,7 @@ def input_distribution(
         >>> import torch
         >>> figure = input_distribution({"inverted": torch.randn(500)}, {"inverted": 0.0}, label="input")
     """
-    figure, axes = subplots(
-        len(draws), 1, sharex=True, squeeze=False, figsize=(5.6, 1.25 * len(draws) + 0.7), layout="constrained"
-    )
+    figure, axes = subplots(len(draws), 1, sharex=True, squeeze=False, figsize=(5.6, 1.25 * len(draws) + 0.7))
     everything = np.concatenate([values.cpu().numpy() for values in draws.values()])
     bins = np.histogram_bin_edges(np.append(everything, list(at_test.values())), bins=70)
     for axis, (name, values) in zip(axes[:, 0], draws.items(), strict=True):
@@ -43,24 +41,13 @@ def input_distribution(
         axis.set_title(name)
         axis.set_yticks([])
         axis.spines["left"].set_visible(False)
-        right = at_test[name] >= sample.mean()
-        top = axis.get_ylim()[1]
-        gap = (bins[-1] - bins[0]) / 100
-        axis.text(
-            sample.mean() + (-gap if right else gap),
-            top,
-            "mean in training",
-            color=COLORS["dropout"],
-            ha="right" if right else "left",
-            va="top",
-        )
-        axis.text(
-            at_test[name] + (gap if right else -gap),
-            top,
-            "at test time",
-            color=COLORS["plain"],
-            ha="left" if right else "right",
-            va="top",
-        )
+        for words, at, other, color in (
+            ("mean in training", sample.mean(), at_test[name], "dropout"),
+            ("at test time", at_test[name], sample.mean(), "plain"),
+        ):
+            right = at > other or (at == other and color == "plain")
+            ha, gap = ("left", 1) if right else ("right", -1)
+            where = at + gap * (bins[-1] - bins[0]) / 100, axis.get_ylim()[1]
+            axis.text(*where, words, color=COLORS[color], ha=ha, va="top")
     axes[-1, 0].set_xlabel(label)
     return figure

@@ -60,7 +60,7 @@ def subplots(
     rows: int = 1, columns: int = 1, *, figsize: tuple[float, float], stack: bool = True, **options: Any
 ) -> tuple[BookFigure, Any]:
     """Return a figure and its axes as Matplotlib does; for a phone narrower, with panels below each other."""
-    figure = plt.figure(figsize=figsize, FigureClass=BookFigure, layout=options.pop("layout", None))
+    figure = plt.figure(figsize=figsize, FigureClass=BookFigure)
     assert isinstance(figure, BookFigure)
     if not _narrow.get():
         return figure, figure.subplots(rows, columns, **options)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import ArrayLike
 
-from dropout_lessons.claims import sampled
+from dropout_lessons.figures.marks import draw_band, over_seeds, set_ticks, write_beside
 from dropout_lessons.figures.palette import COLORS, NEUTRALS
 from dropout_lessons.figures.style import styled, subplots
 
@@ -53,12 +53,10 @@ def sweep_panels(
     figure, axes = subplots(1, len(panels), squeeze=False, figsize=(5.8, 3.6))
     for axis, (title, curves) in zip(axes[0], panels.items(), strict=True):
         for arm, values in (dashed or {}).get(title, {}).items():
-            mean = scale * np.nanmean(_checked(arm, values, x[title]), axis=1)
+            mean = scale * np.nanmean(over_seeds(f"curves[{arm!r}]", values, len(x[title])), axis=1)
             axis.plot(x[title], mean, "--", color=COLORS[arm], linewidth=1.5)
             i = int(np.abs(mean - np.median(mean)).argmin())
-            axis.annotate(
-                dashed_label, (x[title][i], mean[i]), xytext=(0, 5), textcoords="offset points", color=COLORS[arm]
-            )
+            write_beside(axis, (x[title][i], mean[i]), dashed_label, (0, 5), COLORS[arm], fontweight="normal")
         axis.set_title(title, color=COLORS[title] if title in curves else NEUTRALS["text"])
         _draw_sweep(axis, curves, x[title], scale=scale, logarithmic=logarithmic)
         axis.set_ylim(bottom=0, top=y_max)
@@ -69,37 +67,18 @@ def sweep_panels(
     return figure
 
 
-def _checked(arm: str, values: ArrayLike, x: Sequence[float]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    table = np.asarray(values, dtype=np.float64)
-    if table.ndim != 2 or len(table) != len(x):
-        raise ValueError(f"curves[{arm!r}] must have shape ({len(x)}, seeds), got {table.shape}")
-    return table
-
-
 def _draw_sweep(
     axis: Axes, curves: Mapping[str, ArrayLike], x: Sequence[float], *, scale: float, logarithmic: bool
 ) -> None:
     for arm, values in curves.items():
-        evidence = [sampled(row[~np.isnan(row)]) for row in scale * _checked(arm, values, x)]
-        low, high = np.array([item.interval for item in evidence]).T
-        mean = [item.effect for item in evidence]
-        axis.fill_between(x, low, high, color=COLORS[arm], alpha=0.2, linewidth=0)
-        axis.plot(x, mean, "o-", color=COLORS[arm], markersize=4, label=arm)
+        table = scale * over_seeds(f"curves[{arm!r}]", values, len(x))
+        mean = draw_band(axis, x, table, COLORS[arm], "o-", markersize=4, label=arm)
     if len(curves) == 1 and arm != axis.get_title(loc="left"):
         i = len(x) // 2
-        axis.annotate(
-            arm,
-            (x[i], mean[i]),
-            xytext=(0, 7),
-            textcoords="offset points",
-            ha="center",
-            color=COLORS[arm],
-            weight="bold",
-        )
+        write_beside(axis, (x[i], mean[i]), arm, (0, 7), COLORS[arm], ha="center")
     if logarithmic:
         axis.set_xscale("log")
-        axis.set_xticks(list(x), _numbers_with_room(axis, x))
-        axis.minorticks_off()
+        set_ticks(axis.xaxis, x, _numbers_with_room(axis, x))
 
 
 def _numbers_with_room(axis: Axes, x: Sequence[float]) -> list[str]:
@@ -140,21 +119,17 @@ def trajectories(
     figure, axis = subplots(figsize=(5.6, 3.6))
     ends = {}
     for arm, networks in runs.items():
-        means = [scale * _checked(f"{arm}, {name}", values, epochs).mean(1) for name, values in networks.items()]
+        means = [
+            scale * over_seeds(f"runs[{arm!r}][{name!r}]", values, len(epochs)).mean(1)
+            for name, values in networks.items()
+        ]
         for mean in means:
             axis.plot(epochs, mean, color=COLORS[arm], linewidth=1.2)
         ends[arm] = float(np.mean([mean[-1] for mean in means]))
     order = sorted(ends, key=lambda arm: ends[arm])
     for arm, end in ends.items():
-        axis.annotate(
-            arm,
-            (epochs[-1], end),
-            xytext=(6, 9 * (2 * order.index(arm) - len(order) + 1)),  # apart where lines end together
-            textcoords="offset points",
-            va="center",
-            color=COLORS[arm],
-            weight="bold",
-        )
+        apart = 9 * (2 * order.index(arm) - len(order) + 1)  # where lines end together
+        write_beside(axis, (epochs[-1], end), arm, (6, apart), COLORS[arm], va="center")
     axis.set_yscale("log")
     axis.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
     axis.yaxis.set_major_formatter("{x:g}")

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dropout_lessons.claims import paired
+from dropout_lessons.figures.marks import write_beside
 from dropout_lessons.figures.palette import COLORS, NEUTRALS
 from dropout_lessons.figures.style import styled, subplots
 from dropout_lessons.training import History
@@ -28,7 +29,7 @@ def learning_curves(histories: Mapping[str, Sequence[History]]) -> Figure:
     without = [arm for arm, runs in histories.items() if not all(run.validation_loss for run in runs)]
     if without:
         raise ValueError(f"histories must have validation losses, and those of {without} have none; fit a Dataset")
-    figure, panels = subplots(1, 2, figsize=(5.8, 3.3), sharex=True, layout="constrained")
+    figure, panels = subplots(1, 2, figsize=(5.8, 3.3), sharex=True)
     for axis, kind in zip(panels, ("train", "validation"), strict=True):
         ends = {}
         for arm, runs in histories.items():
@@ -51,16 +52,8 @@ def _label_ends(axis: Axes, ends: Mapping[str, float], x: float) -> None:
     center = np.exp(np.mean(np.log(list(ends.values()))))
     for arm, y in ends.items():
         above = y >= center
-        axis.annotate(
-            arm,
-            (x, y),
-            xytext=(0, 14 if above else -7),
-            textcoords="offset points",
-            ha="right",
-            va="bottom" if above else "top",
-            color=COLORS[arm],
-            fontweight="bold",
-        )
+        offset, va = ((0, 14), "bottom") if above else ((0, -7), "top")
+        write_beside(axis, (x, y), arm, offset, COLORS[arm], ha="right", va=va)
 
 
 @styled
@@ -79,7 +72,7 @@ def paired_scores(scores: Mapping[str, Sequence[float]], *, label: str, scale: f
     """
     arms = list(scores)
     values = scale * np.array([scores[arm] for arm in arms])
-    figure, axis = subplots(figsize=(5.6, 3.6), layout="constrained")
+    figure, axis = subplots(figsize=(5.6, 3.6))
     axis.plot(range(len(arms)), values, color=NEUTRALS["ground"], linewidth=1, zorder=1)
     ticks = [arms[0]]
     for i, arm in enumerate(arms):

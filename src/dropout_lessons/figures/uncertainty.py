@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from dropout_lessons.calibration import Reliability
+from dropout_lessons.figures.marks import set_ticks
 from dropout_lessons.figures.palette import COLORS, NEUTRALS
 from dropout_lessons.figures.style import styled, subplots
 
@@ -121,8 +122,7 @@ def way_curves(
         axis.plot(x, seeds.mean(0), line, color=COLORS[color])
         ends[way] = float(seeds.mean(0)[-1])
     axis.set_xscale(x_scale)
-    axis.set_xticks(x, [f"{value:g}" for value in x])
-    axis.minorticks_off()
+    set_ticks(axis.xaxis, x)
     axis.set_xlim(min(x), max(x))
     axis.set_ylim(bottom=0)
     axis.set_xlabel(x_label)
@@ -148,8 +148,7 @@ def learned_keep_prob_curves(examples: Sequence[int], kept: Mapping[str, ArrayLi
         axis.plot(examples, seeds.T, marker, color=COLORS["dropout"], alpha=0.3, markersize=4, markeredgewidth=0)
         axis.plot(examples, seeds.mean(0), line, color=COLORS["dropout"], marker=marker, markersize=5, label=name)
     axis.set_xscale("log")
-    axis.set_xticks(examples, [f"{number:,}" for number in examples])
-    axis.minorticks_off()
+    set_ticks(axis.xaxis, examples, "{:,}")
     axis.set_ylim(0.4, 1)
     axis.set_xlabel("training examples")
     axis.set_ylabel("learned keep_prob")
