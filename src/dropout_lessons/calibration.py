@@ -47,9 +47,6 @@ def error(probs: Float[Tensor, "examples classes"], labels: Integer[Tensor, " ex
         probs: Predicted probabilities; each row sums to 1.
         labels: Class of each example, from 0.
 
-    Returns:
-        The error as a fraction in [0, 1].
-
     Raises:
         ValueError: If ``probs`` are not probabilities or ``labels`` do not match them.
 
@@ -73,9 +70,6 @@ def nll(log_probs: Float[Tensor, "examples classes"], labels: Integer[Tensor, " 
         log_probs: Natural logarithms of the predicted probabilities; ``-inf`` stands for probability zero.
         labels: Class of each example, from 0.
 
-    Returns:
-        The negative log-likelihood per example, in nats.
-
     Raises:
         ValueError: If ``log_probs`` are not logarithms of probabilities or ``labels`` do not match them.
 
@@ -94,14 +88,12 @@ def brier(probs: Float[Tensor, "examples classes"], labels: Integer[Tensor, " ex
 
     .. math:: \frac{1}{N} \sum_{i=1}^N \sum_k \big(p_{ik} - \mathbf{1}[y_i = k]\big)^2
 
-    This is Brier's own sum over all classes. For two classes it is twice the score that looks at one class.
+    This is Brier's own sum over all classes, from 0, which is best, to 2. For two classes it is twice the score that looks at
+    one class.
 
     Args:
         probs: Predicted probabilities; each row sums to 1.
         labels: Class of each example, from 0.
-
-    Returns:
-        The score in [0, 2]; 0 is best.
 
     Raises:
         ValueError: If ``probs`` are not probabilities or ``labels`` do not match them.
@@ -130,9 +122,6 @@ def reliability(
         probs: Predicted probabilities; each row sums to 1.
         labels: Class of each example, from 0.
         bins: Number of bins, :math:`M`.
-
-    Returns:
-        Mean confidence, accuracy and number of examples for each bin, and the edges of the bins.
 
     Raises:
         ValueError: If ``probs`` are not probabilities, ``labels`` do not match them, or ``bins`` is below 1.
@@ -176,9 +165,6 @@ def ece(probs: Float[Tensor, "examples classes"], labels: Integer[Tensor, " exam
         labels: Class of each example, from 0.
         bins: Number of bins, :math:`M`.
 
-    Returns:
-        The expected calibration error as a fraction in [0, 1].
-
     Raises:
         ValueError: If ``probs`` are not probabilities, ``labels`` do not match them, or ``bins`` is below 1.
 
@@ -219,8 +205,7 @@ def fit_temperature(logits: Float[Tensor, "examples classes"], labels: Integer[T
     Source: Guo et al. 2017, "On calibration of modern neural networks", Section 4.2.
     """
     logits, labels = _check_shapes("logits", logits, labels)
-    if not logits.isfinite().all():
-        raise ValueError(f"logits must be finite, got {_first(logits, ~logits.isfinite())}")
+    _refuse(logits, ~logits.isfinite(), "logits must be finite, got {}")
     logits = logits.double()
     logits = logits - logits.gather(1, labels[:, None])
     if not logits.any():
@@ -278,34 +263,25 @@ def conformal_threshold(
 
 def _check_probs(probs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     probs, labels = _check_shapes("probs", probs, labels)
-    fix = "pass logits.softmax(dim=1), or log_probs.exp()"
-    if not probs.isfinite().all():
-        raise ValueError(f"probs must be finite, got {_first(probs, ~probs.isfinite())}")
-    outside = (probs < -_tolerance(probs)) | (probs > 1 + _tolerance(probs))
-    if outside.any():
-        raise ValueError(f"probs must be in [0, 1], got {_first(probs, outside)}; {fix}")
+    fix = "; pass logits.softmax(dim=1), or log_probs.exp()"
+    # Rounding alone moves the sum of a softmax by about one eps; averages over many networks add up to more.
+    tolerance = max(1e-4, 8 * torch.finfo(probs.dtype).eps)
+    _refuse(probs, ~probs.isfinite(), "probs must be finite, got {}")
+    _refuse(probs, (probs < -tolerance) | (probs > 1 + tolerance), "probs must be in [0, 1], got {}" + fix)
     totals = probs.double().sum(dim=1)
-    off = (totals - 1).abs() > _tolerance(probs)
-    if off.any():
-        raise ValueError(f"probs must sum to 1 over the classes, got a sum of {_first(totals, off)}; {fix}")
+    _refuse(totals, (totals - 1).abs() > tolerance, "probs must sum to 1 over the classes, got a sum of {}" + fix)
     return probs, labels
 
 
 def _check_log_probs(log_probs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     log_probs, labels = _check_shapes("log_probs", log_probs, labels)
-    fix = "pass logits.log_softmax(dim=1), or probs.log()"
-    if log_probs.isnan().any():
-        raise ValueError(f"log_probs must not be NaN, got {_first(log_probs, log_probs.isnan())}")
-    positive = log_probs > _tolerance(log_probs)
-    if positive.any():
-        raise ValueError(f"log_probs must be at most 0, got {_first(log_probs, positive)}; {fix}")
+    fix = "; pass logits.log_softmax(dim=1), or probs.log()"
+    tolerance = max(1e-4, 8 * torch.finfo(log_probs.dtype).eps)  # as for probabilities
+    _refuse(log_probs, log_probs.isnan(), "log_probs must not be NaN, got {}")
+    _refuse(log_probs, log_probs > tolerance, "log_probs must be at most 0, got {}" + fix)
     totals = log_probs.double().exp().sum(dim=1)
-    off = (totals - 1).abs() > _tolerance(log_probs)
-    if off.any():
-        raise ValueError(
-            f"log_probs must be normalized: their exponentials sum to 1 over the classes, "
-            f"got a sum of {_first(totals, off)}; {fix}"
-        )
+    normalized = "log_probs must be normalized: their exponentials sum to 1 over the classes, got a sum of {}"
+    _refuse(totals, (totals - 1).abs() > tolerance, normalized + fix)
     return log_probs, labels
 
 
@@ -327,19 +303,12 @@ def _check_shapes(name: str, predictions: Tensor, labels: Tensor) -> tuple[Tenso
         )
     labels = labels.detach().cpu().long()
     outside = (labels < 0) | (labels >= classes)
-    if outside.any():
-        raise ValueError(
-            f"labels must be in 0..{classes - 1}, the {classes} classes of {name}, got {_first(labels, outside)}"
-        )
+    _refuse(labels, outside, f"labels must be in 0..{classes - 1}, the {classes} classes of {name}, got {{}}")
     return predictions.detach().cpu(), labels
 
 
-def _tolerance(predictions: Tensor) -> float:
-    # Rounding alone moves the sum of a softmax by about one eps; averages over many networks add up to more.
-    return max(1e-4, 8 * torch.finfo(predictions.dtype).eps)
-
-
-def _first(values: Tensor, wrong: Tensor) -> str:
-    """Name the first wrong value and where it is, as ``3.5 at [0, 2]``."""
-    where = wrong.nonzero()[0]
-    return f"{values[tuple(where)].item():.6g} at {where.tolist()}"
+def _refuse(values: Tensor, wrong: Tensor, words: str) -> None:
+    """Raise if any value is wrong, with the first one and where it is in the words, as ``3.5 at [0, 2]``."""
+    if wrong.any():
+        where = wrong.nonzero()[0]
+        raise ValueError(words.format(f"{values[tuple(where)].item():.6g} at {where.tolist()}"))

@@ -73,9 +73,6 @@ def outcome(
         unit: Unit of the number or of the heights.
         words: What a reader should know besides, in a sentence.
 
-    Returns:
-        The outcome, which a notebook shows.
-
     Raises:
         ValueError: If not just one option came true, or a number is not finite.
 

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 from torch import Tensor
 
-__all__ = ["FEWEST_SEEDS", "LOG_RATIO", "Evidence", "counted", "exact", "paired", "ranked", "sampled"]
-
 #: With fewer seeds or draws no claim is made.
 FEWEST_SEEDS = 5
 CONFIDENCE = 0.95
@@ -84,9 +82,6 @@ def paired(
             errors are everywhere in this package, and are shown times 100. With ``"log ratio"`` they are natural
             logarithms, and a page shows their difference as a factor.
 
-    Returns:
-        The evidence, to be given to ``check``.
-
     Raises:
         ValueError: If the arms differ in length, have fewer than five seeds or hold a value that is not finite.
 
@@ -122,9 +117,6 @@ def sampled(values: Sequence[float] | NDArray[Any] | Tensor, *, unit: str = "", 
             statement about that network or data set; the statement must say so.
         unit: Unit of the values; percent units hold fractions, as in ``paired``.
         over: What each value comes from, in the plural: ``"draws"``, or ``"seeds"`` with a network or data set each.
-
-    Returns:
-        The evidence, to be given to ``check``.
 
     Raises:
         ValueError: If there are fewer than five values, one of them is not finite, or ``over`` is no plural.
@@ -224,9 +216,6 @@ def exact(
         expected: What it must equal, of the same shape.
         atol: Largest absolute deviation allowed.
         unit: Unit of both; percent units hold fractions, as in ``paired``.
-
-    Returns:
-        The evidence, to be given to ``check``.
 
     Raises:
         ValueError: If the shapes differ, nothing is compared, ``atol`` is negative, or an integer is too large

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dropout_lessons.claims.evidence import CONFIDENCE, PERCENT_UNITS, Evidence
+from dropout_lessons.claims.natural import place
 from dropout_lessons.claims.showing import as_html
-
-__all__ = ["ClaimError", "Judgement", "Words", "check", "judge"]
 
 
 class ClaimError(AssertionError):
@@ -127,9 +126,6 @@ def judge(
         within: What the effect must lie between.
         reason: Why this bound, in a sentence, written before the result was known.
 
-    Returns:
-        The judgement, whatever it is.
-
     Raises:
         ValueError: If not exactly one of ``above``, ``below`` and ``within`` is given, or any is given for an
             identity.
@@ -183,9 +179,6 @@ def check(
         within: What the effect must lie between.
         reason: Why this bound, in a sentence.
 
-    Returns:
-        The judgement, which holds.
-
     Raises:
         ClaimError: If the evidence does not support the statement. The message says by how much.
         ValueError: As in ``judge``.
@@ -238,7 +231,7 @@ def _interval_in_words(evidence: Evidence, limits: tuple[float, float], holds: b
     touches = not holds and shortfall <= 1e-12 * size
 
     # Two significant digits of the margin, or three of the effect when there is no spread beyond rounding.
-    decimals = _place(margin) + 1 if margin > 1e-12 * size else _place(effect) + 2
+    decimals = place(margin) + 1 if margin > 1e-12 * size else place(effect) + 2
     # More when rounding would hide the verdict: an upper end of -0.0004 is not shown as 0.00 and called below 0.
     for _ in range(12):
         verdict = low < round(start, decimals) and round(end, decimals) < high
@@ -249,7 +242,7 @@ def _interval_in_words(evidence: Evidence, limits: tuple[float, float], holds: b
     def show(value: float) -> str:
         value = round(value, decimals) + 0.0  # no -0.0
         if size < 1e-4 or size >= 1e9:
-            return f"{value:.{max(0, decimals - _place(value))}e}" if value else "0"
+            return f"{value:.{max(0, decimals - place(value))}e}" if value else "0"
         return f"{value:.{max(0, decimals)}f}"
 
     missing = "" if holds else "touches the bound" if touches else f"falls short by {show(shortfall)}{unit}"
@@ -275,8 +268,3 @@ def _deviation_in_words(evidence: Evidence, atol: float, holds: bool) -> Words:
     if math.isnan(evidence.effect):
         missing = "NaN never agrees"
     return Words(f"{evidence.effect:.{digits}g}", "", count, f"{atol:.12g}", missing)
-
-
-def _place(value: float) -> int:
-    """Decimal place of the first significant digit: 0 for 3.1, 2 for 0.031, -2 for 310; 0 for zero."""
-    return -math.floor(math.log10(abs(value))) if value else 0

@@ -18,8 +18,6 @@ from dropout_lessons.claims.natural import Natural, in_natural_units, typeset
 if TYPE_CHECKING:
     from dropout_lessons.claims.judging import Judgement
 
-__all__ = ["BACK", "CODE", "Anatomy", "Claims", "as_html", "key_of"]
-
 #: Stands at the end of the fold, where a book puts the code of the cell.
 CODE = "<!-- code of the cell -->"
 #: Stands after the numbers of a claim, where a book says how often it came back with fresh seeds.

@@ -63,9 +63,6 @@ def keep_prob_for_damage(
         samples: Number of masks.
         generator: Source of the masks. When None, a copy of PyTorch's global generator, which stays as it is.
 
-    Returns:
-        The keep probability, in (0, 1).
-
     Raises:
         ValueError: If an argument is out of range, or the layer's absence costs less than ``damage``.
 

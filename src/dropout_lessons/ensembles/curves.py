@@ -12,8 +12,6 @@ from torch import Tensor
 from dropout_lessons import runtime
 from dropout_lessons.masks import check_keep_prob
 
-__all__ = ["CurveNetworks", "curve_points", "train_curves"]
-
 _WIDTH = 64
 
 

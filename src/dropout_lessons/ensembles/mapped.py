@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from dropout_lessons.datasets import Split
 from dropout_lessons.ensembles.stack import Member
 from dropout_lessons.penalties import weights
 from dropout_lessons.running.examples import device_of, moved
+from dropout_lessons.running.modes import drawing_from
 from dropout_lessons.training.objective import Objective
 from dropout_lessons.training.run import (
     add_scores,
@@ -28,7 +29,6 @@ from dropout_lessons.training.run import (
     decay_factor,
     optimizer_of,
     own_generators,
-    seeded,
 )
 
 
@@ -67,29 +67,14 @@ class Mapped:
         self.optimizer = optimizer_of(self.recipe, self.weights, others)
         self.base = _Trained(copy.deepcopy(networks[0]).train(), self.objective)
         self.step = vmap(grad_and_value(self._loss), randomness="different")
-        # vmap draws from PyTorch's own generators, which go on from here between the blocks that fork them.
-        with self._drawing():
-            seeded(self.recipe.seed, self.device)
-            self.random_state = self._random_state()
+        # vmap draws from PyTorch's own generators, which for each epoch go on where these are.
+        seed = runtime.seed(self.recipe.seed)
+        self.sources = [torch.Generator(own).manual_seed(seed) for own in {torch.device("cpu"), self.device}]
 
     def _loss(self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Any, y: Tensor) -> Tensor:
         state = {f"network.{name}": value for name, value in {**parameters, **buffers}.items()}
         loss: Tensor = functional_call(self.base, state, (x, y))
         return loss
-
-    @contextmanager
-    def _drawing(self) -> Iterator[None]:
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            yield
-
-    def _random_state(self) -> Tensor:
-        return torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else torch.get_rng_state()
-
-    def _set_random_state(self, state: Tensor) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.set_rng_state(state, self.device)
-        else:
-            torch.set_rng_state(state)
 
     def train_one_epoch(self) -> None:
         """Take one step for each batch of a random order of the examples of each network."""
@@ -97,14 +82,14 @@ class Mapped:
         orders = torch.stack([torch.randperm(n, generator=generator) for generator in self.orders])
         batches = orders.to(self.device).split(self.recipe.batch_size, dim=1)
         total = torch.zeros(len(self.members), device=self.device)
-        with self._drawing():
-            self._set_random_state(self.random_state)
+        with ExitStack() as stack:
+            for source in self.sources:
+                stack.enter_context(drawing_from(source))
             for step, batch in enumerate(batches):
                 factor = decay_factor(self.recipe, epoch=self.epoch, step=step, steps_in_epoch=len(batches))
                 for group in self.optimizer.param_groups:
                     group["lr"] = self.recipe.learning_rate * factor
                 total += self._take_step(batch)
-            self.random_state = self._random_state()
         self.epoch += 1
         for member, loss in zip(self.members, total.tolist(), strict=True) if self.stop_on_divergence else ():
             check_training_loss(loss, self.epoch, member.recipe, f"networks[{member.index}]: ")

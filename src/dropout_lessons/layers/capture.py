@@ -7,8 +7,6 @@ from typing import Any
 from torch import Tensor, nn
 from torch.fx import Proxy
 
-__all__ = ["Capturable", "is_symbolic"]
-
 
 def is_symbolic(x: object) -> bool:
     """Whether ``x`` stands for a tensor in torch.fx's symbolic tracing."""

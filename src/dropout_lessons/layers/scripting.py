@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from dropout_lessons.layers.dropout import Dropout, GaussianDropout
 from dropout_lessons.layers.structured import DropBlock, DropConnect, SpatialDropout
 
-__all__ = ["scriptable"]
-
 
 def scriptable(layer: nn.Module) -> nn.Module:
     """Return the layer with a forward pass that TorchScript can read; it shares everything else."""

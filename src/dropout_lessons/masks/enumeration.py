@@ -10,8 +10,6 @@ from torch import Tensor
 
 from dropout_lessons.masks.arguments import check_keep_prob
 
-__all__ = ["enumerate_masks", "expected_distinct_masks", "mask_log_prob"]
-
 _MAX_ENUMERATION_BYTES = 2**30
 
 
@@ -31,9 +29,6 @@ def enumerate_masks(
         start: Index of the first mask of the chunk.
         stop: Index after the last mask of the chunk; :math:`2^n` when None.
         device: Where the masks live.
-
-    Returns:
-        Bool tensor of shape ``(stop - start, n_units)``, True = kept.
 
     Raises:
         ValueError: If the arguments are out of range, or the masks would take more than 1 GiB; ask for chunks then.

@@ -17,8 +17,6 @@ from torch import Tensor
 
 from dropout_lessons.masks.arguments import check_generator, check_keep_prob
 
-__all__ = ["as_factor", "is_captured", "is_traced", "sample_factor", "sample_mask", "sample_masks", "sample_noise"]
-
 # Integers as wide as the floats: a float's bits times 0 or 1 are the float times 0 or 1.
 _AS_WIDE: dict[torch.dtype, torch.dtype] = {
     torch.float64: torch.int64,
@@ -53,9 +51,6 @@ def sample_mask(
         generator: Source of randomness; PyTorch's global one when None.
         device: Where the mask lives; by default the generator's device, else the CPU. A generator of another device
             draws there, and the mask is moved.
-
-    Returns:
-        Bool tensor of the given shape, True = kept.
 
     Raises:
         ValueError: If ``keep_prob`` is outside (0, 1], or ``generator`` is no generator.
@@ -245,9 +240,6 @@ def sample_masks(
         keep_probs: :math:`p_k \in (0, 1]` of each mask; 1 draws nothing.
         generators: Source of randomness of each mask.
         device: Where the masks live; by default the generators' device.
-
-    Returns:
-        Bool tensor of shape ``(len(keep_probs), *shape)``, True = kept.
 
     Raises:
         ValueError: If a keep probability is outside (0, 1], there are none, or not as many as generators.

@@ -132,9 +132,6 @@ def fit(
         progress: Whether to show a bar. It is silent where the output is neither a terminal nor a notebook, and where
             the environment sets ``TQDM_DISABLE=1``.
 
-    Returns:
-        The history of the fit.
-
     Raises:
         ValueError: If the data do not fit the network, labels are out of range, a set is empty, or the checkpoint
             belongs to another fit.

@@ -20,8 +20,6 @@ from dropout_lessons.running.outputs import Kind, as_outputs
 from dropout_lessons.running.targets import IGNORED
 from dropout_lessons.training.recipe import Score
 
-__all__ = ["Loss", "Objective", "Said"]
-
 #: Compares what a network returns with the y of the same examples; a mean over the examples.
 Loss = Callable[[Any, Tensor], Tensor]
 #: How a network is called and what it returns, as users say it.
