@@ -206,7 +206,7 @@ def test_tensors_and_class_names_are_taken(open_page: Open) -> None:
         ({"probs": {"one": np.full((2, 5, 1, 4), 0.3)}}, r"must be probabilities that sum to 1.*sums from 1.2 to 1.2"),
         ({"probs": {"one": np.tile([1.5, -0.5, 0, 0], (2, 5, 1, 1))}}, "a least one of -0.5"),
         ({"probs": {"one": np.full((2, 5, 1, 4), -1.4)}}, r"log-probabilities need exp\(\)"),
-        ({"colors": ["plain", "dropout"]}, "colors must be one of .* for each of the 3 methods"),
+        ({"colors": ["plain", "dropout"]}, "colors must be one of .* for each of 3 methods"),
         ({"colors": ["plain", "dropout", "red"]}, "colors must be one of .*'red'"),
         ({"labels": [0, 4]}, "labels must be classes from 0 to 3, got 4"),
         ({"class_names": ["a"]}, "class_names must be 4 names, got 1"),

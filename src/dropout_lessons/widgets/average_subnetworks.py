@@ -9,6 +9,7 @@ import traitlets
 from numpy.typing import ArrayLike
 
 from dropout_lessons.widgets.base import (
+    Index,
     Interactive,
     KeepProb,
     class_labels,
@@ -62,7 +63,7 @@ class AverageSubnetworks(Interactive):
     _css = style("examples.css", "average_subnetworks.css")
 
     keep_prob = KeepProb(0.5).tag(sync=True)
-    example = traitlets.Int(0).tag(sync=True)
+    example = Index(lambda data: len(data["h"])).tag(sync=True)
     mask = traitlets.List(traitlets.Bool()).tag(sync=True)
     members = traitlets.List(traitlets.List(traitlets.Bool(), allow_none=True), maxlen=_MOST_MEMBERS).tag(sync=True)
     seed = traitlets.Int(0, min=0, max=2**32 - 1).tag(sync=True)
@@ -103,13 +104,6 @@ class AverageSubnetworks(Interactive):
             members=[None] * members if isinstance(members, int) else list(members),
             seed=seed,
         )
-
-    @traitlets.validate("example")
-    def _one_of_the_examples(self, proposal: Any) -> int:
-        examples = len(self.data["h"])
-        if proposal["value"] not in range(examples):
-            raise traitlets.TraitError(f"example must be from 0 to {examples - 1}, got {proposal['value']}")
-        return int(proposal["value"])
 
     @traitlets.validate("mask", "members")
     def _one_entry_for_each_unit(self, proposal: Any) -> Any:

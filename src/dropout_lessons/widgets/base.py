@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import html
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, ClassVar
 
@@ -76,6 +77,19 @@ def names_of(argument: str, names: Sequence[str] | None, count: int) -> list[str
     return [str(name) for name in (range(count) if names is None else names)]
 
 
+def check_colors(colors: Sequence[str], count: int, what: str) -> None:
+    """Say what is wrong with colors that are no ideas of the palette, one for each of so many things."""
+    if len(colors) < count or not set(colors) <= set(COLORS):
+        raise ValueError(f"colors must be one of {list(COLORS)} for each of {count} {what}, got {tuple(colors)}")
+
+
+def nice_step(at_least: float) -> float:
+    """The smallest of 1, 2 or 5 times a power of ten that is at least ``at_least``."""
+    power = math.floor(math.log10(at_least))
+    steps = (float(f"{factor}e{power}") for factor in (1, 2, 5, 10))
+    return next(step for step in steps if step >= at_least * (1 - 1e-9))
+
+
 class KeepProb(traitlets.Float):  # type: ignore[type-arg]
     """A trait for keep_prob, in (0, 1]."""
 
@@ -84,6 +98,34 @@ class KeepProb(traitlets.Float):  # type: ignore[type-arg]
             return check_keep_prob(value)
         except (TypeError, ValueError) as error:
             raise traitlets.TraitError(str(error)) from error
+
+
+class OneOf(traitlets.TraitType[Any, Any]):
+    """A trait for one of what the interactive's data list under a key: entries with names, or values themselves."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(None)
+        self.key = key
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        allowed = [each["name"] if isinstance(each, dict) else each for each in obj.data[self.key]]
+        if value not in allowed:
+            raise traitlets.TraitError(f"{self.name} must be one of {allowed}, got {value!r}")
+        return value
+
+
+class Index(traitlets.Int):  # type: ignore[type-arg]
+    """A trait for the place of one of so many things, from 0; the interactive's data tell how many there are."""
+
+    def __init__(self, count: Callable[[Mapping[str, Any]], int]) -> None:
+        super().__init__(0)
+        self.count = count
+
+    def validate(self, obj: Any, value: Any) -> int:
+        index, count = super().validate(obj, value), self.count(obj.data)
+        if index not in range(count):
+            raise traitlets.TraitError(f"{self.name} must be from 0 to {count - 1}, got {value}")
+        return int(index)
 
 
 class Interactive(anywidget.AnyWidget):

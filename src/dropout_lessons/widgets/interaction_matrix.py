@@ -13,8 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from dropout_lessons.figures import COLORS
-from dropout_lessons.widgets.base import Interactive, finite_array, script, style
+from dropout_lessons.widgets.base import Interactive, OneOf, check_colors, finite_array, nice_step, script, style
 
 _COLORS = ("plain", "dropout")
 _MOST_UNITS = 256
@@ -73,7 +72,7 @@ class InteractionMatrix(Interactive):
     order = traitlets.Enum(("network", "effect", "interaction", "grouped"), "network").tag(sync=True)
     scale = traitlets.Enum(("shared", "own"), "shared").tag(sync=True)
     threshold = traitlets.Float(0.0).tag(sync=True)
-    network = traitlets.Unicode().tag(sync=True)
+    network = OneOf("networks").tag(sync=True)
     pair = traitlets.List(traitlets.Int()).tag(sync=True)
 
     def __init__(
@@ -91,10 +90,7 @@ class InteractionMatrix(Interactive):
     ) -> None:
         if not 1 <= len(matrices) <= 2:
             raise ValueError(f"matrices must be those of one or two networks by name, got {len(matrices)}")
-        if len(colors) < len(matrices) or not set(colors) <= set(COLORS):
-            raise ValueError(
-                f"colors must be one of {list(COLORS)} for each of {len(matrices)} networks, got {tuple(colors)}"
-            )
+        check_colors(colors, len(matrices), "networks")
         for argument, given in (("strength", strength), ("effects", effects)):
             if given is not None and set(given) != set(matrices):
                 raise ValueError(f"{argument} must be of the networks {list(matrices)}, got {list(given)}")
@@ -137,7 +133,7 @@ class InteractionMatrix(Interactive):
             )
         largest = max(float(size[pairs].max()) for size in (*sizes.values(), *map(abs, means.values())))
         largest = largest if largest >= _LEAST else 1.0
-        step = _nice_step(largest / 200)
+        step = nice_step(largest / 200)
         first = of_first if network is None else network
         strongest = np.argmax(abs(means.get(first, means[of_first])[pairs]))
         super().__init__(
@@ -171,13 +167,6 @@ class InteractionMatrix(Interactive):
                 f"threshold must be from 0 to {self.data['most']:g} nats, where no pair is left, got {proposal['value']}"
             )
         return float(proposal["value"])
-
-    @traitlets.validate("network")
-    def _one_of_the_networks(self, proposal: Any) -> str:
-        names = [entry["name"] for entry in self.data["networks"]]
-        if proposal["value"] not in names:
-            raise traitlets.TraitError(f"network must be one of {names}, got {proposal['value']!r}")
-        return str(proposal["value"])
 
     @traitlets.validate("pair")
     def _two_units(self, proposal: Any) -> list[int]:
@@ -225,11 +214,3 @@ def _grouped(size: NDArray[np.float64]) -> list[int]:
     np.fill_diagonal(distance, 0)
     tree = linkage(squareform(distance, checks=False), "average", optimal_ordering=True)
     return [int(unit) for unit in leaves_list(tree)]
-
-
-def _nice_step(at_least: float) -> float:
-    """The smallest of 1, 2 or 5 times a power of ten that is at least ``at_least``."""
-    power = math.floor(math.log10(at_least))
-    return min(
-        step for step in (float(f"{factor}e{power}") for factor in (1, 2, 5, 10)) if step >= at_least * (1 - 1e-9)
-    )

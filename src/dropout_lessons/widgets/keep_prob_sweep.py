@@ -9,7 +9,7 @@ import pandas as pd
 import traitlets
 from scipy.special import stdtrit
 
-from dropout_lessons.widgets.base import Interactive, KeepProb, script, style
+from dropout_lessons.widgets.base import Interactive, KeepProb, OneOf, script, style
 
 _COORDINATES = ("train", "width", "held", "keep_prob", "seed")
 _VALUES = ("units", "train_error", "test_error")
@@ -56,9 +56,9 @@ class KeepProbSweep(Interactive):
     _css = style("keep_prob_sweep.css")
 
     keep_prob = KeepProb(0.5).tag(sync=True)
-    train = traitlets.Int().tag(sync=True)
-    width = traitlets.Int().tag(sync=True)
-    held = traitlets.Unicode("n").tag(sync=True)
+    train = OneOf("trains").tag(sync=True)
+    width = OneOf("widths").tag(sync=True)
+    held = OneOf("held").tag(sync=True)
 
     def __init__(
         self,
@@ -77,14 +77,13 @@ class KeepProbSweep(Interactive):
             held=held,
         )
 
-    @traitlets.validate("keep_prob", "train", "width", "held")
-    def _one_of_the_table(self, proposal: Any) -> Any:
-        name, value = proposal["trait"].name, proposal["value"]
-        allowed = self.data["held" if name == "held" else f"{name}s"]
-        for known in allowed:
-            if known == value or (name == "keep_prob" and abs(known - value) < 1e-9):
-                return known
-        raise traitlets.TraitError(f"{name} must be one of {allowed}, got {value!r}")
+    @traitlets.validate("keep_prob")
+    def _one_of_the_table(self, proposal: Any) -> float:
+        value, allowed = proposal["value"], self.data["keep_probs"]
+        near = [known for known in allowed if abs(known - value) < 1e-9]
+        if not near:
+            raise traitlets.TraitError(f"keep_prob must be one of {allowed}, got {value!r}")
+        return float(near[0])
 
     def _sentence(self) -> str:
         data = self.data

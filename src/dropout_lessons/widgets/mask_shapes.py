@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import traitlets
 from numpy.typing import ArrayLike, NDArray
 
-from dropout_lessons.widgets.base import Interactive, KeepProb, finite_array, script, style
+from dropout_lessons.widgets.base import Index, Interactive, KeepProb, OneOf, finite_array, script, style
 
 _MOST_SIDE = 32
 _MOST_BLOCK = 9
@@ -60,11 +59,11 @@ class MaskShapes(Interactive):
     _esm = script("mask_shapes.js")
     _css = style("mask_shapes.css")
 
-    layer = traitlets.Unicode().tag(sync=True)
+    layer = OneOf("layers").tag(sync=True)
     shape = traitlets.Enum(("entries", "blocks", "maps"), "entries").tag(sync=True)
     keep_prob = KeepProb(0.5).tag(sync=True)
     block_size = traitlets.Int(3, min=2, max=_MOST_BLOCK).tag(sync=True)
-    example = traitlets.Int(0).tag(sync=True)
+    example = Index(lambda data: data["examples"]).tag(sync=True)
     seed = traitlets.Int(0, min=0, max=2**31 - 1).tag(sync=True)
 
     def __init__(
@@ -116,21 +115,6 @@ class MaskShapes(Interactive):
             example=example,
             seed=seed,
         )
-
-    @traitlets.validate("layer")
-    def _a_layer(self, proposal: Any) -> str:
-        names = [layer["name"] for layer in self.data["layers"]]
-        if proposal["value"] not in names:
-            raise traitlets.TraitError(f"layer must be one of {names}, got {proposal['value']!r}")
-        return str(proposal["value"])
-
-    @traitlets.validate("example")
-    def _an_example(self, proposal: Any) -> int:
-        if proposal["value"] not in range(self.data["examples"]):
-            raise traitlets.TraitError(
-                f"example must be from 0 to {self.data['examples'] - 1}, got {proposal['value']}"
-            )
-        return int(proposal["value"])
 
     def _sentence(self) -> str:
         what = {

@@ -11,9 +11,8 @@ import torch
 import traitlets
 from numpy.typing import ArrayLike, NDArray
 
-from dropout_lessons.figures import COLORS
 from dropout_lessons.networks import MLP, evaluating
-from dropout_lessons.widgets.base import Interactive, class_labels, finite_array, script, style
+from dropout_lessons.widgets.base import Interactive, OneOf, check_colors, class_labels, finite_array, script, style
 
 _COLORS = ("plain", "dropout")
 _MOST_UNITS = 40
@@ -63,7 +62,7 @@ class RemoveUnits(Interactive):
     _esm = script("remove_units.js")
     _css = style("remove_units.css")
 
-    network = traitlets.Unicode().tag(sync=True)
+    network = OneOf("networks").tag(sync=True)
     removed = traitlets.List(traitlets.Int()).tag(sync=True)
     order = traitlets.Enum(("unit", "effect"), "unit").tag(sync=True)
     seed = traitlets.Int(0, min=0, max=2**32 - 1).tag(sync=True)
@@ -82,10 +81,7 @@ class RemoveUnits(Interactive):
     ) -> None:
         if not 1 <= len(networks) <= 2:
             raise ValueError(f"networks must be one or two networks by name, got {len(networks)}")
-        if len(colors) < len(networks) or not set(colors) <= set(COLORS):
-            raise ValueError(
-                f"colors must be one of {list(COLORS)} for each of {len(networks)} networks, got {tuple(colors)}"
-            )
+        check_colors(colors, len(networks), "networks")
         x_array = finite_array("x", x, (None, None))
         if len(x_array) > _MOST_EXAMPLES:
             raise ValueError(
@@ -122,13 +118,6 @@ class RemoveUnits(Interactive):
             order=order,
             seed=seed,
         )
-
-    @traitlets.validate("network")
-    def _one_of_the_networks(self, proposal: Any) -> str:
-        names = [entry["name"] for entry in self.data["networks"]]
-        if proposal["value"] not in names:
-            raise traitlets.TraitError(f"network must be one of {names}, got {proposal['value']!r}")
-        return str(proposal["value"])
 
     @traitlets.validate("removed")
     def _each_unit_at_most_once(self, proposal: Any) -> list[int]:

@@ -10,8 +10,17 @@ import numpy as np
 import traitlets
 from numpy.typing import ArrayLike
 
-from dropout_lessons.figures import COLORS
-from dropout_lessons.widgets.base import Interactive, class_labels, finite_array, hex_images, names_of, script, style
+from dropout_lessons.widgets.base import (
+    Index,
+    Interactive,
+    check_colors,
+    class_labels,
+    finite_array,
+    hex_images,
+    names_of,
+    script,
+    style,
+)
 
 _COLORS = ("reference", "dropout", "ensemble")
 _UNIT = 1e-4  # probabilities are kept as multiples of it
@@ -57,8 +66,8 @@ class UncertaintyExplorer(Interactive):
     _css = style("examples.css", "uncertainty_explorer.css")
 
     threshold = traitlets.Float(0.5).tag(sync=True)
-    example = traitlets.Int(0).tag(sync=True)
-    step = traitlets.Int(0).tag(sync=True)
+    example = Index(lambda data: len(data["images"]["pixels"])).tag(sync=True)
+    step = Index(lambda data: len(data["step_labels"])).tag(sync=True)
 
     def __init__(
         self,
@@ -77,10 +86,7 @@ class UncertaintyExplorer(Interactive):
         examples, steps = len(pictures["pixels"]), len(pictures["pixels"][0])
         if not probs:
             raise ValueError("probs must have at least one method, got none")
-        if len(colors) < len(probs) or not set(colors) <= set(COLORS):
-            raise ValueError(
-                f"colors must be one of {list(COLORS)} for each of the {len(probs)} methods, got {tuple(colors)}"
-            )
+        check_colors(colors, len(probs), "methods")
         arrays = {
             name: finite_array(f"probs[{name!r}]", array, (examples, steps, None, None))
             for name, array in probs.items()
@@ -118,14 +124,6 @@ class UncertaintyExplorer(Interactive):
                 f"threshold must be an entropy in nats from 0 to log(classes) = {most:.3f}, got {proposal['value']}"
             )
         return float(proposal["value"])
-
-    @traitlets.validate("example", "step")
-    def _one_of_those_there_are(self, proposal: Any) -> int:
-        name, value = proposal["trait"].name, proposal["value"]
-        count = len(self.data["step_labels"] if name == "step" else self.data["images"]["pixels"])
-        if value not in range(count):
-            raise traitlets.TraitError(f"{name} must be from 0 to {count - 1}, got {value}")
-        return int(value)
 
     def _sentence(self) -> str:
         names = ", ".join(method["name"] for method in self.data["methods"])

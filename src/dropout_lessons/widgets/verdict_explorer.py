@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from dropout_lessons.claims import FEWEST_SEEDS, Evidence, judge, paired
-from dropout_lessons.widgets.base import Interactive, finite_array, script, style
+from dropout_lessons.widgets.base import Interactive, OneOf, finite_array, nice_step, script, style
 
 _MOST_SEEDS = 100  # a row each
 _MOST_PLANNED = 1000
@@ -60,7 +60,7 @@ class VerdictExplorer(Interactive):
     _esm = script("verdict_explorer.js")
     _css = style("verdict_explorer.css")
 
-    effect = traitlets.Unicode().tag(sync=True)
+    effect = OneOf("effects").tag(sync=True)
     seeds = traitlets.Int(2).tag(sync=True)
     bound = traitlets.Float(0.0).tag(sync=True)
     order = traitlets.Int(0, min=0, max=2**32 - 1).tag(sync=True)
@@ -100,13 +100,6 @@ class VerdictExplorer(Interactive):
     def _start_anew(self, _: Any) -> None:
         shown = self._shown
         self.seeds, self.bound = len(shown["differences"]), shown["bound"]
-
-    @traitlets.validate("effect")
-    def _one_of_those_there_are(self, proposal: Any) -> str:
-        names = [each["name"] for each in self.data["effects"]]
-        if proposal["value"] not in names:
-            raise traitlets.TraitError(f"effect must be one of {names}, got {proposal['value']!r}")
-        return str(proposal["value"])
 
     @traitlets.validate("seeds")
     def _enough_for_a_spread(self, proposal: Any) -> int:
@@ -180,7 +173,7 @@ def _described(key: str, effect: Mapping[str, Any], scale: float) -> dict[str, A
     judgement = judge(str(effect["statement"]), _evidence(differences), **bounds)
     limits = np.array([limit for limit in judgement.limits if math.isfinite(limit)])
     low, high = _axis(differences, limits, scale)
-    center, bound, step = float(limits.mean()), float(limits[0]), _nice((high - low) / 200)
+    center, bound, step = float(limits.mean()), float(limits[0]), nice_step((high - low) / 200)
     start, end = low, high
     if kind == "within":
         bound = float(limits[1] - limits[0]) / 2
@@ -214,9 +207,3 @@ def _axis(differences: NDArray[np.float64], limits: NDArray[np.float64], scale: 
     low, high = min(places), max(places)
     margin = 0.08 * (high - low) or 1 / scale
     return low - margin, high + margin
-
-
-def _nice(least: float) -> float:
-    """Return the smallest of 1, 2 or 5 times a power of ten that is at least this."""
-    power = 10.0 ** math.floor(math.log10(least))
-    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least)
