@@ -164,15 +164,6 @@ def _robustness(
     return Measure({f"{perturbation}, area": text}, ask, _areas, perturbation != "activation noise", why_not)
 
 
-def _supporting(units: LayerUnits, effort: Effort, generator: torch.Generator) -> tuple[Estimate, ...]:
-    a = units.activations
-    return Estimate(unit_correlation(a)), Estimate(rank_per_unit(a)), Estimate(activation_sparsity(a))
-
-
-def _single(units: LayerUnits) -> str | None:
-    return "one example has no others to be replaced by" if units.n_examples < 2 else None
-
-
 _AREA = "which part of its lead over chance the network keeps"
 
 #: What :func:`measure` reports and :func:`study` measures by default.
@@ -268,7 +259,7 @@ MEASURES: Mapping[str, Measure] = {
         "input corruption",
         "while features are replaced by those of other examples",
         "anything about hidden units alone: a network can be robust to this by what it reads from the input",
-        _single,
+        lambda units: "one example has no others to be replaced by" if units.n_examples < 2 else None,
     ),
     "supporting": Measure(
         {
@@ -288,8 +279,8 @@ MEASURES: Mapping[str, Measure] = {
                 "reliance: dropping units also changes the scale and the biases that decide how often a unit is active",
             ),
         },
-        _supporting,
-        lambda found: found,
+        lambda units, effort, generator: units.activations,
+        lambda a: (Estimate(unit_correlation(a)), Estimate(rank_per_unit(a)), Estimate(activation_sparsity(a))),
         why_not=lambda units: (
             "a unit is several numbers, which have no correlation with another's"
             if units.layer.groups

@@ -104,9 +104,6 @@ class LayerPasses:
             return call.unmasked
 
         self._interception = Interception(given.network, unmasked, functional=functional)
-        self._module = dict(given.network.named_modules()).get(layer.name) if layer.name else None
-        if self._module is None:
-            raise no_such_layer(given, layer.name)
         own: Any = None
 
         def note(values: Any) -> None:
@@ -115,19 +112,14 @@ class LayerPasses:
             own = cloned(values)  # what follows may write into them
             below.close()
 
-        def at_output(module: nn.Module, args: Any, output: Any) -> None:
-            note(output)
-
-        def at_input(module: nn.Module, args: Any, kwargs: Any) -> None:
-            note(args[0] if args else next(iter(kwargs.values()), None))
-
         with self._interception.active(), ExitStack() as below:
+            # Its hooks come before that of the layer, which takes them away.
             self._records = below.enter_context(recording(given.network, self._interception))
             try:
-                with self._hook(at_output, at_input):
+                with self._answering(note):
                     self.output = given.output()
             except _CalledAgainError:
-                raise no_such_layer(given, layer.name) from None
+                self._reached = False
         if not self._reached:
             raise no_such_layer(given, layer.name)
         self.activations = layer.values(own, given)
@@ -139,24 +131,14 @@ class LayerPasses:
     def active(self) -> Iterator[None]:
         """Prepare the network for a number of runs."""
 
-        def reached() -> Tensor:
+        def replace(own: Any) -> Tensor:
             self._reach()
             assert self._values is not None
             values = self._values.movedim(0, self.given.outputs.batch_axis)
             self._operations.begin()
             return values
 
-        def at_output(module: nn.Module, args: Any, output: Any) -> Any:
-            values = reached()
-            if isinstance(output, Tensor):
-                return values
-            return (values, *output[1:]) if isinstance(output, tuple) else [values, *output[1:]]
-
-        def at_input(module: nn.Module, args: Any, kwargs: Any) -> Any:
-            values = reached()
-            return ((values, *args[1:]), kwargs) if args else ((), {**kwargs, next(iter(kwargs)): values})
-
-        with self._interception.active(), self._hook(at_output, at_input):
+        with self._interception.active(), self._answering(replace):
             yield
 
     def _reach(self) -> None:
@@ -164,11 +146,27 @@ class LayerPasses:
             raise _CalledAgainError
         self._reached = True
 
-    def _hook(self, at_output: Callable[..., Any], at_input: Callable[..., Any]) -> Any:
-        assert self._module is not None
+    def _answering(self, answer: Callable[[Any], Tensor | None]) -> Any:
+        """Let the layer send on what ``answer`` says, given its own values; after the layer's own hooks."""
+
+        def at_output(module: nn.Module, args: Any, output: Any) -> Any:
+            values = answer(output)
+            if values is None or isinstance(output, Tensor):
+                return values
+            return (values, *output[1:]) if isinstance(output, tuple) else [values, *output[1:]]
+
+        def at_input(module: nn.Module, args: Any, kwargs: Any) -> Any:
+            values = answer(args[0] if args else next(iter(kwargs.values()), None))
+            if values is None:
+                return None
+            return ((values, *args[1:]), kwargs) if args else ((), {**kwargs, next(iter(kwargs)): values})
+
+        module = dict(self.given.network.named_modules()).get(self.layer.name) if self.layer.name else None
+        if module is None:
+            return nullcontext()  # what is not there is never reached
         if self.layer.at == "output":
-            return self._module.register_forward_hook(at_output)
-        return self._module.register_forward_pre_hook(at_input, with_kwargs=True)
+            return module.register_forward_hook(at_output)
+        return module.register_forward_pre_hook(at_input, with_kwargs=True)
 
     def run(
         self,

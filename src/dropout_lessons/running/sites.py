@@ -37,7 +37,6 @@ class Site:
         keep_prob: Probability of keeping; NaN for a module that draws by itself.
         drops: What is dropped: hidden ``"units"``, the network's ``"inputs"``, or its ``"weights"``; None where a module draws by
             itself and is not recurrent, so that it does not show.
-        is_layer: Whether it is a layer of the dropout family, rather than a functional call.
         x_shape: Shape of what is dropped, for two examples.
         batch_axis: Axis of it that grows with the examples; None for what they share.
         rows: Length of that axis for one example.
@@ -52,7 +51,6 @@ class Site:
     kind: str
     keep_prob: float
     drops: Drops | None
-    is_layer: bool = False
     x_shape: tuple[int, ...] = ()
     batch_axis: int | None = None
     rows: int = 1
@@ -149,7 +147,6 @@ def site_of(name: str, path: str, keep_prob: float, drops: Drops, few: DropoutCa
         kind=few.kind,
         keep_prob=keep_prob,
         drops=drops,
-        is_layer=few.module is not None,
         x_shape=tuple(few.x.shape),
         batch_axis=axis,
         rows=rows,
