@@ -20,9 +20,10 @@ from dropout_lessons.claims import paired
 from dropout_lessons.coadaptation import PLANTED, Compensation, Curve, LayerUnits, Study, measure, report
 from dropout_lessons.figures.palette import DARK
 from dropout_lessons.figures.style import NARROW, STYLE
-from dropout_lessons.figures.vector import svg_of
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import History
+
+pytestmark = pytest.mark.xdist_group("figures")  # in one worker, which draws each of them once
 
 RUN = History([2, 4], [1.0, 0.1], [0.4, 0.2], [1.1, 0.9], [0.4, 0.3])
 ERRORS = {"plain": [0.10, 0.11, 0.09, 0.10, 0.12], "dropout": [0.08, 0.08, 0.08, 0.09, 0.08]}
@@ -155,6 +156,13 @@ def drawn(name, narrow=False):
     return figure
 
 
+@functools.cache
+def drawings(name):
+    """What a page shows of a figure, and the drawings in it, the last of them that for a phone."""
+    markup = drawn(name)._repr_mimebundle_()["text/html"]
+    return markup, re.findall(r"<svg.*?</svg>", markup, re.DOTALL)
+
+
 def texts(figure) -> list[str]:
     FigureCanvasAgg(figure).draw()
     return [text.get_text() for text in figure.findobj(plt.Text) if text.get_text()]
@@ -212,7 +220,7 @@ def test_a_long_label_is_broken_on_a_phone():
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_label_has_eleven_pixels_on_a_phone(name):
-    drawing = svg_of(drawn(name, narrow=True))
+    drawing = drawings(name)[1][-1]
     width = float(re.search(r'viewBox="0 0 ([\d.]+) ', drawing)[1])
     sizes = [float(size) for size in re.findall(r"font-size: ([\d.]+)px", drawing)]  # exponents have their own
     assert sizes
@@ -244,13 +252,11 @@ def test_plain_numbers_are_grouped_and_have_no_needless_zeros():
     assert {"1", "100", "10,000", "0.1"} <= set(shown)
 
 
-@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
-def test_a_page_shows_a_figure_in_the_colors_of_its_theme(draw):
-    figure = draw()
-    markup = figure._repr_mimebundle_()["text/html"]
-    drawings = re.findall(r"<svg.*?</svg>", markup, re.DOTALL)
-    assert len(drawings) == (2 if figure.get_figwidth() > NARROW else 1)
-    for drawing in drawings:
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_page_shows_a_figure_in_the_colors_of_its_theme(name):
+    markup, found = drawings(name)
+    assert len(found) == (2 if drawn(name).get_figwidth() > NARROW else 1)
+    for drawing in found:
         assert 'role="img" aria-label="Figure"' in drawing
         labels = re.findall(r"<text[^>]*>", drawing)
         assert labels
