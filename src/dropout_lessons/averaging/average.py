@@ -156,7 +156,14 @@ class Sums:
 
     def add(self, predictions: Tensor, outputs: Outputs, log_weights: Float[Tensor, " members"] | None = None) -> None:
         """Take in what some members predict, members first; without weights each weighs 1."""
-        log_probs = outputs.log_probs(predictions).movedim(-1, 0)  # (classes, members, examples, ...), as in memory
+        log_probs = outputs.log_probs(predictions)
+        if len(log_probs) == 1 and log_weights is None:  # a single member is its own mean
+            (own,) = log_probs
+            own = own.contiguous()
+            entropy = -(own.exp() * own.clamp_min(-1e4)).sum(-1)
+            votes = torch.zeros_like(own).scatter_(-1, predictions[0].argmax(-1, keepdim=True), 1.0)
+            return self.add_sums(own, own, 0.0, entropy=entropy, votes=votes)
+        log_probs = log_probs.movedim(-1, 0)  # (classes, members, examples, ...), as in memory
         shape = log_probs.shape[2:]
         log_probs = log_probs.flatten(2)
         if log_weights is None:
