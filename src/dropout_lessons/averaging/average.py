@@ -162,7 +162,8 @@ class Sums:
             own = own.contiguous()
             entropy = -(own.exp() * own.clamp_min(-1e4)).sum(-1)
             votes = torch.zeros_like(own).scatter_(-1, predictions[0].argmax(-1, keepdim=True), 1.0)
-            return self.add_sums(own, own, 0.0, entropy=entropy, votes=votes)
+            self.add_sums(own, own, 0.0, entropy=entropy, votes=votes)
+            return
         log_probs = log_probs.movedim(-1, 0)  # (classes, members, examples, ...), as in memory
         shape = log_probs.shape[2:]
         log_probs = log_probs.flatten(2)
