@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import torch
 
 from dropout_lessons import datasets, runtime
-from dropout_lessons.datasets import Dataset, Split
+from dropout_lessons.datasets import Dataset
 from dropout_lessons.experiments.arms import Arm, Unit
 from dropout_lessons.layers import Dropout
 from dropout_lessons.networks import MLP
@@ -45,8 +44,7 @@ def trained_autoencoder(unit: Unit, device: torch.device) -> tuple[Dataset, MLP,
     trained up to the epoch whose validation error is closest to the unit's target.
     """
     data = datasets.load(unit["data"], train=unit["train"], seed=unit.seed).to(device)
-    train_set, validation, test = (Split(split.x, split.x) for split in (data.train, data.validation, data.test))
-    copies = replace(data, train=train_set, validation=validation, test=test)
+    copies = data.map(lambda x, _: (x, x))
     keep_prob = unit["keep_prob"] if unit["arm"] == "dropout" else 1.0
     inputs = data.train.x.shape[1]
 

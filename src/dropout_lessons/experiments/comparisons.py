@@ -13,9 +13,9 @@ from dropout_lessons.claims import Evidence
 from dropout_lessons.experiments.findings import Finding, Origin
 from dropout_lessons.experiments.tables import difference
 
-__all__ = ["Against", "against", "difference_panels", "error_panels", "findings_on_each"]
+__all__ = ["TITLES", "Against", "against", "difference_panels", "error_panels", "findings_on_each"]
 
-_UNITS = {"test_nll": "nats", "auroc": "", "set_size": "classes"}
+TITLES = {"mnist_10k": "MNIST", "mnist": "MNIST", "fashion_10k": "Fashion-MNIST", "fashion_mnist": "Fashion-MNIST"}
 
 
 class Against(NamedTuple):
@@ -45,32 +45,36 @@ class Against(NamedTuple):
 def against(
     table: pd.DataFrame, data: str, arm: str, control: str, column: str = "test_error", *, by: str = "arm"
 ) -> Evidence:
-    """Paired difference of two arms, or of what another column tells apart, on one data set: of errors, in points.
+    """Paired difference of two arms, or of what another column tells apart, on one data set.
 
     Example:
         >>> rows = [{"data": "digits", "arm": arm, "seed": i, "test_nll": 0.1} for arm in "ab" for i in range(5)]
         >>> against(pd.DataFrame(rows), "digits", "b", "a", "test_nll").unit
         'nats'
     """
-    unit = _UNITS.get(column, "percentage points")
-    return difference(table[table["data"] == data], column, {by: arm}, {by: control}, unit=unit)
+    return difference(table[table["data"] == data], column, {by: arm}, {by: control})
 
 
 def findings_on_each(
-    table: pd.DataFrame, titles: Mapping[str, str], pairs: Iterable[Against], *, first: bool = False, by: str = "arm"
+    table: pd.DataFrame,
+    pairs: Iterable[Against],
+    titles: Mapping[str, str] = TITLES,
+    *,
+    first: bool = False,
+    by: str = "arm",
 ) -> list[Finding]:
     """Each statement on each data set of the table, data set by data set.
 
     Args:
         table: With the columns ``data``, ``seed`` and what is compared.
-        titles: Of the data sets.
         pairs: What is compared.
+        titles: Of the data sets.
         first: Whether the primary statements are those on the first data set alone.
         by: The column that tells arms apart.
 
     Example:
         >>> rows = [{"data": "digits", "arm": arm, "seed": i, "test_error": 0.1} for arm in "ab" for i in range(5)]
-        >>> [finding] = findings_on_each(pd.DataFrame(rows), {"digits": "Digits"}, [Against("b", "a", "b errs less")])
+        >>> [finding] = findings_on_each(pd.DataFrame(rows), [Against("b", "a", "b errs less")], {"digits": "Digits"})
         >>> finding.statement, finding.holds
         ('Digits: b errs less.', False)
     """
@@ -89,13 +93,11 @@ def findings_on_each(
     ]
 
 
-def difference_panels(
-    table: pd.DataFrame, titles: Mapping[str, str], arms: Mapping[str, str], control: str, called: str
-) -> Figure:
+def difference_panels(table: pd.DataFrame, arms: Mapping[str, str], control: str, called: str) -> Figure:
     """Test errors and losses of arms, each by its name in the figure, against a control, on each data set."""
     panels = {
         panel: {
-            f"{titles[data]}: {name}": against(table, data, arm, control, column)
+            f"{TITLES[data]}: {name}": against(table, data, arm, control, column)
             for data in table["data"].unique()
             for arm, name in arms.items()
         }
@@ -105,11 +107,11 @@ def difference_panels(
     return figures.interval_panels(panels, labels=labels, scales={"test error": 100.0})
 
 
-def error_panels(table: pd.DataFrame, titles: Mapping[str, str], arms: Iterable[str], control: str) -> Figure:
+def error_panels(table: pd.DataFrame, arms: Iterable[str], control: str) -> Figure:
     """Test errors of all arms against one of them, a panel for each data set."""
     others = [arm for arm in arms if arm != control]
     panels = {
-        titles[data]: {arm: against(table, data, arm, control) for arm in others} for data in table["data"].unique()
+        TITLES[data]: {arm: against(table, data, arm, control) for arm in others} for data in table["data"].unique()
     }
     labels = dict.fromkeys(panels, f"test error, minus\n{control} (points)")
     return figures.interval_panels(panels, labels=labels, scales=dict.fromkeys(panels, 100.0))

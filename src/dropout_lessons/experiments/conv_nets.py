@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -14,14 +13,12 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from dropout_lessons import datasets, figures, runtime
-from dropout_lessons.claims import Evidence
-from dropout_lessons.datasets import Dataset, Split
+from dropout_lessons.datasets import Dataset
 from dropout_lessons.experiments.arms import Arm, Row, Unit
 from dropout_lessons.experiments.tables import difference
-from dropout_lessons.experiments.tuning import OF_NETWORK, recipe_of, rows_of, tuned
+from dropout_lessons.experiments.tuning import OF_NETWORK, train_each, tuned
 from dropout_lessons.layers import DropBlock, Dropout, SpatialDropout
 from dropout_lessons.networks import ConvNet
-from dropout_lessons.training import fit
 
 __all__ = [
     "MASKS",
@@ -30,7 +27,6 @@ __all__ = [
     "draw_placements",
     "multiplications",
     "placement_arms",
-    "placement_errors",
     "shrunk",
     "train_conv_nets",
 ]
@@ -52,16 +48,10 @@ def shrunk(data: Dataset) -> Dataset:
     """
     *channels, height, width = data.image_shape
 
-    def halved(split: Split) -> Split:
-        return split._replace(x=F.avg_pool2d(split.x.view(len(split.x), -1, height, width), 2).flatten(1))
+    def halved(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        return F.avg_pool2d(x.view(len(x), -1, height, width), 2).flatten(1), y
 
-    return replace(
-        data,
-        train=halved(data.train),
-        validation=halved(data.validation),
-        test=halved(data.test),
-        image_shape=(*channels, height // 2, width // 2),
-    )
+    return data.map(halved, image_shape=(*channels, height // 2, width // 2))
 
 
 def build(unit: Unit, candidate: Mapping[str, Any], image_shape: tuple[int, ...], n_classes: int) -> ConvNet:
@@ -89,13 +79,7 @@ def train_conv_nets(unit: Unit, device: torch.device) -> list[Row]:
     ).to(device)
     if unit.settings.get("shrink", False):
         data = shrunk(data)
-    networks, histories = [], []
-    for candidate in unit["candidates"]:
-        network = build(unit, candidate, data.image_shape, data.n_classes).to(device)
-        recipe = recipe_of(unit.settings, candidate, unit.seed)
-        histories.append(fit(network, data, recipe, evaluate_every=recipe.epochs, progress=False))
-        networks.append(network)
-    return rows_of(unit, data, networks, histories)
+    return train_each(unit, data, lambda candidate: build(unit, candidate, data.image_shape, data.n_classes))
 
 
 def multiplications(image_shape: tuple[int, ...], settings: Mapping[str, Any]) -> float:
@@ -145,12 +129,7 @@ def placement_arms(config: Mapping[str, Any]) -> Iterator[Arm]:
         yield tuned(settings, config["candidates"], config["seeds"], weights=weights)
 
 
-def placement_errors(table: pd.DataFrame, treatment: str, control: str) -> Evidence:
-    """Paired difference in test error between two arms of Tables 3 and 4."""
-    return difference(table, "test_error", {"arm": treatment}, {"arm": control}, unit="percentage points")
-
-
 def draw_placements(table: pd.DataFrame) -> Figure:
     """Test errors of Tables 3 and 4, less that without dropout."""
-    effects = {arm: placement_errors(table, arm, "plain") for arm in _PAPER_ARMS if arm != "plain"}
+    effects = {arm: difference(table, "test_error", arm, "plain") for arm in _PAPER_ARMS if arm != "plain"}
     return figures.interval_chart(effects, label="test error, minus plain (points)", scale=100.0)

@@ -70,7 +70,7 @@ class Experiment:
     @property
     def name(self) -> str:
         """The name of its file."""
-        return self.compute.__module__.rpartition(".")[2]
+        return self.judge.__module__.rpartition(".")[2]
 
     def config(self, scale: str) -> Mapping[str, Any]:
         """The configuration of a scale.

@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from dropout_lessons import datasets, runtime
 from dropout_lessons.experiments.arms import Row, Unit
 from dropout_lessons.experiments.conv_nets import shrunk
-from dropout_lessons.experiments.tuning import recipe_of, rows_of
+from dropout_lessons.experiments.tuning import train_each
 from dropout_lessons.masks import check_keep_prob, sample_mask
 from dropout_lessons.networks.mlp import bare_linear
-from dropout_lessons.training import fit
 
 __all__ = ["PLACES", "RowReader", "train_row_readers"]
 
@@ -139,9 +138,4 @@ def build(unit: Unit, candidate: Mapping[str, Any], rows: int) -> RowReader:
 def train_row_readers(unit: Unit, device: torch.device) -> list[Row]:
     """Train a unit's candidates, one after the other: rows as those of ``tuning.train``."""
     data = shrunk(datasets.load(unit["data"], train=unit["train"], seed=unit.seed).to(device))
-    networks, histories = [], []
-    for candidate in unit["candidates"]:
-        network = build(unit, candidate, data.image_shape[-1]).to(device)
-        histories.append(fit(network, data, recipe_of(unit.settings, candidate, unit.seed), progress=False))
-        networks.append(network)
-    return rows_of(unit, data, networks, histories)
+    return train_each(unit, data, lambda candidate: build(unit, candidate, data.image_shape[-1]))

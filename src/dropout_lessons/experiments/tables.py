@@ -16,6 +16,13 @@ from dropout_lessons.experiments.arms import fits
 
 __all__ = ["UNFINISHED", "difference", "over_seeds", "values"]
 
+_UNITS = {  # by how the name of a column ends
+    "error": "percentage points",
+    "ece": "percentage points",
+    "nll": "nats",
+    "excess": "nats",
+    "set_size": "classes",
+}
 #: What a table's attributes say of a run of which some units are still to be computed.
 UNFINISHED = "unfinished"
 
@@ -32,20 +39,30 @@ def values(table: pd.DataFrame, column: str, **where: Any) -> NDArray[np.float64
 
 
 def difference(
-    table: pd.DataFrame, column: str, treatment: Mapping[str, Any], control: Mapping[str, Any], *, unit: str = ""
+    table: pd.DataFrame,
+    column: str,
+    treatment: str | Mapping[str, Any],
+    control: str | Mapping[str, Any],
+    *,
+    unit: str | None = None,
 ) -> Evidence:
-    """Paired difference over seeds between two kinds of rows, each given by what its columns hold.
+    """Paired difference over seeds between two kinds of rows, each given by the name of its arm, or by what its columns hold.
 
     Of a run that is not finished it is that of the seeds that both kinds have, and unknown if these are fewer than five.
+    Errors are in percentage points and losses in nats where no unit is given.
 
     Raises:
         ValueError: If a kind has no row, a seed has more than one, or the two have other seeds.
 
     Example:
         >>> rows = [{"arm": arm, "seed": seed, "test_error": 0.1} for arm in ("plain", "dropout") for seed in range(5)]
-        >>> difference(pd.DataFrame(rows), "test_error", {"arm": "dropout"}, {"arm": "plain"}, unit="points").effect
-        0.0
+        >>> found = difference(pd.DataFrame(rows), "test_error", "dropout", "plain")
+        >>> found.effect, found.unit
+        (0.0, 'percentage points')
     """
+    treatment, control = ({"arm": kind} if isinstance(kind, str) else kind for kind in (treatment, control))
+    if unit is None:
+        unit = next((unit for end, unit in _UNITS.items() if column.endswith(end)), "")
     first, second = _of_seeds(table, column, treatment), _of_seeds(table, column, control)
     if table.attrs.get(UNFINISHED):
         shared = first.index.intersection(second.index)

@@ -9,16 +9,26 @@ from dataclasses import fields
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dropout_lessons import datasets, runtime
 from dropout_lessons.datasets import Dataset
 from dropout_lessons.ensembles import fit_ensemble
 from dropout_lessons.experiments.arms import Arm, Candidate, Row, Unit
 from dropout_lessons.networks import MLP
-from dropout_lessons.training import History, Recipe, evaluate
+from dropout_lessons.training import History, Recipe, evaluate, fit
 
-__all__ = ["OF_NETWORK", "candidates_of", "fit_candidates", "recipe_of", "rows_of", "train", "train_together", "tuned"]
+__all__ = [
+    "OF_NETWORK",
+    "candidates_of",
+    "fit_candidates",
+    "recipe_of",
+    "rows_of",
+    "train",
+    "train_each",
+    "train_together",
+    "tuned",
+]
 
 #: What of a candidate belongs to the network; the rest is the recipe's.
 OF_NETWORK = ("keep_prob", "input_keep_prob", "conv_keep_prob")
@@ -183,6 +193,29 @@ def train_together(
         rows_of(unit, data, networks, list(itertools.islice(of_unit, len(networks))))
         for unit, (data, networks, _) in zip(units, prepared, strict=True)
     ]
+
+
+def train_each(
+    unit: Unit,
+    data: Dataset,
+    build: Callable[[Candidate], nn.Module],
+    loss: Callable[[Candidate], Callable[[Tensor, Tensor], Tensor]] | None = None,
+) -> list[Row]:
+    """Train a unit's candidates one after the other, whatever networks they are: rows as those of ``train``.
+
+    Args:
+        unit: With the settings ``recipe``, ``stage`` and ``candidates``.
+        data: What to train on, where to train.
+        build: The untrained network of a candidate.
+        loss: What a candidate minimizes, a function of logits and labels; cross-entropy when None.
+    """
+    networks, histories = [], []
+    for candidate in candidates_of(unit):
+        network = build(candidate).to(data.train.y.device)
+        recipe, minimized = recipe_of(unit.settings, candidate, unit.seed), loss(candidate) if loss else None
+        histories.append(fit(network, data, recipe, loss=minimized, progress=False))
+        networks.append(network)
+    return rows_of(unit, data, networks, histories)
 
 
 def rows_of(unit: Unit, data: Dataset, networks: Sequence[nn.Module], histories: Sequence[History]) -> list[Row]:

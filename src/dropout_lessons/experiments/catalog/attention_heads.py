@@ -18,11 +18,8 @@ from dropout_lessons.calibration import fit_temperature
 from dropout_lessons.claims import Evidence
 from dropout_lessons.coadaptation import Layer, LayerUnits, compensation, interaction, interaction_share
 from dropout_lessons.datasets import MarkovSource
-from dropout_lessons.experiments.arms import Arm, Row, Unit
-from dropout_lessons.experiments.catalog.fine_tuning import train
-from dropout_lessons.experiments.catalog.transformer_pretraining import LANGUAGE
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
+from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.catalog.transformer_pretraining import LANGUAGE, batches_of, train, transformer
 from dropout_lessons.experiments.tables import difference
 from dropout_lessons.layers import Dropout
 from dropout_lessons.masks import enumerate_masks, mask_log_prob
@@ -55,8 +52,7 @@ class HeadDropout(nn.Module):
 def network_of(unit: Unit, weights: torch.Generator, masks: torch.Generator) -> SmallTransformer:
     """A transformer that drops in one place, or nowhere."""
     settings, arm, keep_prob = unit["network"], unit["arm"], unit["keep_prob"]
-    sizes = {name: settings[name] for name in ("width", "depth", "heads")}
-    network = SmallTransformer(settings["symbols"], settings["context"], generator=weights, **sizes)
+    network = transformer(settings, weights)
     for name, layer in network.named_modules():
         if isinstance(layer, Dropout):
             place = "attention weights" if name.endswith("weight_dropout") else "residual"
@@ -76,8 +72,8 @@ def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     candidates = [{"learning_rate": rate} for rate in config["learning_rates"]]
     size = config["network"]
     work = config["steps"] * config["batch"] * size["context"] * size["depth"] * size["width"] ** 2
+    seeds = range(config["seeds"])
     for arm in ARMS:
-        seeds = range(config["seeds"])
         yield Arm({"arm": arm, **shared}, seeds, candidates, together=False, tuned_by="validation_excess", work=work)
 
 
@@ -91,10 +87,9 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
         source.sample(texts, settings["context"], generator=stream(name)).to(device)
         for name, texts in (("corpus", sequences), ("validation", 250), ("test", 250))
     )
-    order, passes = stream("order"), -(-steps * batch // sequences)
-    drawn = torch.cat([torch.randperm(sequences, generator=order) for _ in range(passes)]).to(device)
+    batches = batches_of(corpus, steps, batch, stream("order"))
     network = network_of(unit, stream("weights"), runtime.generator(unit.seed, device, stream="masks")).to(device)
-    for _ in train(network, list(corpus[drawn].split(batch))[:steps], unit["learning_rate"]):
+    for _ in train(network, batches, unit["learning_rate"], steps):
         pass
 
     with evaluating(network), torch.no_grad():
@@ -130,9 +125,9 @@ def measured(network: MaskedNetwork, heads: int, texts: Tensor, temperature: flo
     }
 
 
-def compared(table: pd.DataFrame, column: str, arm: str, control: str = "none", unit: str = "") -> Evidence:
+def compared(table: pd.DataFrame, column: str, arm: str, control: str = "none", unit: str | None = None) -> Evidence:
     """What is measured of an arm, less that of another, paired by seed."""
-    return difference(table, column, {"arm": arm}, {"arm": control}, unit=unit)
+    return difference(table, column, arm, control, unit=unit)
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
@@ -191,13 +186,13 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         Finding(
             "With dropout on the attention weights the test loss is lower.",
             "",
-            compared(table, "test_excess", "attention weights", unit="nats"),
+            compared(table, "test_excess", "attention weights"),
             below=0,
         ),
         Finding(
             "With dropout on the residual stream the test loss is lower, too.",
             "",
-            compared(table, "test_excess", "residual", unit="nats"),
+            compared(table, "test_excess", "residual"),
             below=0,
         ),
     ]

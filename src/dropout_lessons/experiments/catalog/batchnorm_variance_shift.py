@@ -12,16 +12,14 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from dropout_lessons import figures
-from dropout_lessons.claims import Evidence, paired, sampled
-from dropout_lessons.experiments.arms import Arm, Row, Unit
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
+from dropout_lessons.claims import paired, sampled
+from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.comparisons import TITLES
 from dropout_lessons.experiments.tables import difference, values
 from dropout_lessons.experiments.tuning import fit_candidates, rows_of, tuned
 from dropout_lessons.networks import MLP, evaluating
 from dropout_lessons.training import evaluate
 
-TITLES = {"mnist_10k": "MNIST", "mnist": "MNIST", "fashion_10k": "Fashion-MNIST", "fashion_mnist": "Fashion-MNIST"}
 LEARNING_RATES = [{"learning_rate": rate} for rate in (0.1, 0.2, 0.4, 0.8, 1.6, 0.05)]
 FIRST_MET = "hidden2"  # the first normalization that meets what was dropped
 
@@ -92,17 +90,11 @@ def reestimate(network: MLP, x: Tensor) -> None:
             network(x)
 
 
-def errors(table: pd.DataFrame, data: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> Evidence:
-    rows = table
-    return difference(rows[rows["data"] == data], "test_error", first, second, unit="percentage points")
-
-
 def judge(table: pd.DataFrame) -> list[Finding]:
-    rows = table
-    keep_prob = rows.loc[rows["arm"] == "before", "keep_prob"].min()
+    keep_prob = table.loc[table["arm"] == "before", "keep_prob"].min()
     findings = []
-    for data in rows["data"].unique():
-        here, title = rows[rows["data"] == data], TITLES[data]
+    for data in table["data"].unique():
+        here, title = table[table["data"] == data], TITLES[data]
         before, after = {"arm": "before", "keep_prob": keep_prob}, {"arm": "after all", "keep_prob": keep_prob}
         ratio = values(here, "variance_ratio", **before)
         predicted = values(here, "variance_ratio_predicted", **before)
@@ -133,20 +125,20 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             Finding(
                 f"{title}: dropout before normalizations raises the error.",
                 "CIFAR-100 accuracy 77.42% to 68.55%",
-                errors(table, data, before, {"arm": "plain"}),
+                difference(here, "test_error", before, "plain"),
                 above=0,
                 primary="The paper says that it costs accuracy: any cost agrees.",
             ),
             Finding(
                 f"{title}: dropout after all normalizations lowers the error.",
                 "error 22.58% to 21.86%",
-                errors(table, data, after, {"arm": "plain"}),
+                difference(here, "test_error", after, "plain"),
                 below=0,
             ),
             Finding(
                 f"{title}: after all normalizations dropout has a lower error than before them.",
                 "lower",
-                errors(table, data, after, before),
+                difference(here, "test_error", after, before),
                 below=0,
             ),
             Finding(
@@ -161,23 +153,32 @@ def judge(table: pd.DataFrame) -> list[Finding]:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    rows = table
     arms = {
         f"{arm}, keep {keep_prob:g}": {"arm": arm, "keep_prob": keep_prob}
         for arm in ("before", "after all")
-        for keep_prob in np.sort(rows.loc[rows["arm"] == arm, "keep_prob"].unique())[::-1]
+        for keep_prob in np.sort(table.loc[table["arm"] == arm, "keep_prob"].unique())[::-1]
     }
-    first, *_ = kinds = list(rows["data"].unique())
+    rows = {data: table[table["data"] == data] for data in table["data"].unique()}
+    first = next(iter(rows))
     shifts = {
-        name: sampled(values(rows[rows["data"] == first], "variance_ratio", **arm) - 1, over="seeds")
-        for name, arm in arms.items()
+        name: sampled(values(rows[first], "variance_ratio", **arm) - 1, over="seeds") for name, arm in arms.items()
     }
     panels, labels = {"variance": shifts}, {"variance": f"of {TITLES[first]},\ntoo large by (%)"}
-    for data in kinds:
-        panels[TITLES[data]] = {name: errors(table, data, arm, {"arm": "plain"}) for name, arm in arms.items()}
+    for data, here in rows.items():
+        panels[TITLES[data]] = {name: difference(here, "test_error", arm, "plain") for name, arm in arms.items()}
         labels[TITLES[data]] = "error, minus no\ndropout (points)"
     return figures.interval_panels(panels, labels=labels, scales=dict.fromkeys(panels, 100.0))
 
+
+_SHARED: dict[str, Any] = {
+    "data": ["mnist_10k", "fashion_10k"],
+    "train": 1000,
+    "sizes": [784, 128, 128, 128, 10],
+    "recipe": {"epochs": 40},
+    "candidates": LEARNING_RATES,
+    "keep_probs": [0.9, 0.7, 0.5],
+    "seeds": 10,
+}
 
 EXPERIMENT = Experiment(
     title="Variance shift: dropout before and after batch normalization",
@@ -195,31 +196,21 @@ EXPERIMENT = Experiment(
     ],
     scales={
         "lecture": {
+            **_SHARED,
             "data": ["mnist_10k"],
-            "train": 1000,
             "sizes": [784, 64, 64, 64, 10],
             "recipe": {"epochs": 20},
             "candidates": LEARNING_RATES[:1],
             "keep_probs": [0.5],
             "seeds": 5,
         },
-        "workstation": {
-            "data": ["mnist_10k", "fashion_10k"],
-            "train": 1000,
-            "sizes": [784, 128, 128, 128, 10],
-            "recipe": {"epochs": 40},
-            "candidates": LEARNING_RATES,
-            "keep_probs": [0.9, 0.7, 0.5],
-            "seeds": 10,
-        },
+        "workstation": _SHARED,
         "paper": {
+            **_SHARED,
             "data": ["mnist", "fashion_mnist"],
             "train": 50_000,
             "sizes": [784, 1024, 1024, 1024, 10],
             "recipe": {"epochs": 100},
-            "candidates": LEARNING_RATES,
-            "keep_probs": [0.9, 0.7, 0.5],
-            "seeds": 10,
         },
     },
     origin="other",

@@ -3,23 +3,10 @@
 from __future__ import annotations
 
 import pandas as pd
-import torch
-from matplotlib.figure import Figure
 
-from dropout_lessons.experiments.arms import Row, Unit
-from dropout_lessons.experiments.conv_nets import (
-    PAPER_NET,
-    draw_placements,
-    placement_arms,
-    placement_errors,
-    train_conv_nets,
-)
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
-
-
-def compute(unit: Unit, device: torch.device) -> list[Row]:
-    return train_conv_nets(unit, device)
+from dropout_lessons.experiments import Experiment, Finding, Reported
+from dropout_lessons.experiments.conv_nets import PAPER_NET, draw_placements, placement_arms, train_conv_nets
+from dropout_lessons.experiments.tables import difference
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
@@ -27,22 +14,18 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         Finding(
             "Dropout on the hidden units lowers the error.",
             "lower",
-            placement_errors(table, "hidden units", "plain"),
+            difference(table, "test_error", "hidden units", "plain"),
             below=0,
             primary="The paper says that it lowers the error: any lowering agrees.",
         ),
         Finding(
             "Dropout in all layers lowers the error further.",
             "14.32% to 12.61%",
-            placement_errors(table, "everywhere", "hidden units"),
+            difference(table, "test_error", "everywhere", "hidden units"),
             below=0,
             primary="The paper says that it lowers it further: any lowering agrees.",
         ),
     ]
-
-
-def draw(table: pd.DataFrame) -> Figure:
-    return draw_placements(table)
 
 
 EXPERIMENT = Experiment(
@@ -55,9 +38,9 @@ EXPERIMENT = Experiment(
     ],
     scales={"paper": {"data": "cifar10", "train": 40_000, **PAPER_NET}},
     arms=placement_arms,
-    compute=compute,
+    compute=train_conv_nets,
     judge=judge,
-    draw=draw,
+    draw=draw_placements,
     remark=(
         "The paper normalizes contrast and whitens the images before; here each pixel is standardized. Each arm has the better "
         "of two learning rates on validation images. CIFAR-100 is not part of it."

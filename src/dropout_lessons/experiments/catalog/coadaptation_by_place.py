@@ -14,16 +14,12 @@ from dropout_lessons import datasets, figures, runtime
 from dropout_lessons.calibration import fit_temperature
 from dropout_lessons.claims import Evidence
 from dropout_lessons.coadaptation import LayerUnits, interaction_share, keep_prob_for_damage, mean_damage
-from dropout_lessons.experiments.arms import Arm, Row, Unit
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
+from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
 from dropout_lessons.experiments.tables import difference
 from dropout_lessons.networks import MLP, evaluating
 from dropout_lessons.training import Recipe, evaluate, fit
 
 LAYERS = ["hidden1", "hidden2"]
-
-
 #: Keep probabilities: dropout in no place, in all, and in one of them.
 PLACES: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -72,14 +68,14 @@ def _measured(network: MLP, layer: str, examples: datasets.Split, temperature: f
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
-    def against_plain(column: str, arm: str, layer: str, unit: str = "") -> Evidence:
-        return difference(table[table.layer == layer], column, {"arm": arm}, {"arm": "plain"}, unit=unit)
+    def against_plain(column: str, arm: str, layer: str, unit: str | None = None) -> Evidence:
+        return difference(table[table.layer == layer], column, arm, "plain", unit=unit)
 
     return [
         Finding(
             "Dropout everywhere lowers the test error.",
             "lower",
-            against_plain("test_error", "dropout", "hidden1", "percentage points"),
+            against_plain("test_error", "dropout", "hidden1"),
             below=0,
         ),
         *(
@@ -115,7 +111,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
 
 def draw(table: pd.DataFrame) -> Figure:
     effects = {
-        f"{arm}: {place}": difference(table[table.layer == layer], "share", {"arm": arm}, {"arm": "plain"})
+        f"{arm}: {place}": difference(table[table.layer == layer], "share", arm, "plain")
         for arm in PLACES
         if arm != "plain"
         for layer, place in zip(LAYERS, ("layer 1", "layer 2"), strict=True)
@@ -123,37 +119,23 @@ def draw(table: pd.DataFrame) -> Figure:
     return figures.interval_chart(effects, label="interaction share at equal damage, minus plain")
 
 
+_SHARED = {"data": "mnist_10k", "train": 1000, "epochs": 60, "damage": 0.2}  # damage in nats
+
 EXPERIMENT = Experiment(
     title="Co-adaptation, with dropout everywhere and in one place",
     source="Srivastava et al. 2014, Section 1; the measure is this course's",
     claim="Dropout keeps units from co-adapting: they rely less on the presence of others.",
     reported=[Reported("how much units rely on each other", "no number; Figure 7 is a picture", "Sections 1 and 7.1")],
     scales={
-        "lecture": {
-            "data": "mnist_10k",
-            "train": 1000,
-            "sizes": [784, 128, 128, 10],
-            "epochs": 60,
-            "examples": 20,
-            "damage": 0.2,  # nats
-            "seeds": 5,
-        },
-        "workstation": {
-            "data": "mnist_10k",
-            "train": 1000,
-            "sizes": [784, 256, 256, 10],
-            "epochs": 60,
-            "examples": 50,
-            "damage": 0.2,  # nats
-            "seeds": 10,
-        },
+        "lecture": {**_SHARED, "sizes": [784, 128, 128, 10], "examples": 20, "seeds": 5},
+        "workstation": {**_SHARED, "sizes": [784, 256, 256, 10], "examples": 50, "seeds": 10},
         "paper": {
+            **_SHARED,
             "data": "mnist",
             "train": 50_000,
             "sizes": [784, 1024, 1024, 10],
             "epochs": 200,
             "examples": 200,
-            "damage": 0.2,  # nats
             "seeds": 10,
         },
     },

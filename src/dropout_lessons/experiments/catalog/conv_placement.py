@@ -6,22 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
 
-from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments import Arm, Experiment, Finding, Reported
 from dropout_lessons.experiments.comparisons import Against, error_panels, findings_on_each
 from dropout_lessons.experiments.conv_nets import multiplications, train_conv_nets
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tuning import tuned
 
-TITLES = {
-    "mnist_10k": "MNIST",
-    "mnist": "MNIST",
-    "fashion_10k": "Fashion-MNIST",
-    "fashion_mnist": "Fashion-MNIST",
-}
 # What is dropped, and three candidates each: as many learning rates for the network without dropout.
 _CONV = [{"conv_keep_prob": keep} for keep in (0.95, 0.9, 0.8)]
 ARMS: dict[str, tuple[str, list[dict[str, float]]]] = {
@@ -52,10 +43,6 @@ def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
             settings = {"data": data, "arm": arm, "masks": masks, **shared}
             chosen = candidates if config["tune"] else candidates[1:2]
             yield tuned(settings, chosen, config["seeds"], weights=weights)
-
-
-def compute(unit: Unit, device: torch.device) -> list[Row]:
-    return train_conv_nets(unit, device)
 
 
 COMPARED = (
@@ -91,14 +78,23 @@ COMPARED = (
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
-    return findings_on_each(table, TITLES, COMPARED)
+    return findings_on_each(table, COMPARED)
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    return error_panels(table, TITLES, ARMS, "plain")
+    return error_panels(table, ARMS, "plain")
 
 
-_NET = {"channels": [16, 32], "hidden": [256], "recipe": {"epochs": 40, "learning_rate": 0.05}}
+_SHARED: dict[str, Any] = {
+    "data": ["mnist_10k", "fashion_10k"],
+    "train": 1000,
+    "shrink": True,
+    "channels": [16, 32],
+    "hidden": [256],
+    "recipe": {"epochs": 40, "learning_rate": 0.05},
+    "tune": True,
+    "seeds": 10,
+}
 
 EXPERIMENT = Experiment(
     title="Placement: where dropout helps in a convolutional network",
@@ -111,36 +107,28 @@ EXPERIMENT = Experiment(
     ],
     scales={
         "lecture": {
+            **_SHARED,
             "data": ["mnist_10k"],
             "train": 500,
-            "shrink": True,
             "channels": [8, 16],
             "hidden": [128],
             "recipe": {"epochs": 60, "learning_rate": 0.05},
             "tune": False,
             "seeds": 5,
         },
-        "workstation": {
-            "data": ["mnist_10k", "fashion_10k"],
-            "train": 1000,
-            "shrink": True,
-            **_NET,
-            "tune": True,
-            "seeds": 10,
-        },
+        "workstation": _SHARED,
         "paper": {
+            **_SHARED,
             "data": ["mnist", "fashion_mnist"],
             "train": 50_000,
             "shrink": False,
             "channels": [64, 128],
             "hidden": [1024],
             "recipe": {"epochs": 60, "learning_rate": 0.05},
-            "tune": True,
-            "seeds": 10,
         },
     },
     arms=arms,
-    compute=compute,
+    compute=train_conv_nets,
     judge=judge,
     draw=draw,
     remark=(

@@ -15,16 +15,15 @@ from torch import Tensor, nn
 
 from dropout_lessons import figures
 from dropout_lessons.claims import Evidence
-from dropout_lessons.experiments.arms import Arm, Row, Unit
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
+from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.comparisons import TITLES
 from dropout_lessons.experiments.tables import difference
 from dropout_lessons.experiments.tuning import fit_candidates, rows_of, tuned
 from dropout_lessons.layers import Dropout, ScheduledDropout
 from dropout_lessons.masks import sample_mask
 
-NAMES = {"mnist_10k": "MNIST", "mnist": "MNIST", "fashion_10k": "Fashion-MNIST", "fashion_mnist": "Fashion-MNIST"}
 ARMS = ("plain", "early dropout", "late dropout", "dropout")
+WHEN = {"early dropout": "early", "late dropout": "late", "dropout": "all steps"}
 PHASE = 1 / 6  # of all steps; the paper's is 50 of 300 epochs
 
 
@@ -81,7 +80,7 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
 def cases(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The reported rows of each case, by its title."""
     groups = table.groupby(["data", "train"], sort=False)
-    return {f"{NAMES[str(data)]}, {train:,}": rows for (data, train), rows in groups}
+    return {f"{TITLES[str(data)]}, {train:,}": rows for (data, train), rows in groups}
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
@@ -89,36 +88,31 @@ def judge(table: pd.DataFrame) -> list[Finding]:
     for title, rows in cases(table).items():
         # The last case has most data for its network, as in the paper.
         why = ANY_GAIN if title == [*cases(table)][-1] else ""
-
-        def compared(column: str, first: str, second: str = "plain", *, rows: pd.DataFrame = rows) -> Evidence:
-            unit = "nats" if column == "train_nll" else "percentage points"
-            return difference(rows, column, {"arm": first}, {"arm": second}, unit=unit)
-
         findings += [
             Finding(
                 f"{title} examples: dropout in all steps raises the training loss that is reached.",
                 "ImageNet accuracy of ViT-T 73.9% to 67.9%",
-                compared("train_nll", "dropout"),
+                difference(rows, "train_nll", "dropout", "plain"),
                 above=0,
             ),
             Finding(
                 f"{title} examples: early dropout lowers the training loss that is reached.",
                 "lower",
-                compared("train_nll", "early dropout"),
+                difference(rows, "train_nll", "early dropout", "plain"),
                 below=0,
                 primary=why,
             ),
             Finding(
                 f"{title} examples: early dropout lowers the test error.",
                 "ImageNet accuracy of ViT-T 73.9% to 74.3%",
-                compared("test_error", "early dropout"),
+                difference(rows, "test_error", "early dropout", "plain"),
                 below=0,
                 primary=why,
             ),
             Finding(
                 f"{title} examples: early dropout has a lower test error than dropout in all steps.",
                 "accuracy 74.3% against 67.9%",
-                compared("test_error", "early dropout", "dropout"),
+                difference(rows, "test_error", "early dropout", "dropout"),
                 below=0,
             ),
         ]
@@ -128,11 +122,10 @@ def judge(table: pd.DataFrame) -> list[Finding]:
 def draw(table: pd.DataFrame) -> Figure:
     panels: dict[str, dict[str, Evidence]] = {"training loss": {}, "test error": {}}
     for title, rows in cases(table).items():
-        for arm in ARMS[1:]:
+        for arm in WHEN:
             for panel, column in (("training loss", "train_nll"), ("test error", "test_error")):
-                effect = difference(rows, column, {"arm": arm}, {"arm": "plain"})
-                when = {"dropout": "all steps"}.get(arm, arm.removesuffix(" dropout"))
-                panels[panel][f"{title.replace('-MNIST', '')}: {when}"] = effect
+                row = f"{title.replace('-MNIST', '')}: {WHEN[arm]}"
+                panels[panel][row] = difference(rows, column, arm, "plain")
     labels = {"training loss": "minus no dropout\n(nats)", "test error": "minus no dropout\n(points)"}
     return figures.interval_panels(panels, labels=labels, scales={"test error": 100.0})
 

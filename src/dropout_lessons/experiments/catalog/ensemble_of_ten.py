@@ -12,11 +12,10 @@ from matplotlib.figure import Figure
 from dropout_lessons import datasets, figures, runtime
 from dropout_lessons.calibration import error, nll
 from dropout_lessons.ensembles import fit_ensemble
-from dropout_lessons.experiments.arms import Arm, Candidate, Row, Unit
+from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.arms import Candidate
 from dropout_lessons.experiments.catalog import table2_mnist
 from dropout_lessons.experiments.catalog.tuned_penalties import choices
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
 from dropout_lessons.experiments.tuning import OF_NETWORK, candidates_of, recipe_of, train, tuned
 from dropout_lessons.networks import MLP, evaluating
@@ -77,31 +76,29 @@ def judge(table: pd.DataFrame) -> list[Finding]:
     for data in table.data.unique():
         place, rows = f"on {NAMES[data]}", table[table.data == data]
         if AVERAGED["dropout"] in rows.arm.unique():
-            both = {"arm": AVERAGED["dropout"]}, {"arm": AVERAGED["plain"]}
-            evidence = difference(rows, "test_error", *both, unit="percentage points")
+            evidence = difference(rows, "test_error", AVERAGED["dropout"], AVERAGED["plain"])
             what = f"The average of ten with dropout makes fewer errors than that of ten without, {place}."
             findings.append(Finding(what, "fewer", evidence, below=0))
         up_to, images = (0.001, 10_000) if rows["train"].max() >= 50_000 else (0.002, 1_000)
         few = f"{round(up_to * images)} of {images:,} test images"
-        dropout, plain, ensemble = {"arm": "dropout"}, {"arm": "plain"}, {"arm": "ensemble"}
         findings += [
             Finding(
                 f"One network with dropout makes fewer errors than one without, {place}.",
                 "fewer",
-                difference(rows, "test_error", dropout, plain, unit="percentage points"),
+                difference(rows, "test_error", "dropout", "plain"),
                 below=0,
             ),
             Finding(
                 f"One network with dropout makes no more errors than the average of ten without, {place}.",
                 "as good as averaging",
-                difference(rows, "test_error", dropout, ensemble, unit="percentage points"),
+                difference(rows, "test_error", "dropout", "ensemble"),
                 below=up_to,
                 primary=f"The paper calls dropout an approximation of the average; {100 * up_to:.1f} points are {few}.",
             ),
             Finding(
                 f"The loss of one network with dropout is no higher than that of the average of ten without, {place}.",
                 "as good as averaging",
-                difference(rows, "test_nll", dropout, ensemble, unit="nats"),
+                difference(rows, "test_nll", "dropout", "ensemble"),
                 below=0.01,
             ),
         ]
@@ -114,11 +111,18 @@ def draw(table: pd.DataFrame) -> Figure:
         rows = table[table.data == data]
         for arm, name in (("ensemble", "ten networks"), ("dropout", "one with dropout")):
             row = f"{NAMES[data]}: {name}"
-            effects[row], colors[row] = difference(rows, "test_error", {"arm": arm}, {"arm": "plain"}), arm
+            effects[row], colors[row] = difference(rows, "test_error", arm, "plain"), arm
     return figures.interval_chart(
         effects, label="test error, minus one plain network (points)", colors=colors, scale=100
     )
 
+
+_SHARED = {
+    "train": 1000,
+    "recipe": {"epochs": 60},
+    "candidates": candidates([0.03, 0.1, 0.2, 0.4]),
+    "members": 10,
+}
 
 EXPERIMENT = Experiment(
     title="Ten networks against one with dropout",
@@ -127,21 +131,15 @@ EXPERIMENT = Experiment(
     reported=[Reported("error of an ensemble of separate networks", "no number for digits", "Section 1")],
     scales={
         "lecture": {
+            **_SHARED,
             "data": ["mnist_10k"],
-            "train": 1000,
             "sizes": [784, 128, 128, 10],
-            "recipe": {"epochs": 60},
-            "candidates": candidates([0.03, 0.1, 0.2, 0.4]),
-            "members": 10,
             "seeds": 5,
         },
         "workstation": {
+            **_SHARED,
             "data": ["mnist_10k", "fashion_10k"],
-            "train": 1000,
             "sizes": [784, 256, 256, 10],
-            "recipe": {"epochs": 60},
-            "candidates": candidates([0.03, 0.1, 0.2, 0.4]),
-            "members": 10,
             "seeds": 10,
         },
         "paper": {
@@ -151,10 +149,7 @@ EXPERIMENT = Experiment(
             # As in Table 2: what is tuned, and how long each takes.
             "recipe": {"batch_size": 128},
             "takes": {"plain": {"epochs": 30}, "dropout": {"epochs": 100}},
-            "candidates": {
-                "plain": table2_mnist.RATES,
-                "dropout": table2_mnist.RADII,
-            },
+            "candidates": {"plain": table2_mnist.RATES, "dropout": table2_mnist.RADII},
             "dropout": {"keep_prob": 0.5, "input_keep_prob": 0.8, "averaged": True},
             "tuning": {"tuning_seeds": 1},
             "members": 10,

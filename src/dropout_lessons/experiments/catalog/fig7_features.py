@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import torch
 from jaxtyping import Float
@@ -10,10 +12,8 @@ from torch import Tensor
 
 from dropout_lessons import figures
 from dropout_lessons.claims import Evidence, sampled
-from dropout_lessons.experiments.arms import Row, Unit
+from dropout_lessons.experiments import Experiment, Finding, Reported, Row, Unit
 from dropout_lessons.experiments.autoencoders import autoencoder_arms, trained_autoencoder
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference, values
 from dropout_lessons.training import evaluate
 
@@ -56,7 +56,7 @@ def read(features: str) -> Float[Tensor, "features pixels"]:
 
 def judge(table: pd.DataFrame) -> list[Finding]:
     def compared(column: str, control: str) -> Evidence:
-        return difference(table, column, {"arm": "dropout"}, {"arm": control}, unit="pixels")
+        return difference(table, column, "dropout", control, unit="pixels")
 
     dropout, plain = (values(table, "test_unexplained", arm=arm) for arm in ("dropout", "plain"))
     return [
@@ -101,6 +101,9 @@ def draw(table: pd.DataFrame) -> Figure:
     return figures.signed_images(rows, (side, side))
 
 
+_ADAM = {"optimizer": "adam", "learning_rate": 1e-3, "decay": "none"}
+_SHARED: dict[str, Any] = {"data": "mnist_10k", "hidden": 256, "keep_prob": 0.5, "early_epochs": 10}
+
 EXPERIMENT = Experiment(
     title="Figure 7: features of an autoencoder with 256 hidden units",
     source="Srivastava et al. 2014, Figure 7 and Section 7.1",
@@ -111,31 +114,14 @@ EXPERIMENT = Experiment(
         Reported("test reconstruction error", "similar with and without dropout", "Section 7.1"),
     ],
     scales={
-        "lecture": {
-            "data": "mnist_10k",
-            "train": 1000,
-            "hidden": 256,
-            "keep_prob": 0.5,
-            "early_epochs": 10,
-            "recipe": {"epochs": 20, "optimizer": "adam", "learning_rate": 1e-3, "decay": "none"},
-            "seeds": 5,
-        },
-        "workstation": {
-            "data": "mnist_10k",
-            "train": 5000,
-            "hidden": 256,
-            "keep_prob": 0.5,
-            "early_epochs": 10,
-            "recipe": {"epochs": 40, "optimizer": "adam", "learning_rate": 1e-3, "decay": "none"},
-            "seeds": 6,
-        },
+        "lecture": {**_SHARED, "train": 1000, "recipe": {"epochs": 20, **_ADAM}, "seeds": 5},
+        "workstation": {**_SHARED, "train": 5000, "recipe": {"epochs": 40, **_ADAM}, "seeds": 6},
         "paper": {
+            **_SHARED,
             "data": "mnist",
             "train": 50_000,
-            "hidden": 256,
-            "keep_prob": 0.5,
             "early_epochs": 20,
-            "recipe": {"epochs": 100, "optimizer": "adam", "learning_rate": 1e-3, "decay": "none"},
+            "recipe": {"epochs": 100, **_ADAM},
             "seeds": 5,
         },
     },

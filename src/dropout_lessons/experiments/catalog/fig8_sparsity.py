@@ -11,11 +11,9 @@ from matplotlib.figure import Figure
 
 from dropout_lessons import figures
 from dropout_lessons.claims import paired, sampled
-from dropout_lessons.experiments.arms import Row, Unit
+from dropout_lessons.experiments import Experiment, Finding, Reported, Row, Unit
 from dropout_lessons.experiments.autoencoders import autoencoder_arms, trained_autoencoder
 from dropout_lessons.experiments.catalog.fig7_features import EXPERIMENT as FIGURE_7
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference, values
 from dropout_lessons.training import evaluate
 
@@ -39,7 +37,6 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
-    dropout, plain = ({"arm": arm} for arm in ("dropout", "plain"))
     means = {arm: values(table, "mean_activation", arm=arm) for arm in ("dropout", "plain")}
     return [
         Finding(
@@ -59,14 +56,14 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         Finding(
             "With dropout units are less often active.",
             "a sharp peak at zero",
-            difference(table, "active", dropout, plain, unit="percentage points"),
+            difference(table, "active", "dropout", "plain", unit="percentage points"),
             below=0,
             primary="The paper says that fewer units are active: any decrease agrees.",
         ),
         Finding(
             "So they are where the network without dropout reconstructs as badly.",
             "",
-            difference(table, "active", dropout, {"arm": "stopped early"}, unit="percentage points"),
+            difference(table, "active", "dropout", "stopped early", unit="percentage points"),
             below=0,
         ),
     ]

@@ -13,12 +13,9 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from dropout_lessons import figures, runtime
-from dropout_lessons.claims import Evidence
 from dropout_lessons.datasets import MarkovSource
-from dropout_lessons.experiments.arms import Arm, Row, Unit
-from dropout_lessons.experiments.catalog.transformer_pretraining import LANGUAGE, next_symbol_loss
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
+from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.catalog.transformer_pretraining import LANGUAGE, batches_of, drop, train, transformer
 from dropout_lessons.experiments.tables import difference
 from dropout_lessons.layers import Dropout
 from dropout_lessons.networks import SmallTransformer, evaluating
@@ -72,13 +69,6 @@ def with_lora(
                 setattr(module, name, LowRank(child, rank, Dropout(keep_prob, generator=masks), generator))
 
 
-def drop(network: nn.Module, keep_prob: float, masks: torch.Generator | None) -> None:
-    """Set the keep probability of all dropout layers, and draw their masks from one generator."""
-    for layer in network.modules():
-        if isinstance(layer, Dropout):
-            layer.keep_prob, layer.generator = keep_prob, masks
-
-
 def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     shared = {name: config[name] for name in ("network", "pretraining", "changed", "rank", "batch", "steps")}
     shared |= {name: config[name] for name in ("sequences", "checkpoints")}
@@ -117,25 +107,8 @@ def texts_of(unit: Unit, device: torch.device) -> Texts:
         dialect.sample(texts, length, generator=stream(unit, number)).to(device)
         for texts, number in ((unit["sequences"], 2), (250, 3), (250, 4))
     )
-    passes, order = -(-steps * batch // len(little)), stream(unit, 5)
-    drawn = torch.cat([torch.randperm(len(little), generator=order) for _ in range(passes)]).to(device)
-    again = list(little[drawn].split(batch))[:steps]
+    again = list(batches_of(little, steps, batch, stream(unit, 5)))
     return Texts(list(much.split(batch)), again, validation, test, dialect)
-
-
-def train(network: SmallTransformer, batches: list[Tensor], learning_rate: float) -> Iterator[int]:
-    """Take a step on each batch, and say after each how many were taken."""
-    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.Adam(learning, lr=learning_rate, fused=True)
-    steps = len(batches)
-    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, (step + 1) / 20) * (1 - step / steps))
-    for step, batch in enumerate(batches, 1):
-        loss = next_symbol_loss(network, batch)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        rates.step()
-        yield step
 
 
 def fine_tuned(unit: Unit, pretrained: SmallTransformer, texts: Texts, learning_rate: float) -> Row:
@@ -146,7 +119,7 @@ def fine_tuned(unit: Unit, pretrained: SmallTransformer, texts: Texts, learning_
     if way.lora:
         with_lora(network, unit["rank"], way.fine_tuning, stream(unit, 7), masks)
     seen: list[Row] = []
-    for step in train(network, texts.again, learning_rate):
+    for step in train(network, texts.again, learning_rate, unit["steps"]):
         if step * unit["checkpoints"] // unit["steps"] > len(seen):
             row: Row = {"stopped_at": step, "validation_excess": texts.excess(network, "validation")}
             if not unit.tunes:
@@ -159,15 +132,10 @@ def fine_tuned(unit: Unit, pretrained: SmallTransformer, texts: Texts, learning_
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
-    texts, settings, before = texts_of(unit, device), unit["network"], unit["pretraining"]
-    network = SmallTransformer(
-        settings["symbols"],
-        settings["context"],
-        **{name: settings[name] for name in ("width", "depth", "heads")},
-        generator=stream(unit, 6),
-    ).to(device)
+    texts, before = texts_of(unit, device), unit["pretraining"]
+    network = transformer(unit["network"], stream(unit, 6)).to(device)
     drop(network, WAYS[unit["arm"]].pretraining, runtime.generator(unit.seed, device))
-    for _ in train(network, texts.much, before["learning_rate"]):
+    for _ in train(network, texts.much, before["learning_rate"], before["steps"]):
         pass
     # A copy has no generator of its own masks: those cannot be copied.
     drop(network, 1.0, None)
@@ -178,48 +146,44 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
     return [{**row, "candidate": i} for i, row in enumerate(rows)] if unit.tunes else rows
 
 
-def compared(table: pd.DataFrame, arm: str, control: str, column: str = "test_excess") -> Evidence:
-    return difference(table, column, {"arm": arm}, {"arm": control}, unit="nats")
-
-
 def judge(table: pd.DataFrame) -> list[Finding]:
     return [
         Finding(
             "Fine-tuned on few texts and stopped at the lowest validation loss, the loss is lower with dropout in fine-tuning.",
             "PaLM is pre-trained without dropout and fine-tuned with a rate of 0.1",
-            compared(table, "in fine-tuning", "none"),
+            difference(table, "test_excess", "in fine-tuning", "none"),
             below=0,
             primary="The recipes drop in fine-tuning because it is to lower the loss: any lowering agrees.",
         ),
         Finding(
             "It is higher with dropout in pre-training, which reads each text once.",
             "better without (Liu et al. 2025)",
-            compared(table, "in pre-training", "none"),
+            difference(table, "test_excess", "in pre-training", "none"),
             above=0,
         ),
         Finding(
             "After dropout in pre-training, too, dropout in fine-tuning lowers it.",
             "",
-            compared(table, "in both", "in pre-training"),
+            difference(table, "test_excess", "in both", "in pre-training"),
             below=0,
         ),
         Finding(
             "Where only small matrices beside frozen ones learn, dropout on their inputs lowers it.",
             "a rate of 0.1 or 0.05 (Hu et al. 2022; Dettmers et al. 2023)",
-            compared(table, "LoRA, dropout", "LoRA, none"),
+            difference(table, "test_excess", "LoRA, dropout", "LoRA, none"),
             below=0,
             primary="The recipes drop there because it is to lower the loss: any lowering agrees.",
         ),
         Finding(
             "Not stopped, all weights end with a lower loss with dropout in fine-tuning.",
             "",
-            compared(table, "in fine-tuning", "none", "end_excess"),
+            difference(table, "end_excess", "in fine-tuning", "none"),
             below=0,
         ),
         Finding(
             "Not stopped, small matrices end with a lower loss with dropout on their inputs.",
             "",
-            compared(table, "LoRA, dropout", "LoRA, none", "end_excess"),
+            difference(table, "end_excess", "LoRA, dropout", "LoRA, none"),
             below=0,
         ),
     ]
@@ -228,7 +192,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
 def draw(table: pd.DataFrame) -> Figure:
     pairs = {"in fine-tuning": "none", "in pre-training": "none", "in both": "none", "LoRA, dropout": "LoRA, none"}
     panels = {
-        title: {arm: compared(table, arm, control, column) for arm, control in pairs.items()}
+        title: {arm: difference(table, column, arm, control) for arm, control in pairs.items()}
         for title, column in (("stopped", "test_excess"), ("at the end", "end_excess"))
     }
     return figures.interval_panels(panels, labels=dict.fromkeys(panels, "loss, minus that\nwithout dropout (nats)"))

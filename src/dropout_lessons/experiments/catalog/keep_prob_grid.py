@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from itertools import pairwise
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -12,19 +11,19 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from dropout_lessons import datasets, figures, runtime
 from dropout_lessons.claims import Evidence, paired
-from dropout_lessons.datasets import Dataset, Split
+from dropout_lessons.datasets import Dataset
 from dropout_lessons.ensembles import fit_ensemble
-from dropout_lessons.experiments.arms import Arm, Row, Unit
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
+from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
 from dropout_lessons.experiments.tables import difference
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import Recipe, evaluate
 
 KEEP_PROBS = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+CASES = list(product(("n", "p*n"), KEEP_PROBS))  # what is held, at which keep_prob
 SHARED = 0.5  # the keep_prob at which a layer has as many units whether n is held or p*n
 
 
@@ -39,20 +38,11 @@ def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
         # As many steps, not as many epochs: otherwise few examples would also mean little training.
         recipe = {"epochs": config["steps"] * batch_size // train}
         for width in config["widths"]:
-            settings = {
-                "data": config["data"],
-                "pool": config["pool"],
-                "train": train,
-                "width": width,
-                "recipe": recipe,
-            }
+            shared = {"data": config["data"], "pool": config["pool"]}
+            settings = {**shared, "train": train, "width": width, "recipe": recipe}
             inputs = (28 // config["pool"]) ** 2
-            weights = sum(
-                a * b
-                for held in ("n", "p*n")
-                for keep_prob in KEEP_PROBS
-                for a, b in pairwise([inputs, *[hidden_units(width, keep_prob, held)] * 2, 10])
-            )
+            sizes = (hidden_units(width, keep_prob, held) for held, keep_prob in CASES)
+            weights = sum(inputs * n + n * n + 10 * n for n in sizes)
             yield Arm(settings, range(config["seeds"]), work=float(train * recipe["epochs"] * weights))
 
 
@@ -61,29 +51,22 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
     inputs = data.train.x.shape[1]
     recipe = Recipe(**unit["recipe"], seed=unit.seed)
     networks: dict[tuple[float, int], MLP] = {}
-    for held in ("n", "p*n"):
-        for keep_prob in KEEP_PROBS:
-            n = hidden_units(unit["width"], keep_prob, held)
-            if (keep_prob, n) not in networks:  # at SHARED the two are one network
-                start = runtime.generator(unit.seed)
-                network = MLP([inputs, n, n, data.n_classes], keep_prob=keep_prob, generator=start)
-                networks[keep_prob, n] = network.to(device)
-    fitted = fit_ensemble(list(networks.values()), data, recipe, evaluate_every=recipe.epochs, progress=False)
+    for held, keep_prob in CASES:
+        n = hidden_units(unit["width"], keep_prob, held)
+        if (keep_prob, n) not in networks:  # at SHARED the two are one network
+            start = runtime.generator(unit.seed)
+            network = MLP([inputs, n, n, data.n_classes], keep_prob=keep_prob, generator=start)
+            networks[keep_prob, n] = network.to(device)
+    fitted = fit_ensemble(list(networks.values()), data, recipe, progress=False)
     histories = dict(zip(networks, fitted, strict=True))
     rows = []
-    for held in ("n", "p*n"):
-        for keep_prob in KEEP_PROBS:
-            key = keep_prob, hidden_units(unit["width"], keep_prob, held)
-            rows.append(
-                {
-                    "held": held,
-                    "keep_prob": keep_prob,
-                    "units": key[1],
-                    "train_error": histories[key].train_error[-1],
-                    "validation_error": histories[key].validation_error[-1],
-                    "test_error": evaluate(networks[key], data.test).error,
-                }
-            )
+    for held, keep_prob in CASES:
+        key = keep_prob, hidden_units(unit["width"], keep_prob, held)
+        row: Row = {"held": held, "keep_prob": keep_prob, "units": key[1]}
+        row["train_error"] = histories[key].train_error[-1]
+        row["validation_error"] = histories[key].validation_error[-1]
+        row["test_error"] = evaluate(networks[key], data.test).error
+        rows.append(row)
     return rows
 
 
@@ -91,16 +74,10 @@ def pooled(data: Dataset, side: int) -> Dataset:
     """The data with each square of ``side`` by ``side`` pixels replaced by its mean."""
     height, width = data.image_shape
 
-    def shrink(split: Split) -> Split:
-        return Split(F.avg_pool2d(split.x.view(-1, 1, height, width), side).flatten(1), split.y)
+    def shrink(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        return F.avg_pool2d(x.view(-1, 1, height, width), side).flatten(1), y
 
-    return replace(
-        data,
-        train=shrink(data.train),
-        validation=shrink(data.validation),
-        test=shrink(data.test),
-        image_shape=(height // side, width // side),
-    )
+    return data.map(shrink, image_shape=(height // side, width // side))
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
@@ -117,7 +94,6 @@ def judge(table: pd.DataFrame) -> list[Finding]:
 
     mean = table.groupby(["held", "keep_prob", "seed"])["test_error"].mean().reset_index()
     widest = fixed[fixed.width == widths[-1]].groupby(["keep_prob", "seed"])["test_error"].mean().reset_index()
-    points = "percentage points"
     return [
         Finding(
             f"With {widths[-1]} units in a layer the best keep_prob is lower than with {widths[0]}.",
@@ -135,19 +111,13 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         Finding(
             f"At keep_prob {KEEP_PROBS[0]} the error is lower if p*n is held at its value for {SHARED} than if n is.",
             "lower: from 2.7% to 1.7% at p = 0.1",
-            difference(
-                mean,
-                "test_error",
-                {"held": "p*n", "keep_prob": KEEP_PROBS[0]},
-                {"held": "n", "keep_prob": KEEP_PROBS[0]},
-                unit=points,
-            ),
+            difference(mean[mean.keep_prob == KEEP_PROBS[0]], "test_error", {"held": "p*n"}, {"held": "n"}),
             below=0,
         ),
         Finding(
             f"With {widths[-1]} units, keep_prob 0.5 makes fewer errors than no dropout.",
             "fewer",
-            difference(widest, "test_error", {"keep_prob": 0.5}, {"keep_prob": 1.0}, unit=points),
+            difference(widest, "test_error", {"keep_prob": 0.5}, {"keep_prob": 1.0}),
             below=0,
         ),
     ]
@@ -167,6 +137,8 @@ def draw(table: pd.DataFrame) -> Figure:
     )
 
 
+_SHARED = {"data": "mnist_10k", "pool": 2, "steps": 600, "seeds": 5}
+
 EXPERIMENT = Experiment(
     title="The best keep_prob, as data and network grow",
     source="Srivastava et al. 2014, Figures 9 and 10 and Appendix A.4",
@@ -176,22 +148,8 @@ EXPERIMENT = Experiment(
         Reported("test error at p = 0.1, with n fixed and with p*n fixed", "2.7% and 1.7%", "Figure 9"),
     ],
     scales={
-        "lecture": {
-            "data": "mnist_10k",
-            "pool": 2,
-            "trains": [200, 1000],
-            "widths": [32, 64],
-            "steps": 600,
-            "seeds": 5,
-        },
-        "workstation": {
-            "data": "mnist_10k",
-            "pool": 2,
-            "trains": [200, 1000, 4000],
-            "widths": [64, 128, 256],
-            "steps": 600,
-            "seeds": 5,
-        },
+        "lecture": {**_SHARED, "trains": [200, 1000], "widths": [32, 64]},
+        "workstation": {**_SHARED, "trains": [200, 1000, 4000], "widths": [64, 128, 256]},
         "paper": {
             "data": "mnist",
             "pool": 1,

@@ -6,15 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
 
-from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments import Arm, Experiment, Finding, Reported
 from dropout_lessons.experiments.catalog import early_dropout
-from dropout_lessons.experiments.catalog.early_dropout import ARMS, NAMES
+from dropout_lessons.experiments.catalog.early_dropout import ARMS, WHEN
 from dropout_lessons.experiments.comparisons import Against, difference_panels, findings_on_each
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tuning import tuned
 
 BEATS = "The paper says that late dropout is better than dropout in all steps: any lowering agrees."
@@ -26,10 +23,6 @@ def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
         for arm in ARMS:
             candidates = config["rates"] if arm == "plain" else config["keep_probs"]
             yield tuned({"data": data, "arm": arm, **shared}, candidates, config["seeds"])
-
-
-def compute(unit: Unit, device: torch.device) -> list[Row]:
-    return early_dropout.compute(unit, device)
 
 
 COMPARED = (
@@ -53,12 +46,11 @@ COMPARED = (
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
-    return findings_on_each(table, NAMES, COMPARED)
+    return findings_on_each(table, COMPARED)
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    arms = {arm: {"dropout": "all steps"}.get(arm, arm.removesuffix(" dropout")) for arm in ARMS[1:]}
-    return difference_panels(table, NAMES, arms, "plain", "no dropout")
+    return difference_panels(table, WHEN, "plain", "no dropout")
 
 
 _SHARED: dict[str, Any] = {
@@ -99,7 +91,7 @@ EXPERIMENT = Experiment(
     },
     origin="other",
     arms=arms,
-    compute=compute,
+    compute=early_dropout.compute,
     judge=judge,
     draw=draw,
     remark=(

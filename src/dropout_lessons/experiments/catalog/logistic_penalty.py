@@ -18,9 +18,7 @@ from torch import Tensor
 
 from dropout_lessons import datasets, figures
 from dropout_lessons.claims import Evidence, ranked, sampled
-from dropout_lessons.experiments.arms import Arm, Row, Unit
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
+from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
 from dropout_lessons.experiments.tables import values
 from dropout_lessons.masks import enumerate_masks, mask_log_prob
 
@@ -101,25 +99,27 @@ def quadratic_penalty(
     return 0.5 * q * (1 - q) * (1 - keep_prob) / keep_prob * (x * w).square().sum(1)
 
 
+def _ratio(
+    table: pd.DataFrame, keep_prob: float, size: float, confidence: str = "all", of: str = "quadratic"
+) -> NDArray[np.float64]:
+    """The approximation over the penalty, for each seed."""
+    where = {"keep_prob": keep_prob, "size": size, "confidence": confidence}
+    return values(table, of, **where) / values(table, "exact", **where)
+
+
 def _off(table: pd.DataFrame, keep_prob: float, size: float, confidence: str = "all") -> Evidence:
     """By which fraction the approximation is larger than the penalty."""
-    where = {"keep_prob": keep_prob, "size": size, "confidence": confidence}
-    ratio = values(table, "quadratic", **where) / values(table, "exact", **where)
-    return sampled(ratio - 1, unit="%" if abs(ratio - 1).max() <= 1 else "", over="seeds")
+    off = _ratio(table, keep_prob, size, confidence) - 1
+    return sampled(off, unit="%" if abs(off).max() <= 1 else "", over="seeds")
 
 
 def _worst(table: pd.DataFrame, size: float) -> NDArray[np.float64]:
     """The largest deviation of the ratio from 1 over the keep probabilities, for each seed."""
-    deviations = []
-    for keep_prob in KEEP_PROBS:
-        where = {"keep_prob": keep_prob, "size": size, "confidence": "all"}
-        deviations.append(values(table, "quadratic", **where) / values(table, "exact", **where) - 1)
-    worst: NDArray[np.float64] = np.abs(deviations).max(0)
+    worst: NDArray[np.float64] = np.abs([_ratio(table, keep_prob, size) - 1 for keep_prob in KEEP_PROBS]).max(0)
     return worst
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
-    far = {"keep_prob": 0.2, "size": 8.0, "confidence": "all"}
     return [
         Finding(
             "As the weights go to zero the two come to agree: weights a quarter as large, 1/64 for 1/16 of the fitted ones, at "
@@ -158,7 +158,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             "At eight times the fitted weights and keep_prob 0.2 the approximation's errors on single examples exceed half of "
             "the penalty.",
             "",
-            sampled(values(table, "misplaced", **far) / values(table, "exact", **far), over="seeds"),
+            sampled(_ratio(table, 0.2, 8.0, of="misplaced"), over="seeds"),
             above=0.5,
         ),
     ]
@@ -175,6 +175,15 @@ def draw(table: pd.DataFrame) -> Figure:
     )
 
 
+_SHARED: dict[str, Any] = {
+    "data": "mnist_10k",
+    "digits": [3, 8],
+    "grid": [4, 4],
+    "train": 800,
+    "examples": 200,
+    "seeds": 10,
+}
+
 EXPERIMENT = Experiment(
     title="Dropout's penalty in logistic regression and its quadratic approximation",
     source="Wager et al. 2013, Sections 2 and 3",
@@ -186,16 +195,9 @@ EXPERIMENT = Experiment(
         ),
     ],
     scales={
-        "lecture": {"data": "mnist_10k", "digits": [3, 8], "grid": [4, 3], "train": 800, "examples": 200, "seeds": 5},
-        "workstation": {
-            "data": "mnist_10k",
-            "digits": [3, 8],
-            "grid": [4, 4],
-            "train": 800,
-            "examples": 200,
-            "seeds": 10,
-        },
-        "paper": {"data": "mnist", "digits": [3, 8], "grid": [5, 4], "train": 8000, "examples": 1000, "seeds": 10},
+        "lecture": {**_SHARED, "grid": [4, 3], "seeds": 5},
+        "workstation": _SHARED,
+        "paper": {**_SHARED, "data": "mnist", "grid": [5, 4], "train": 8000, "examples": 1000},
     },
     origin="other",
     arms=arms,

@@ -16,10 +16,9 @@ from torch import Tensor, nn
 from dropout_lessons import datasets, figures, runtime
 from dropout_lessons.claims import Evidence, paired
 from dropout_lessons.datasets import Split
-from dropout_lessons.experiments.arms import Arm, Candidate, Row, Unit
+from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.arms import Candidate
 from dropout_lessons.experiments.conv_nets import shrunk
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference, values
 from dropout_lessons.experiments.tuning import candidates_of, recipe_of, tuned
 from dropout_lessons.networks import MLP
@@ -133,12 +132,6 @@ def _trained(unit: Unit, candidate: Candidate, train: Split) -> nn.Module:
     return network
 
 
-def compared(table: pd.DataFrame, arm: str, control: str, column: str = "test_nll") -> Evidence:
-    """An arm's loss, or error, less another's, paired by seed."""
-    unit = "nats" if column.endswith("nll") else "percentage points"
-    return difference(table, column, {"arm": arm}, {"arm": control}, unit=unit)
-
-
 def most(table: pd.DataFrame) -> str:
     """The arm with the most masks a step."""
     return f"k = {int(table['masks'].max())}"
@@ -152,7 +145,7 @@ def left(table: pd.DataFrame) -> Evidence:
 
 def tenth(table: pd.DataFrame) -> float:
     """A tenth of what one mask a step takes off the test loss, in nats: nine tenths of an effect count as all of it."""
-    return -compared(table, "k = 1", "none").effect / 10
+    return -difference(table, "test_nll", "k = 1", "none").effect / 10
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
@@ -161,14 +154,14 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         Finding(
             f"With {many} masks a step the test loss is higher than with one.",
             "it rises with k",
-            compared(table, many, "k = 1"),
+            difference(table, "test_nll", many, "k = 1"),
             above=0,
             primary="The paper reports that it rises with k: any rise agrees.",
         ),
         Finding(
             "The penalty alone, without a mask, lowers the test loss.",
             "it regularizes",
-            compared(table, "penalty", "none"),
+            difference(table, "test_nll", "penalty", "none"),
             below=0,
             primary="The paper says that it regularizes: any lowering agrees.",
         ),
@@ -182,20 +175,20 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         Finding(
             f"The penalty's test loss is no higher than that of {many} masks a step, within a tenth of what one mask takes off.",
             "close to each other",
-            compared(table, "penalty", many),
+            difference(table, "test_nll", "penalty", many),
             below=tenth(table),
         ),
         Finding(
             f"With {many} masks a step the test error is higher than with one.",
             "",
-            compared(table, many, "k = 1", "test_error"),
+            difference(table, "test_error", many, "k = 1"),
             above=0,
             origin="course",
         ),
         Finding(
             f"With {many} masks a step the training loss is lower than with one.",
             "",
-            compared(table, many, "k = 1", "train_nll"),
+            difference(table, "train_nll", many, "k = 1"),
             below=0,
             origin="course",
         ),
@@ -205,7 +198,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
 def draw(table: pd.DataFrame) -> Figure:
     arms = [arm for arm in table["arm"].unique() if arm not in ("none", "penalty")]
     panels = {
-        title: {arm: compared(table, arm, "none", column) for arm in [*arms, "penalty"]}
+        title: {arm: difference(table, column, arm, "none") for arm in [*arms, "penalty"]}
         for title, column in (("test loss", "test_nll"), ("test error", "test_error"))
     }
     labels = {"test loss": "minus none (nats)", "test error": "minus none (points)"}

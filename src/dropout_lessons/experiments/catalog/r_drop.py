@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -13,13 +14,11 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from dropout_lessons import datasets, runtime
-from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.arms import Candidate
 from dropout_lessons.experiments.comparisons import Against, difference_panels, findings_on_each
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
-from dropout_lessons.experiments.tuning import recipe_of, rows_of, tuned
+from dropout_lessons.experiments.tuning import train_each, tuned
 from dropout_lessons.networks import MLP
-from dropout_lessons.training import fit
 
 #: For each arm, its passes a step, and how many times the epochs of the recipe it takes.
 ARMS = {"dropout": (1, 1), "dropout, twice the steps": (1, 2), "two passes": (2, 1), "R-Drop": (2, 1)}
@@ -67,24 +66,13 @@ def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
     data = datasets.load(unit["data"], train=unit["train"], seed=unit.seed).to(device)
-    networks, histories = [], []
-    for candidate in unit["candidates"]:
-        alpha = candidate.get("alpha", 0.0)
+
+    def build(candidate: Candidate) -> Passes:
         generator = runtime.generator(unit.seed)
-        network = Passes(MLP(unit["sizes"], keep_prob=candidate["keep_prob"], generator=generator), unit["passes"]).to(
-            device
-        )
+        network = MLP(unit["sizes"], keep_prob=candidate["keep_prob"], generator=generator)
+        return Passes(network, unit["passes"])
 
-        def loss(logits: Tensor, y: Tensor, alpha: float = alpha) -> Tensor:
-            return loss_with(alpha, logits, y)
-
-        recipe = recipe_of(unit.settings, candidate, unit.seed)
-        histories.append(fit(network, data, recipe, loss=loss, progress=False))
-        networks.append(network)
-    return rows_of(unit, data, networks, histories)
-
-
-TITLES = {"mnist_10k": "MNIST", "mnist": "MNIST", "fashion_10k": "Fashion-MNIST", "fashion_mnist": "Fashion-MNIST"}
+    return train_each(unit, data, build, loss=lambda candidate: partial(loss_with, candidate.get("alpha", 0.0)))
 
 
 COMPARED = (
@@ -107,11 +95,11 @@ COMPARED = (
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
-    return findings_on_each(table, TITLES, COMPARED, first=True)
+    return findings_on_each(table, COMPARED, first=True)
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    return difference_panels(table, TITLES, {arm: arm for arm in [*ARMS][1:]}, "dropout", "dropout")
+    return difference_panels(table, {arm: arm for arm in [*ARMS][1:]}, "dropout", "dropout")
 
 
 _SHARED: dict[str, Any] = {

@@ -6,32 +6,24 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
 
-from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments import Arm, Experiment, Finding, Reported
 from dropout_lessons.experiments.comparisons import Against, error_panels, findings_on_each
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.recurrent_nets import PLACES, train_row_readers
 from dropout_lessons.experiments.tuning import tuned
 
-TITLES = {"mnist_10k": "MNIST", "fashion_10k": "Fashion-MNIST", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
 HELPS = "The papers say that it lowers the error of a network that overfits: any lowering agrees."
 
 
 def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
+    shared = {name: config[name] for name in ("train", "units", "recipe")}
     row, units = config["row"], config["units"]
     weights = row * (row + units) * 4 * units
     for data in config["data"]:
         for arm in PLACES:
-            settings = {"data": data, "arm": arm, **{name: config[name] for name in ("train", "units", "recipe")}}
             candidates = config["rates"] if arm == "none" else config["keep_probs"]
-            yield tuned(settings, candidates, config["seeds"], weights=weights)
-
-
-def compute(unit: Unit, device: torch.device) -> list[Row]:
-    return train_row_readers(unit, device)
+            yield tuned({"data": data, "arm": arm, **shared}, candidates, config["seeds"], weights=weights)
 
 
 COMPARED = (
@@ -66,11 +58,11 @@ COMPARED = (
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
-    return findings_on_each(table, TITLES, COMPARED, first=True)
+    return findings_on_each(table, COMPARED, first=True)
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    return error_panels(table, TITLES, PLACES, "none")
+    return error_panels(table, PLACES, "none")
 
 
 _SHARED: dict[str, Any] = {
@@ -106,7 +98,7 @@ EXPERIMENT = Experiment(
     },
     origin="other",
     arms=arms,
-    compute=compute,
+    compute=train_row_readers,
     judge=judge,
     draw=draw,
     remark=(

@@ -16,9 +16,7 @@ from torch import Tensor
 from dropout_lessons import figures, runtime
 from dropout_lessons.claims import exact, ranked, sampled
 from dropout_lessons.datasets import Split
-from dropout_lessons.experiments.arms import Arm, Row, Unit
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
+from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
 from dropout_lessons.masks import enumerate_masks, mask_log_prob, sample_mask
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import Recipe, fit
@@ -155,6 +153,15 @@ def draw(table: pd.DataFrame) -> Figure:
     return figures.coefficients(weights, FEATURES, named=named)
 
 
+_RECIPE = {"epochs": 1000, "batch_size": 50, "learning_rate": 0.05, "momentum": 0.0}
+_SHARED: dict[str, Any] = {
+    "examples": 300,
+    "draws": 2000,
+    "keep_probs": [0.2, 0.5, 0.8],
+    "recipe": _RECIPE,
+    "seeds": 10,
+}
+
 EXPERIMENT = Experiment(
     title="Section 9.1: dropout in linear regression is ridge regression",
     source="Srivastava et al. 2014, Section 9.1",
@@ -164,25 +171,13 @@ EXPERIMENT = Experiment(
         Reported("what dropout minimizes", "||y - pXw||^2 + p(1 - p) ||Gw||^2 with G = diag(X'X)^(1/2)", "Section 9.1")
     ],
     scales={
-        "lecture": {
-            "examples": 300,
-            "draws": 2000,
-            "keep_probs": [0.5, 0.8],
-            "recipe": {"epochs": 500, "batch_size": 50, "learning_rate": 0.05, "momentum": 0.0},
-            "seeds": 5,
-        },
-        "workstation": {
-            "examples": 300,
-            "draws": 2000,
-            "keep_probs": [0.2, 0.5, 0.8],
-            "recipe": {"epochs": 1000, "batch_size": 50, "learning_rate": 0.05, "momentum": 0.0},
-            "seeds": 10,
-        },
+        "lecture": {**_SHARED, "keep_probs": [0.5, 0.8], "recipe": {**_RECIPE, "epochs": 500}, "seeds": 5},
+        "workstation": _SHARED,
         "paper": {
             "examples": 442,
             "draws": 20_000,
             "keep_probs": [0.1, 0.2, 0.5, 0.8, 0.95],
-            "recipe": {"epochs": 10_000, "batch_size": 50, "learning_rate": 0.05, "momentum": 0.0},
+            "recipe": {**_RECIPE, "epochs": 10_000},
             "seeds": 20,
         },
     },

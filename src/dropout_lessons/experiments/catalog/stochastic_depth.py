@@ -12,15 +12,13 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from dropout_lessons import datasets, runtime
-from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.arms import Candidate
 from dropout_lessons.experiments.comparisons import Against, difference_panels, findings_on_each
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
-from dropout_lessons.experiments.tuning import recipe_of, rows_of, tuned
+from dropout_lessons.experiments.tuning import train_each, tuned
 from dropout_lessons.layers import Dropout
 from dropout_lessons.masks import sample_mask
 from dropout_lessons.networks.mlp import HiddenLayer, initialize
-from dropout_lessons.training import fit
 
 ARMS = ("plain", "units", "branches")
 LOWERS = "The paper says that it lowers the error of deep networks: any lowering agrees."
@@ -75,30 +73,22 @@ def build(arm: str, keep_prob: float, *, width: int, depth: int, seed: int) -> n
 
 
 def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
+    shared = {name: config[name] for name in ("train", "width", "depth", "recipe")}
     weights = 784 * config["width"] + 2 * config["depth"] * config["width"] ** 2
     for data in config["data"]:
         for arm in ARMS:
-            settings = {
-                "data": data,
-                "arm": arm,
-                **{name: config[name] for name in ("train", "width", "depth", "recipe")},
-            }
             candidates = config["rates"] if arm == "plain" else config["keep_probs"]
-            yield tuned(settings, candidates, config["seeds"], weights=weights)
+            yield tuned({"data": data, "arm": arm, **shared}, candidates, config["seeds"], weights=weights)
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
     data = datasets.load(unit["data"], train=unit["train"], seed=unit.seed).to(device)
-    networks, histories = [], []
-    for candidate in unit["candidates"]:
+
+    def network_of(candidate: Candidate) -> nn.Module:
         keep_prob = candidate.get("keep_prob", 1.0)
-        network = build(unit["arm"], keep_prob, width=unit["width"], depth=unit["depth"], seed=unit.seed).to(device)
-        histories.append(fit(network, data, recipe_of(unit.settings, candidate, unit.seed), progress=False))
-        networks.append(network)
-    return rows_of(unit, data, networks, histories)
+        return build(unit["arm"], keep_prob, width=unit["width"], depth=unit["depth"], seed=unit.seed)
 
-
-TITLES = {"mnist_10k": "MNIST", "mnist": "MNIST", "fashion_10k": "Fashion-MNIST", "fashion_mnist": "Fashion-MNIST"}
+    return train_each(unit, data, network_of)
 
 
 COMPARED = (
@@ -110,11 +100,11 @@ COMPARED = (
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
-    return findings_on_each(table, TITLES, COMPARED)
+    return findings_on_each(table, COMPARED)
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    return difference_panels(table, TITLES, {arm: arm for arm in ARMS[1:]}, "plain", "plain")
+    return difference_panels(table, {arm: arm for arm in ARMS[1:]}, "plain", "plain")
 
 
 _SHARED: dict[str, Any] = {

@@ -16,9 +16,7 @@ from dropout_lessons.claims import Evidence, paired
 from dropout_lessons.coadaptation import MEASURES, LayerUnits, share_at_equal_damage
 from dropout_lessons.datasets import Dataset
 from dropout_lessons.ensembles import fit_ensemble
-from dropout_lessons.experiments.arms import Arm, Row, Unit
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
+from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
 from dropout_lessons.experiments.tables import difference, values
 from dropout_lessons.experiments.tuning import fit_candidates, recipe_of, rows_of, tuned
 from dropout_lessons.networks import MLP, evaluating
@@ -103,23 +101,21 @@ class Comparison(NamedTuple):
     column: str
     treatment: Mapping[str, str]
     control: Mapping[str, str]
-    unit: str = ""
     primary: str = ""
 
 
-_POINTS, _NATS = "percentage points", "nats"
 _COMES_BACK = "Chapter 7 finds it on digits: any decrease is the same sign."
 _PLAIN, _DROPOUT = {"arm": "plain", "way": ONE}, {"arm": "dropout", "way": ONE}
 _DRAWN, _TEN = {"arm": "dropout", "way": DRAWN}, {"arm": "plain", "way": TEN}
 _INPUTS = {"arm": "inputs only", "way": ONE}
 COMPARISONS = (
-    Comparison("dropout lowers the test error", "test_error", _DROPOUT, _PLAIN, _POINTS),
-    Comparison("dropout lowers the test loss", "test_nll", _DROPOUT, _PLAIN, _NATS),
-    Comparison("dropout on the inputs only lowers the error", "test_error", _INPUTS, _PLAIN, _POINTS),
-    Comparison("Monte Carlo makes fewer errors than weight scaling", "test_error", _DRAWN, _DROPOUT, _POINTS),
-    Comparison("Monte Carlo has a lower loss than weight scaling", "test_nll", _DRAWN, _DROPOUT, _NATS),
-    Comparison("ten plain networks make fewer errors than one with dropout", "test_error", _TEN, _DROPOUT, _POINTS),
-    Comparison("dropout lowers the interaction share", "share", _DROPOUT, _PLAIN, primary=_COMES_BACK),
+    Comparison("dropout lowers the test error", "test_error", _DROPOUT, _PLAIN),
+    Comparison("dropout lowers the test loss", "test_nll", _DROPOUT, _PLAIN),
+    Comparison("dropout on the inputs only lowers the error", "test_error", _INPUTS, _PLAIN),
+    Comparison("Monte Carlo makes fewer errors than weight scaling", "test_error", _DRAWN, _DROPOUT),
+    Comparison("Monte Carlo has a lower loss than weight scaling", "test_nll", _DRAWN, _DROPOUT),
+    Comparison("ten plain networks make fewer errors than one with dropout", "test_error", _TEN, _DROPOUT),
+    Comparison("dropout lowers the interaction share", "share", _DROPOUT, _PLAIN, _COMES_BACK),
     Comparison("dropout lowers the reliance", "reliance", _DROPOUT, _PLAIN),
 )
 
@@ -130,7 +126,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         here, title = table[table["data"] == data], TITLES[data]
         whole = here[here["size"] == "all"]
         for each in COMPARISONS:
-            evidence = difference(whole, each.column, each.treatment, each.control, unit=each.unit)
+            evidence = difference(whole, each.column, each.treatment, each.control)
             primary = each.primary if title != "Digits" else ""
             findings.append(Finding(f"{title}: {each.what}.", "", evidence, below=0, primary=primary))
         statement = f"{title}: with four times the examples dropout takes more off the error."
@@ -144,7 +140,7 @@ def _effect_of_size(rows: pd.DataFrame) -> Evidence:
         values(rows, "test_error", **_DROPOUT, size=size) - values(rows, "test_error", **_PLAIN, size=size)
         for size in ("a quarter", "all")
     )
-    return paired(many, few, unit=_POINTS)
+    return paired(many, few, unit="percentage points")
 
 
 def draw(table: pd.DataFrame) -> Figure:

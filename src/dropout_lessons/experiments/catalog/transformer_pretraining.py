@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,12 @@ import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from dropout_lessons import figures, runtime
 from dropout_lessons.claims import Evidence
 from dropout_lessons.datasets import MarkovSource
-from dropout_lessons.experiments.arms import Arm, Row, Unit
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
+from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
 from dropout_lessons.experiments.tables import difference
 from dropout_lessons.layers import Dropout
 from dropout_lessons.networks import SmallTransformer, evaluating
@@ -50,30 +48,12 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
     validation, test = (source.sample(250, length, generator=generator(stream)).to(device) for stream in (1, 2))
     sequences = steps * batch if unit["text"] == "single pass" else unit["sequences"]
     corpus = source.sample(sequences, length, generator=generator(3)).to(device)
-    passes, order = -(-steps * batch // sequences), generator(4)
-    batches = torch.cat([torch.randperm(sequences, generator=order) for _ in range(passes)]).to(device).split(batch)
+    batches = batches_of(corpus, steps, batch, generator(4))
 
-    network = SmallTransformer(
-        settings["symbols"],
-        settings["context"],
-        **{name: settings[name] for name in ("width", "depth", "heads")},
-        keep_prob=unit["keep_prob"],
-        generator=generator(5),
-    ).to(device)
-    masks = runtime.generator(unit.seed, device)
-    for layer in network.modules():
-        if isinstance(layer, Dropout):
-            layer.generator = masks
-    optimizer = torch.optim.Adam(network.parameters(), lr=unit["learning_rate"], fused=True)
-    # The learning rate rises over the first steps, and falls linearly to zero.
-    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, (step + 1) / 20) * (1 - step / steps))
+    network = transformer(settings, generator(5)).to(device)
+    drop(network, unit["keep_prob"], runtime.generator(unit.seed, device))
     rows: list[Row] = []
-    for step in range(1, steps + 1):
-        loss = next_symbol_loss(network, corpus[batches[step - 1]])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        rates.step()
+    for step in train(network, batches, unit["learning_rate"], steps):
         if step * unit["checkpoints"] // steps > len(rows):
             with evaluating(network), torch.no_grad():
                 row: Row = {"step": step, "validation_excess": source.excess_loss(network(validation), validation)}
@@ -81,6 +61,41 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
                     row["test_excess"] = source.excess_loss(network(test), test)
             rows.append(row)
     return rows if unit["stage"] == "report" else [min(rows, key=lambda row: row["validation_excess"])]
+
+
+def transformer(settings: Mapping[str, Any], generator: torch.Generator) -> SmallTransformer:
+    """The untrained network of an experiment's settings; it drops nothing yet."""
+    sizes = {name: settings[name] for name in ("width", "depth", "heads")}
+    return SmallTransformer(settings["symbols"], settings["context"], **sizes, generator=generator)
+
+
+def drop(network: nn.Module, keep_prob: float, masks: torch.Generator | None) -> None:
+    """Set the keep probability of all dropout layers, and draw their masks from one generator."""
+    for layer in network.modules():
+        if isinstance(layer, Dropout):
+            layer.keep_prob, layer.generator = keep_prob, masks
+
+
+def batches_of(corpus: Tensor, steps: int, size: int, order: torch.Generator) -> Iterator[Tensor]:
+    """Batches for so many steps, of all texts in a new order again and again."""
+    passes = -(-steps * size // len(corpus))
+    drawn = torch.cat([torch.randperm(len(corpus), generator=order) for _ in range(passes)])[: steps * size]
+    return (corpus[batch] for batch in drawn.to(corpus.device).split(size))
+
+
+def train(network: SmallTransformer, batches: Iterable[Tensor], learning_rate: float, steps: int) -> Iterator[int]:
+    """Take a step on each batch, and say after each how many were taken."""
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.Adam(learning, lr=learning_rate, fused=True)
+    # The learning rate rises over the first steps, and falls linearly to zero.
+    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, (step + 1) / 20) * (1 - step / steps))
+    for step, batch in enumerate(batches, 1):
+        loss = next_symbol_loss(network, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        rates.step()
+        yield step
 
 
 def next_symbol_loss(network: SmallTransformer, text: Tensor) -> Tensor:
@@ -104,7 +119,7 @@ def early_stopped(table: pd.DataFrame) -> pd.DataFrame:
 def judge(table: pd.DataFrame) -> list[Finding]:
     def against(rows: pd.DataFrame, text: str, keep_prob: float, control: float) -> Evidence:
         rows = rows[rows.text == text]
-        return difference(rows, "test_excess", {"keep_prob": keep_prob}, {"keep_prob": control}, unit="nats")
+        return difference(rows, "test_excess", {"keep_prob": keep_prob}, {"keep_prob": control})
 
     last, stopped = final(table), early_stopped(table)
     return [
@@ -151,6 +166,16 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 LANGUAGE = {"symbols": 8, "concentration": 0.3, "context": 16}
+_SHARED: dict[str, Any] = {
+    "network": {**LANGUAGE, "width": 32, "depth": 2, "heads": 2},
+    "batch": 16,
+    "steps": 1000,
+    "sequences": 400,
+    "checkpoints": 10,
+    "keep_probs": [0.8, 0.9, 1.0],
+    "learning_rates": [0.003, 0.01, 0.03],
+}
+
 EXPERIMENT = Experiment(
     title="Pre-training a transformer: fresh text or repeated text",
     source="Liu, Bauer and Manning 2025; Chowdhery et al. 2022 (PaLM); Xue et al. 2023",
@@ -162,32 +187,21 @@ EXPERIMENT = Experiment(
     ],
     scales={
         "lecture": {
-            "network": {**LANGUAGE, "width": 32, "depth": 2, "heads": 2},
-            "batch": 16,
+            **_SHARED,
             "steps": 300,
             "sequences": 200,
             "checkpoints": 6,
-            "keep_probs": [0.8, 0.9, 1.0],
             "learning_rates": [0.01],
             "seeds": 5,
         },
-        "workstation": {
-            "network": {**LANGUAGE, "width": 32, "depth": 2, "heads": 2},
-            "batch": 16,
-            "steps": 1000,
-            "sequences": 400,
-            "checkpoints": 10,
-            "keep_probs": [0.8, 0.9, 1.0],
-            "learning_rates": [0.003, 0.01, 0.03],
-            "seeds": 10,
-        },
+        "workstation": {**_SHARED, "seeds": 10},
         "paper": {
+            **_SHARED,
             "network": {"symbols": 32, "concentration": 0.1, "context": 128, "width": 384, "depth": 6, "heads": 6},
             "batch": 32,
             "steps": 10_000,
             "sequences": 4000,
             "checkpoints": 20,
-            "keep_probs": [0.8, 0.9, 1.0],
             "learning_rates": [0.0003, 0.001, 0.003],
             "seeds": 5,
         },

@@ -7,13 +7,11 @@ from itertools import product
 from typing import Any
 
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
 
 from dropout_lessons import figures
-from dropout_lessons.experiments.arms import Arm, Candidate, Row, Unit
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
+from dropout_lessons.experiments import Arm, Experiment, Finding, Reported
+from dropout_lessons.experiments.arms import Candidate
 from dropout_lessons.experiments.tables import difference, values
 from dropout_lessons.experiments.tuning import train, tuned
 
@@ -67,23 +65,18 @@ def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
             yield tuned(settings, candidates, config["seeds"], tuning_seeds=config["tuning_seeds"])
 
 
-def compute(unit: Unit, device: torch.device) -> list[Row]:
-    return train(unit, device)
-
-
 def judge(table: pd.DataFrame) -> list[Finding]:
     findings = []
     for label_noise, name in ((0.0, "On clean labels"), (0.3, "With 30% random labels")):
         rows = table[table["label_noise"] == label_noise]
-        unit = "percentage points"
         for arm in [arm for arm in COLORS if not arm.startswith("dropout")]:
-            evidence = difference(rows, "test_error", {"arm": "dropout"}, {"arm": arm}, unit=unit)
+            evidence = difference(rows, "test_error", "dropout", arm)
             why = BETTER if label_noise == 0 and arm in ("L2", "max-norm") else ""
             statement = f"{name} dropout's test error is lower than that of {arm}."
             findings.append(Finding(statement, "lower", evidence, below=0, primary=why))
-        evidence = difference(rows, "test_error", {"arm": "dropout + max-norm"}, {"arm": "dropout"}, unit=unit)
+        evidence = difference(rows, "test_error", "dropout + max-norm", "dropout")
         findings.append(Finding(f"{name} max-norm lowers dropout's test error further.", "lower", evidence, below=0))
-        evidence = difference(rows, "test_nll", {"arm": "dropout"}, {"arm": "plain"}, unit="nats")
+        evidence = difference(rows, "test_nll", "dropout", "plain")
         findings.append(Finding(f"{name} dropout's test loss is lower than that of plain.", "", evidence, below=0))
     return findings
 
@@ -98,6 +91,17 @@ def draw(table: pd.DataFrame) -> Figure:
     return figures.score_panels(panels, COLORS)
 
 
+_SHARED: dict[str, Any] = {
+    "data": "mnist_10k",
+    "train": 1000,
+    "label_noise": [0.0, 0.3],
+    "sizes": [784, 256, 256, 10],
+    "recipe": {"epochs": 60},
+    "arms": choices([0.03, 0.1, 0.2, 0.4], [6, 12, 24], [1.0, 2.0, 3.0]),
+    "tuning_seeds": 2,
+    "seeds": 10,
+}
+
 EXPERIMENT = Experiment(
     title="Dropout against tuned penalties and early stopping",
     source="A study of this course, after Srivastava et al. 2014, Table 9",
@@ -110,32 +114,19 @@ EXPERIMENT = Experiment(
     ],
     scales={
         "lecture": {
-            "data": "mnist_10k",
+            **_SHARED,
             "train": 500,
-            "label_noise": [0.0, 0.3],
             "sizes": [784, 64, 64, 10],
             "recipe": {"epochs": 40},
-            "arms": {
-                name: found[1::2]
-                for name, found in choices([0.03, 0.1, 0.2, 0.4], [6, 12, 24], [1.0, 2.0, 3.0]).items()
-            },
+            "arms": {name: found[1::2] for name, found in _SHARED["arms"].items()},
             "tuning_seeds": 1,
             "seeds": 5,
         },
-        "workstation": {
-            "data": "mnist_10k",
-            "train": 1000,
-            "label_noise": [0.0, 0.3],
-            "sizes": [784, 256, 256, 10],
-            "recipe": {"epochs": 60},
-            "arms": choices([0.03, 0.1, 0.2, 0.4], [6, 12, 24], [1.0, 2.0, 3.0]),
-            "tuning_seeds": 2,
-            "seeds": 10,
-        },
+        "workstation": _SHARED,
         "paper": {
+            **_SHARED,
             "data": "mnist",
             "train": 50_000,
-            "label_noise": [0.0, 0.3],
             "sizes": [784, 1024, 1024, 2048, 10],
             "recipe": {"epochs": 200, "momentum": 0.95},
             "arms": choices([0.01, 0.02, 0.05, 0.1], [10, 25, 50], [2.0, 3.0, 4.0]),
@@ -144,7 +135,7 @@ EXPERIMENT = Experiment(
         },
     },
     arms=arms,
-    compute=compute,
+    compute=train,
     judge=judge,
     draw=draw,
     origin="course",

@@ -18,11 +18,9 @@ from dropout_lessons import calibration, datasets, figures, runtime
 from dropout_lessons.claims import Evidence, paired, sampled
 from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.ensembles import fit_ensemble
-from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
 from dropout_lessons.experiments.comparisons import Against, against, findings_on_each
 from dropout_lessons.experiments.conv_nets import shrunk
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference, values
 from dropout_lessons.experiments.tuning import candidates_of, recipe_of, tuned
 from dropout_lessons.experiments.uncertain_nets import (
@@ -247,7 +245,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
     titles = {data: title.capitalize() for data, title in TITLES.items()}
     sizes = sorted(table.loc[table["arm"] == "learned", "train"].unique().tolist())
     return [
-        *findings_on_each(measured, titles, _COMPARED, first=True, by="way"),
+        *findings_on_each(measured, _COMPARED, titles, first=True, by="way"),
         *(finding for data in measured["data"].unique() for finding in _of(measured, data)),
         Finding(
             f"With {sizes[-1]:,} digits instead of {sizes[0]:,} concrete dropout keeps more hidden units.",
@@ -343,8 +341,8 @@ EXPERIMENT = Experiment(
     scales={
         "lecture": {
             **_SHARED,
-            "recipe": {"epochs": 15},
             "data": ["mnist_10k"],
+            "recipe": {"epochs": 15},
             "candidates": {arm: candidates[1:2] for arm, candidates in _CANDIDATES.items()},
             "members": 3,
             "sizes_of_data": [250, 1000],
@@ -357,7 +355,6 @@ EXPERIMENT = Experiment(
             "train": 50_000,
             "test": 10_000,
             "sizes": [784, 200, 200, 200, 10],
-            "recipe": {"epochs": 40},
             "sizes_of_data": [1000, 10_000, 50_000],
             "seeds": 5,
         },

@@ -16,10 +16,8 @@ from dropout_lessons.calibration import error, nll
 from dropout_lessons.claims import Evidence, paired
 from dropout_lessons.datasets import Split
 from dropout_lessons.ensembles import fit_ensemble
-from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
 from dropout_lessons.experiments.boosting import DropoutBoosting
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import Recipe, evaluate, fit
@@ -56,7 +54,7 @@ def _averages(unit: Unit, device: torch.device) -> list[Row]:
     sizes = [train.x.shape[1], *unit["hidden"], 2]
     network = MLP(sizes, keep_prob=0.5, generator=runtime.generator(unit.seed)).double().to(device)
     recipe = Recipe(**unit["recipe"], seed=unit.seed)
-    fit(network, train, recipe, evaluate_every=recipe.epochs, progress=False)
+    fit(network, train, recipe, progress=False)
     x, y = test.x.to(device), test.y.to(device)
     every = exact_average(network, x, progress=False)
     assert every.member_log_probs is not None
@@ -103,7 +101,7 @@ def _boosting(unit: Unit, device: torch.device) -> list[Row]:
     network = MLP(unit["sizes"], generator=runtime.generator(unit.seed), **keep).to(device)
     recipe = Recipe(**unit["recipe"], learning_rate=unit["learning_rate"], seed=unit.seed)
     trained = DropoutBoosting(network) if unit["arm"] == "dropout boosting" else network
-    (history,) = fit_ensemble([trained], data, recipe, evaluate_every=recipe.epochs, progress=False)
+    (history,) = fit_ensemble([trained], data, recipe, progress=False)
     row: Row = {"train_error": history.train_error[-1], "validation_error": history.validation_error[-1]}
     if unit["stage"] == "report":
         score = evaluate(network, data.test)
@@ -123,7 +121,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
 
     def boosted(arm: str, control: str) -> Evidence:
         rows = table[table.part == "boosting"]
-        return difference(rows, "test_error", {"arm": arm}, {"arm": control}, unit="percentage points")
+        return difference(rows, "test_error", arm, control)
 
     return [
         Finding(
@@ -172,7 +170,22 @@ def draw(table: pd.DataFrame) -> Figure:
     )
 
 
-RECIPE = {"epochs": 60}
+_AVERAGES: dict[str, Any] = {
+    "data": "mnist_10k",
+    "tasks": ["1 or 7", "3 or 5", "3 or 8", "4 or 9", "5 or 6", "7 or 9", "diamond"],
+    "train": 1000,
+    "test": 200,
+    "hidden": [10, 10],
+    "recipe": {"epochs": 60},
+}
+_BOOSTING: dict[str, Any] = {
+    "data": "mnist_10k",
+    "train": 1000,
+    "sizes": [784, 256, 256, 10],
+    "recipe": {"epochs": 60},
+    "learning_rates": [0.03, 0.1, 0.3],
+}
+
 EXPERIMENT = Experiment(
     title="All subnetworks of small networks, and dropout's noise without its objective",
     source="Warde-Farley et al. 2013",
@@ -186,15 +199,14 @@ EXPERIMENT = Experiment(
     scales={
         "lecture": {
             "averages": {
-                "data": "mnist_10k",
+                **_AVERAGES,
                 "tasks": ["3 or 5", "4 or 9", "diamond"],
                 "train": 500,
                 "test": 100,
                 "hidden": [8, 8],
-                "recipe": RECIPE,
             },
             "boosting": {
-                "data": "mnist_10k",
+                **_BOOSTING,
                 "train": 500,
                 "sizes": [784, 64, 64, 10],
                 "recipe": {"epochs": 30},
@@ -202,33 +214,9 @@ EXPERIMENT = Experiment(
             },
             "seeds": 5,
         },
-        "workstation": {
-            "averages": {
-                "data": "mnist_10k",
-                "tasks": ["1 or 7", "3 or 5", "3 or 8", "4 or 9", "5 or 6", "7 or 9", "diamond"],
-                "train": 1000,
-                "test": 200,
-                "hidden": [10, 10],
-                "recipe": RECIPE,
-            },
-            "boosting": {
-                "data": "mnist_10k",
-                "train": 1000,
-                "sizes": [784, 256, 256, 10],
-                "recipe": RECIPE,
-                "learning_rates": [0.03, 0.1, 0.3],
-            },
-            "seeds": 10,
-        },
+        "workstation": {"averages": _AVERAGES, "boosting": _BOOSTING, "seeds": 10},
         "paper": {
-            "averages": {
-                "data": "mnist",
-                "tasks": ["1 or 7", "3 or 5", "3 or 8", "4 or 9", "5 or 6", "7 or 9", "diamond"],
-                "train": 10_000,
-                "test": 1500,
-                "hidden": [10, 10],
-                "recipe": RECIPE,
-            },
+            "averages": {**_AVERAGES, "data": "mnist", "train": 10_000, "test": 1500},
             "boosting": {
                 "data": "mnist",
                 "train": 50_000,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -13,10 +12,8 @@ from matplotlib.figure import Figure
 from dropout_lessons import datasets, figures
 from dropout_lessons.calibration import ece
 from dropout_lessons.claims import Evidence
-from dropout_lessons.datasets import Dataset, Split
-from dropout_lessons.experiments.arms import Arm, Row, Unit
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
+from dropout_lessons.datasets import Dataset
+from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
 from dropout_lessons.experiments.tables import difference
 from dropout_lessons.experiments.tuning import fit_candidates, rows_of, tuned
 from dropout_lessons.networks import evaluating
@@ -31,22 +28,16 @@ ARMS = {
 
 def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     for case in config["cases"]:
+        shared = {name: case[name] for name in ("case", "data", "train", "target", "sizes", "recipe")}
         for arm, keep_probs in ARMS.items():
-            settings = {
-                **{name: case[name] for name in ("case", "data", "train", "target", "sizes", "recipe")},
-                "arm": arm,
-                **keep_probs,
-            }
-            yield tuned(settings, case["candidates"], case["seeds"])
+            yield tuned({**shared, "arm": arm, **keep_probs}, case["candidates"], case["seeds"])
 
 
 def lower_half_from_upper(data: Dataset) -> Dataset:
     """Turn images of digits into a regression: predict the pixels of the lower half from those of the upper one."""
     height, width = data.image_shape
     above = height // 2 * width
-    parts = (Split(part.x[:, :above], part.x[:, above:]) for part in (data.train, data.validation, data.test))
-    train, validation, test = parts
-    return replace(data, train=train, validation=validation, test=test, image_shape=(height // 2, width))
+    return data.map(lambda x, _: (x[:, :above], x[:, above:]), image_shape=(height // 2, width))
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
@@ -63,9 +54,7 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
 
 
 def compared(table: pd.DataFrame, case: str, column: str, arm: str = "dropout") -> Evidence:
-    rows = table
-    unit = "nats" if column == "test_nll" else "percentage points"
-    return difference(rows[rows["case"] == case], column, {"arm": arm}, {"arm": "plain"}, unit=unit)
+    return difference(table[table["case"] == case], column, arm, "plain")
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
@@ -73,30 +62,13 @@ def judge(table: pd.DataFrame) -> list[Finding]:
     for case in table["case"].unique():
         target = table.loc[table["case"] == case, "target"].iloc[0]
         what = "the test error" if target == "label" else "the share of the variance that is left unexplained"
-        findings.append(
-            Finding(
-                f"{TITLES[case]}: dropout raises {what}.",
-                PAPER[case],
-                compared(table, case, "test_error"),
-                above=0,
-                primary=EXPECTED if case in (_NARROW, _SHORT) else "",
-            )
-        )
+        statement, primary = f"{TITLES[case]}: dropout raises {what}.", EXPECTED if case in (_NARROW, _SHORT) else ""
+        findings.append(Finding(statement, PAPER[case], compared(table, case, "test_error"), above=0, primary=primary))
         if case == "Fashion, 1,000":
-            findings += [
-                Finding(
-                    f"{TITLES[case]}: dropout lowers the test NLL all the same.",
-                    "",
-                    compared(table, case, "test_nll"),
-                    below=0,
-                ),
-                Finding(
-                    f"{TITLES[case]}: dropout lowers the calibration error, too.",
-                    "",
-                    compared(table, case, "test_ece"),
-                    below=0,
-                ),
-            ]
+            lowers = {"test_nll": "the test NLL all the same", "test_ece": "the calibration error, too"}
+            for column, what in lowers.items():
+                statement = f"{TITLES[case]}: dropout lowers {what}."
+                findings.append(Finding(statement, "", compared(table, case, column), below=0))
     return findings
 
 

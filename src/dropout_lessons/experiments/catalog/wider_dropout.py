@@ -7,14 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
 
 from dropout_lessons import figures
 from dropout_lessons.claims import Evidence, paired
-from dropout_lessons.experiments.arms import Arm, Row, Unit
-from dropout_lessons.experiments.experiment import Experiment
-from dropout_lessons.experiments.findings import Finding, Reported
+from dropout_lessons.experiments import Arm, Experiment, Finding, Reported
 from dropout_lessons.experiments.tables import difference, values
 from dropout_lessons.experiments.tuning import train, tuned
 
@@ -30,28 +27,17 @@ HALF = (
 
 
 def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
+    shared = {name: config[name] for name in ("data", "train", "recipe")}
     for times in config["times"]:
         width = times * config["width"]
         for arm, keep_probs in KEEP_PROBS.items():
-            settings = {
-                **{name: config[name] for name in ("data", "train", "recipe")},
-                "times": times,
-                "arm": arm,
-                **keep_probs,
-                "sizes": [784, width, width, 10],
-            }
+            settings = {**shared, "times": times, "arm": arm, **keep_probs, "sizes": [784, width, width, 10]}
             yield tuned(settings, config["candidates"], config["seeds"], tuning_seeds=4)
 
 
-def compute(unit: Unit, device: torch.device) -> list[Row]:
-    return train(unit, device)
-
-
-def loss_of_width(table: pd.DataFrame, times: int, column: str = "test_error") -> Evidence:
-    """What dropout costs in layers so many times as wide, against the narrow network without dropout."""
-    return difference(
-        table, column, {"arm": "dropout", "times": times}, {"arm": "plain", "times": 1}, unit="percentage points"
-    )
+def widened(table: pd.DataFrame, column: str, arm: str, times: int, control: str = "plain") -> Evidence:
+    """An arm in layers so many times as wide, less a narrow network."""
+    return difference(table, column, {"arm": arm, "times": times}, {"arm": control, "times": 1})
 
 
 def regained(table: pd.DataFrame, times: int) -> Evidence:
@@ -65,7 +51,10 @@ def judge(table: pd.DataFrame) -> list[Finding]:
     widest = int(table["times"].max())
     return [
         Finding(
-            "Clothes: the keep probabilities of digits raise the test error.", "", loss_of_width(table, 1), above=0
+            "Clothes: the keep probabilities of digits raise the test error.",
+            "",
+            widened(table, "test_error", "dropout", 1),
+            above=0,
         ),
         Finding(
             "Twice as many units regain more than half of it.",
@@ -83,25 +72,13 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         Finding(
             f"With {widest} times as many units the network with dropout gets more of its training examples right.",
             "",
-            difference(
-                table,
-                "train_error",
-                {"arm": "dropout", "times": widest},
-                {"arm": "dropout", "times": 1},
-                unit="percentage points",
-            ),
+            widened(table, "train_error", "dropout", widest, "dropout"),
             below=0,
         ),
         Finding(
             f"Without dropout, {widest} times as many units lower the test error.",
             "",
-            difference(
-                table,
-                "test_error",
-                {"arm": "plain", "times": widest},
-                {"arm": "plain", "times": 1},
-                unit="percentage points",
-            ),
+            widened(table, "test_error", "plain", widest),
             below=0,
         ),
     ]
@@ -117,19 +94,16 @@ def draw(table: pd.DataFrame) -> Figure:
                     continue
                 row = f"{arm}, {times} x units" if times > 1 else arm
                 colors[row] = "dropout" if arm == "dropout" else "reference"
-                panels[panel][row] = difference(
-                    table, column, {"arm": arm, "times": times}, {"arm": "plain", "times": 1}
-                )
+                panels[panel][row] = widened(table, column, arm, times)
     labels = dict.fromkeys(panels, "minus plain, 1 x\n(points)")
     return figures.interval_panels(panels, labels=labels, scales=dict.fromkeys(panels, 100.0), colors=colors)
 
 
-_RATES = [{"learning_rate": rate} for rate in (0.2, 0.1, 0.03)]
 _SHARED: dict[str, Any] = {
     "data": "fashion_10k",
     "train": 1000,
     "times": [1, 2, 4],
-    "candidates": _RATES,
+    "candidates": [{"learning_rate": rate} for rate in (0.2, 0.1, 0.03)],
 }
 
 EXPERIMENT = Experiment(
@@ -142,7 +116,7 @@ EXPERIMENT = Experiment(
             **_SHARED,
             "width": 32,
             "recipe": {"epochs": 20},
-            "candidates": _RATES[1:2],
+            "candidates": _SHARED["candidates"][1:2],
             "seeds": 5,
         },
         "workstation": {**_SHARED, "width": 256, "recipe": {"epochs": 40}, "seeds": 10},
@@ -150,7 +124,7 @@ EXPERIMENT = Experiment(
     },
     origin="course",
     arms=arms,
-    compute=compute,
+    compute=train,
     judge=judge,
     draw=draw,
     remark=(
