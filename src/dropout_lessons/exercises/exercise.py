@@ -176,9 +176,10 @@ class Coded(Exercise):
     The check has parts, so that it can run in a notebook, and also with the answer locked away from the grader.
 
     Attributes:
-        answer: Name that the answer has in the student's notebook.
+        answer: Name that the answer has in the student's notebook; by default what the stub defines first.
         given: Code that stands before the stub, and that answers may use.
-        stub: What the student completes: it defines ``answer``, and raises ``NotImplementedError`` or holds ``None``.
+        stub: What the student completes: it defines ``answer``, and raises ``NotImplementedError``, as it does where it is a
+            signature alone, or holds ``None``.
         use: ``use(answer, inputs)`` gives what is judged, by name: tensors, arrays, numbers, strings. It runs beside
             the answer; arrays that the examiner draws reach it as fresh tensors. By default it hands on the answer, a
             value.
@@ -186,7 +187,7 @@ class Coded(Exercise):
             process without that folder can still work on answers.
     """
 
-    answer: str
+    answer: str = ""
     given: str = ""
     stub: str
     use: Callable[[Any, Inputs], dict[str, Any]] = _the_answer
@@ -194,8 +195,13 @@ class Coded(Exercise):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not re.search(rf"^(def {self.answer}\(|class {self.answer}\b|{self.answer} = )", self.stub, re.MULTILINE):
-            raise ValueError(f"stub of {self.id} must define {self.answer!r}, got {self.stub!r}")
+        defined = re.findall(r"^(?:def (\w+)\(|class (\w+)\b|(\w+) = )", self.stub, re.MULTILINE)
+        names = ["".join(each) for each in defined]
+        if not names or self.answer not in ("", *names):
+            raise ValueError(f"stub of {self.id} must define {self.answer or 'the answer'!r}, got {self.stub!r}")
+        object.__setattr__(self, "answer", self.answer or names[0])
+        if re.fullmatch(r"def .*:", self.stub):
+            object.__setattr__(self, "stub", f"\n{self.stub}\n    raise NotImplementedError\n")
 
     def template(self) -> str:
         """All text of the exercise, with its constants still open."""

@@ -10,8 +10,6 @@ from torch import Tensor
 
 from dropout_lessons.exercises.exercise import Coded, Inputs, Written
 
-__all__ = ["EXERCISES"]
-
 
 def _use_members(answer: Any, inputs: Inputs) -> dict[str, Any]:
     return {"mean": answer(inputs["log_probs"], inputs["log_weights"])}
@@ -86,11 +84,7 @@ Write `geometric_mean(log_probs, log_weights)`: the normalized geometric mean of
 which add up to 1.
 Return probabilities of shape (examples, classes). Why would it be a mistake to multiply probabilities, and take the root?
 """,
-        answer="geometric_mean",
-        stub="""
-def geometric_mean(log_probs, log_weights):
-    raise NotImplementedError
-""",
+        stub="def geometric_mean(log_probs, log_weights):",
         use=_use_members,
     ),
     Coded(
@@ -106,12 +100,8 @@ Write `monte_carlo(network, x, samples)`: the average of the *probabilities* of 
 `nn.Dropout` in it whose outputs are logits. The network arrives in eval mode, and its owner wants it back as it was. Nothing
 but dropout should be random or change: the check's network has BatchNorm in it, notes each pass, and is used afterwards.
 """,
-        answer="monte_carlo",
         given="import torch",
-        stub="""
-def monte_carlo(network, x, samples):
-    raise NotImplementedError
-""",
+        stub="def monte_carlo(network, x, samples):",
         use=_use_network,
     ),
     Written(
@@ -145,11 +135,7 @@ $e^{b_k}$ and one factor for each unit. Split 16 units into two halves of 8, and
 with two matrix products for each example. Check it against `exact_average`, and compare the times. *Expect agreement to
 about $10^{-12}$ in double precision.*
 """,
-        answer="exact_mean",
-        stub="""
-def exact_mean(hidden, weight, bias, keep_prob):
-    raise NotImplementedError
-""",
+        stub="def exact_mean(hidden, weight, bias, keep_prob):",
         use=_use_exact,
     ),
     Written(

@@ -6,8 +6,6 @@ from typing import Any
 
 from dropout_lessons.exercises.exercise import Coded, Inputs, Written
 
-__all__ = ["EXERCISES"]
-
 
 def _use_scores(answer: Any, inputs: Inputs) -> dict[str, Any]:
     answer(inputs["validation_error"].clone(), inputs["test_error"].clone())
@@ -30,10 +28,7 @@ A paper tunes $p$ on {{images}} validation images and reports that 0.45 (7.8% er
 disagree on {{disagree}}% of the images; on these one is right and the other wrong. How many standard deviations of the
 difference is that? How many images would make it two? Say first whether it is a finding.
 """,
-        answer="noise",
-        stub="""
-noise = None  # two numbers: standard deviations, images
-""",
+        stub="noise = None  # two numbers: standard deviations, images",
     ),
     Coded(
         id="choosing-2",
@@ -48,7 +43,6 @@ This function chooses one of several candidates, and reports its error. Both arg
 it reports never comes back when somebody trains the chosen candidate again. Repair it: it should return the index of the
 candidate that this chapter's recipe chooses, and the error, averaged over seeds, that the recipe lets you report.
 """,
-        answer="choose",
         stub="""
 def choose(validation_error, test_error):
     best = test_error.min(dim=1).values.argmin()

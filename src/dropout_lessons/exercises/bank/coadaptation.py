@@ -8,8 +8,6 @@ import torch
 
 from dropout_lessons.exercises.exercise import Coded, Inputs, Written
 
-__all__ = ["EXERCISES"]
-
 
 def _use_value(answer: Any, inputs: Inputs) -> dict[str, Any]:
     single, pairs, weight = inputs["single"].clone(), inputs["pairs"].clone(), inputs["all"]
@@ -38,10 +36,7 @@ A layer has two units. The value $v$ is {{nothing}} with neither, {{first}} with
 signs $s_i = \pm 1$ for present and absent, $c_0 + c_1 s_1 + c_2 s_2 + c_{12} s_1 s_2$. The variance is the sum of the last three
 squares.
 """,
-        answer="numbers",
-        stub="""
-numbers = None  # two numbers: interaction, share
-""",
+        stub="numbers = None  # two numbers: interaction, share",
     ),
     Written(
         id="coadaptation-2",
@@ -70,12 +65,8 @@ Write `all_pairs(value, units)`: the matrix of interactions $I_{ij} = v(S \cup i
 all other units present, as a tensor of shape (units, units) with a diagonal of zeros. `value(mask)` takes a bool tensor of shape
 (units,), `True` for present, and returns a number.
 """,
-        answer="all_pairs",
         given="import torch",
-        stub="""
-def all_pairs(value, units):
-    raise NotImplementedError
-""",
+        stub="def all_pairs(value, units):",
         use=_use_value,
     ),
     Written(

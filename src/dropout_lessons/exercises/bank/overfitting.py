@@ -6,8 +6,6 @@ from typing import Any
 
 from dropout_lessons.exercises.exercise import Coded, Inputs, Written
 
-__all__ = ["EXERCISES"]
-
 
 def _use_layer(answer: Any, inputs: Inputs) -> dict[str, Any]:
     names = ("hidden", "weight", "bias", "labels")
@@ -33,10 +31,7 @@ Of 1,000 examples from {{classes}} equally frequent classes, {{noise}}% have the
 network gives every example its *true* class. What error does it make on these labels? Another one has learned examples by
 heart whose labels were *all* drawn anew. What error do you expect of it on new examples with true labels?
 """,
-        answer="errors",
-        stub="""
-errors = None  # two fractions: on the noisy labels, on new examples
-""",
+        stub="errors = None  # two fractions: on the noisy labels, on new examples",
     ),
     Written(
         id="overfitting-2",
@@ -66,7 +61,6 @@ they are removed, for the first number all at once, for the second one at a time
 more than its parts. Repair it. `hidden` has shape (examples, units); the layer above is linear. Whoever calls it needs
 `hidden` as it was.
 """,
-        answer="costs",
         given="import torch",
         stub="""
 def costs(hidden, weight, bias, labels, units):

@@ -7,8 +7,6 @@ from typing import Any
 from dropout_lessons.exercises.exercise import Coded, Inputs, Written
 from dropout_lessons.exercises.trials import gradients
 
-__all__ = ["EXERCISES"]
-
 
 def _use_regression(answer: Any, inputs: Inputs) -> dict[str, Any]:
     answer(inputs["x"].clone(), inputs["y"].clone(), inputs["keep_prob"])
@@ -41,10 +39,7 @@ A colleague uses ridge regression with $\lambda = n/{{part}}$ on standardized fe
 dropout on the inputs do the same? What does it become if the colleague doubles the data and leaves $\lambda$ alone? Predict
 first whether it rises or falls.
 """,
-        answer="keep_probs",
-        stub="""
-keep_probs = None  # two numbers: with n examples, with 2n
-""",
+        stub="keep_probs = None  # two numbers: with n examples, with 2n",
     ),
     Coded(
         id="penalties-2",
@@ -60,12 +55,8 @@ and the variance of this $z$, then write `standard_solution(x, y, keep_prob)`, w
 $\mathrm{E}\,\lVert y - z \rVert^2$. `x` has shape (examples, features), `y` shape (examples,), both `float64` and not
 standardized; no bias, and no mask is drawn. The check compares with the minimizer, at keep probabilities far from one half.
 """,
-        answer="standard_solution",
         given="import torch",
-        stub="""
-def standard_solution(x, y, keep_prob):
-    raise NotImplementedError
-""",
+        stub="def standard_solution(x, y, keep_prob):",
         use=_use_regression,
     ),
     Coded(
@@ -82,7 +73,6 @@ inverted scaling: `x` has shape (examples, features), `w` shape (features,), and
 over all masks it is wrong even for tiny weights. Two things are wrong in it. Repair them. Since a loss will contain it,
 gradients must reach `w`.
 """,
-        answer="second_order_penalty",
         given="import torch",
         stub="""
 def second_order_penalty(x, w, b, keep_prob):

@@ -9,8 +9,6 @@ import torch
 
 from dropout_lessons.exercises.exercise import Coded, Inputs, Written
 
-__all__ = ["EXERCISES"]
-
 
 def _use_layer(answer: Any, inputs: Inputs) -> dict[str, Any]:
     answer(inputs["h"].clone(), inputs["weight"].clone(), inputs["keep_prob"])
@@ -58,10 +56,7 @@ A recurrent state is dropped with a fresh mask at every step, and $p = {{keep_pr
 unit more likely gone than left? Guess first, then derive it, and check it with masks
 that you draw.
 """,
-        answer="steps",
-        stub="""
-steps = None  # a whole number
-""",
+        stub="steps = None  # a whole number",
     ),
     Coded(
         id="placement-2",
@@ -77,12 +72,8 @@ Outputs `h` of a layer, of shape (examples, units), are dropped with inverted sc
 each output the variance that BatchNorm sees in training, over examples *and* masks, divided by the variance at test time,
 over examples. Draw no mask. Variances are those of a population (`correction=0`).
 """,
-        answer="variance_ratio",
         given="import torch",
-        stub="""
-def variance_ratio(h, weight, keep_prob):
-    raise NotImplementedError
-""",
+        stub="def variance_ratio(h, weight, keep_prob):",
         use=_use_layer,
     ),
     Coded(
@@ -99,7 +90,6 @@ for more than a few steps. Repair it, with inverted scaling, a mask for each seq
 `x` has shape (steps, batch, units), and all states are returned in that shape. The check looks at the masks of several calls,
 and trains through it.
 """,
-        answer="run",
         given="import torch",
         stub="""
 def run(x, weight_state, keep_prob):
@@ -170,10 +160,7 @@ The entries of a feature map are dropped one by one, and kept with $p = {{keep_p
 border, was dropped. How likely is it that at least one of its eight nearest neighbors is still there? What would it be if
 whole maps were dropped?
 """,
-        answer="left",
-        stub="""
-left = None  # the probability, for single entries
-""",
+        stub="left = None  # the probability, for single entries",
     ),
     Written(
         id="placement-8",

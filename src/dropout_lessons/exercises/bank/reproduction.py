@@ -6,8 +6,6 @@ from typing import Any
 
 from dropout_lessons.exercises.exercise import Coded, Inputs, Written
 
-__all__ = ["EXERCISES"]
-
 
 def _use_differences(answer: Any, inputs: Inputs) -> dict[str, Any]:
     def verdicts(name: str) -> list[Any]:
@@ -41,10 +39,7 @@ Find `{{experiment}}` in the ledger. How many of its statements agree with the p
 Each of them says on which side of zero an effect lies. How many would you expect to agree by luck alone, if none of the
 effects existed? What do you make of the first number beside the last?
 """,
-        answer="reading",
-        stub="""
-reading = None  # four numbers: agree, differ, undecided, by luck
-""",
+        stub="reading = None  # four numbers: agree, differ, undecided, by luck",
     ),
     Coded(
         id="reproduction-2",
@@ -61,12 +56,8 @@ two-sided; `scipy` is installed) is below the bound, `"differs"` if it is above,
 `torch.tensor(gaussian)` from above with the bounds 0, 0.003 and -0.003, and compare with `VerdictExplorer`. *Expect three
 different bounds to give at least two different verdicts.*
 """,
-        answer="verdict",
         given="import torch",
-        stub="""
-def verdict(differences, bound):
-    raise NotImplementedError
-""",
+        stub="def verdict(differences, bound):",
         use=_use_differences,
     ),
     Written(

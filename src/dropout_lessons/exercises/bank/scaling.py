@@ -9,8 +9,6 @@ import torch
 from dropout_lessons.exercises.exercise import Coded, Inputs, Written
 from dropout_lessons.exercises.trials import gradients, try_layer
 
-__all__ = ["EXERCISES"]
-
 
 def _use_module(answer: Any, inputs: Inputs) -> dict[str, Any]:
     layer = answer(inputs["keep_prob"])
@@ -50,7 +48,6 @@ A paper says "we drop inputs with probability {{input_drop}} and hidden units wi
 numbers with which you would build its network, first with this package, then with PyTorch. A second paper says "we use
 dropout with p = 0.9". What would you look for in its text to find out what it means?
 """,
-        answer="numbers",
         stub="""
 # MLP(..., input_keep_prob=, keep_prob=), then nn.Dropout(p=)
 # for the inputs and nn.Dropout(p=) for the hidden units
@@ -71,7 +68,6 @@ as it is; at test time nothing is dropped, and the scaling makes up for it. It o
 module of a network, and its output has the type of `x`. The check looks at both modes, at their order, at the masks of several
 calls, and at gradients.
 """,
-        answer="StandardDropout",
         given="import torch\nfrom torch import nn",
         stub="""
 class StandardDropout(nn.Module):
@@ -96,7 +92,6 @@ class StandardDropout(nn.Module):
 A network was trained with standard scaling. To go on training it with inverted scaling, someone converts each layer that
 follows a dropout layer with the function below. The converted network makes other predictions than the old one. Repair it.
 """,
-        answer="to_inverted",
         stub="""
 def to_inverted(weight, bias, keep_prob):
     \"\"\"weight: (out, in), bias: (out,) of the layer above the masks.\"\"\"

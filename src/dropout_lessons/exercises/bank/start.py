@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dropout_lessons.exercises.exercise import Written
 
-__all__ = ["EXERCISES"]
-
 EXERCISES = (
     Written(
         id="start-1",

@@ -6,8 +6,6 @@ from typing import Any
 
 from dropout_lessons.exercises.exercise import Coded, Inputs, Written
 
-__all__ = ["EXERCISES"]
-
 
 def _use_thin(answer: Any, inputs: Inputs) -> dict[str, Any]:
     weight1, bias1, weight2 = answer(
@@ -36,7 +34,6 @@ be dropped? Answer before you count them with `sample_mask`. And for 256 units? 
 example? *Expect, for 256 units, a number with more than fifty zeros after the decimal point. The prediction no longer
 depends on the example.*
 """,
-        answer="empty",
         stub="empty = None  # masks of 60,000 with every unit dropped, on average",
     ),
     Coded(
@@ -52,7 +49,6 @@ A network with one hidden layer computes `relu(x @ weight1.T + bias1) @ weight2.
 `keep_prob` stands after the ReLU, and `kept` is its mask, a vector of booleans. Write `thin`, which returns the weights
 of a smaller network without any dropout that computes the same. The check runs your network beside the masked one.
 """,
-        answer="thin",
         stub="""
 def thin(weight1, bias1, weight2, kept, keep_prob):
     \"\"\"weight1: (hidden, in), weight2: (out, hidden), kept: (hidden,).\"\"\"
@@ -76,11 +72,7 @@ Then compare your formula with `first_repeat` for 10, 15 and 20 units at $p$ = 0
 times. Where is it off, and why? *Expect about 40, 227 and 1,283 at $p = 0.5$, and 9, 23 and 59 at $p = 0.8$. At 0.8 it is
 below what you count, by about a tenth to a fifth: pairs of the likely masks do not agree independently.*
 """,
-        answer="draws_until_repeat",
-        stub="""
-def draws_until_repeat(n, keep_prob):
-    raise NotImplementedError
-""",
+        stub="def draws_until_repeat(n, keep_prob):",
         use=_use_repeat,
     ),
     Written(

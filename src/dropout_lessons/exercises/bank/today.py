@@ -8,8 +8,6 @@ import torch
 
 from dropout_lessons.exercises.exercise import Coded, Inputs, Written
 
-__all__ = ["EXERCISES"]
-
 
 def _use_path(answer: Any, inputs: Inputs) -> dict[str, Any]:
     x, keep_prob = inputs["x"], inputs["keep_prob"]
@@ -46,12 +44,8 @@ A residual block computes $x + f(x)$. DropPath, as stochastic depth is called wh
 the whole branch $f(x)$ of an example, and leaves the others' in place. Write `drop_path(branch, keep_prob)` for training, with
 inverted scaling: `branch` holds $f(x)$, examples first, then any number of axes, and what is returned is added to $x$.
 """,
-        answer="drop_path",
         given="import torch",
-        stub="""
-def drop_path(branch, keep_prob):
-    raise NotImplementedError
-""",
+        stub="def drop_path(branch, keep_prob):",
         use=_use_path,
     ),
     Coded(
@@ -67,10 +61,7 @@ def drop_path(branch, keep_prob):
 A network has {{blocks}} residual blocks. Block $l$ is kept with probability $1 - \frac{l}{L}(1 - p_L)$: the deeper, the more
 often it is dropped, and the last one is kept with $p_L = {{keep_prob}}$. How many blocks does an example pass on average?
 """,
-        answer="depth",
-        stub="""
-depth = None  # blocks, on average
-""",
+        stub="depth = None  # blocks, on average",
     ),
     Written(
         id="today-3",

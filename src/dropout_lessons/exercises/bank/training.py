@@ -7,8 +7,6 @@ from typing import Any
 from dropout_lessons.exercises.exercise import Coded, Inputs, Written
 from dropout_lessons.exercises.trials import try_layer
 
-__all__ = ["EXERCISES"]
-
 
 def _use_shared(answer: Any, inputs: Inputs) -> dict[str, Any]:
     return try_layer(
@@ -36,7 +34,6 @@ Write `shared_dropout(x, keep_prob)`: inverted dropout in which all rows of a ba
 rows in one call, and look at the number of kept units in each: what has happened to its distribution? *Expect the
 average over many calls to be right, and a single column instead of a bell.*
 """,
-        answer="shared_dropout",
         stub="""
 def shared_dropout(x, keep_prob):
     \"\"\"x: (rows, units). Every row keeps the same units.\"\"\"
@@ -58,7 +55,6 @@ A network has one hidden layer. Its inputs are kept with probability {{input_kee
 probability {{keep_prob}}. On average, which fraction of the weights into the hidden layer belongs to the thinned network
 of one example? Which fraction of the weights out of it? Write down both, then check them with `sample_mask` too.
 """,
-        answer="left",
         stub="left = None  # (fraction of the weights in, fraction of the weights out)",
     ),
     Coded(
@@ -74,7 +70,6 @@ Someone wrote dropout as a function with a backward pass of its own. The trainin
 repair `DropoutFunction`. The check compares, in several calls, where and by how much the gradient passes with what the
 forward pass did.
 """,
-        answer="DropoutFunction",
         given="import torch",
         stub="""
 class DropoutFunction(torch.autograd.Function):

@@ -6,8 +6,6 @@ from typing import Any
 
 from dropout_lessons.exercises.exercise import Coded, Inputs, Written
 
-__all__ = ["EXERCISES"]
-
 
 def _use_members(answer: Any, inputs: Inputs) -> dict[str, Any]:
     answer(inputs["probs"].clone())
@@ -34,7 +32,6 @@ Invent {{members}} members' probabilities over {{classes}} classes so that the e
 and the mutual information is zero. Then make the mutual information as large as it can be. How large is that for {{members}}
 members, and for the fifty of MC dropout, in nats? Say it first, then check with `torch.special.entr`.
 """,
-        answer="largest",
         stub="""
 # two numbers: the largest mutual information of {{members}} members, and of fifty
 largest = None
@@ -54,12 +51,8 @@ three tensors of shape (examples,) in nats: the entropy of the average, the aver
 difference, the mutual information. Some members are entirely sure: their probabilities are exactly 0 and 1, which must not
 give NaN.
 """,
-        answer="doubts",
         given="import torch",
-        stub="""
-def doubts(probs):
-    raise NotImplementedError
-""",
+        stub="def doubts(probs):",
         use=_use_members,
     ),
     Coded(
@@ -75,7 +68,6 @@ This function is meant to compute the expected calibration error, as this chapte
 share of the examples in a bin as its weight. It calls networks well calibrated that are not. Two things are wrong in it.
 Repair them. `probs` has shape (examples, classes), `labels` shape (examples,), and the result is one number.
 """,
-        answer="calibration_error",
         given="import torch",
         stub="""
 def calibration_error(probs, labels, bins):

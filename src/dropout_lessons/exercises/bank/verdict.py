@@ -6,8 +6,6 @@ from typing import Any
 
 from dropout_lessons.exercises.exercise import Coded, Inputs, Written
 
-__all__ = ["EXERCISES"]
-
 
 def _use_arms(answer: Any, inputs: Inputs) -> dict[str, Any]:
     effect, low, high = answer(inputs["arm"].clone(), inputs["control"].clone(), inputs["quantile"])
@@ -29,12 +27,8 @@ interval, as three numbers (mean, low, high). `arm` and `control` are tensors wi
 `quantile` is the 97.5% quantile of Student's distribution that belongs to so many seeds, such as 2.262 for ten. The interval is
 $\bar d \pm t\, s / \sqrt n$, with $s$ the standard deviation of the differences, computed with $n - 1$.
 """,
-        answer="paired_interval",
         given="import torch",
-        stub="""
-def paired_interval(arm, control, quantile):
-    raise NotImplementedError
-""",
+        stub="def paired_interval(arm, control, quantile):",
         use=_use_arms,
     ),
     Coded(
@@ -53,10 +47,7 @@ on its inputs, inverted scaling, and keep probability {{keep}}. Which three weig
 paper: the penalty is $\frac{1-p}{p} \sum_j \mathbb E[x_j^2]\, w_j^2$; set the derivative of error plus penalty to zero. Three
 decimals are enough.
 """,
-        answer="weights",
-        stub="""
-weights = None  # three numbers: of x1, x2, x3
-""",
+        stub="weights = None  # three numbers: of x1, x2, x3",
     ),
     Written(
         id="verdict-3",

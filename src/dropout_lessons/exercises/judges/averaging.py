@@ -13,9 +13,6 @@ from scipy.special import log_softmax, logsumexp, softmax
 from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing, drawing
 
-__all__ = ["EXAMINERS"]
-
-
 Array = NDArray[Any]
 
 
@@ -77,11 +74,8 @@ def _judge_members(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         ),
         "wrong-axis": (softmax(raw, 0), "The normalization runs over examples, not over classes."),
     }
-    for code, (other, message) in known.items():
-        if _is_close(mean, other, 2e-4 + 1e-5 * np.abs(other)):
-            yield Problem(code, message)
-            return
-    yield Problem("off", "That is not the normalized weighted geometric mean.")
+    off = Problem("off", "That is not the normalized weighted geometric mean.")
+    yield from comparing.mistaken(lambda other: _is_close(mean, other, 2e-4 + 1e-5 * np.abs(other)), known, off)
 
 
 def _draw_network(rng: np.random.Generator) -> Inputs:
@@ -153,11 +147,8 @@ def _averaged(probs: Array, logits: Array, shares: Array, scaled: Array, samples
             "A pass without dropout is averaged with the others.",
         ),
     }
-    for code, (other, message) in known.items():
-        if _is_close(probs, other, allowed * (1 + np.abs(other))):
-            yield Problem(code, message)
-            return
-    yield Problem("off", "That is not the average of the probabilities of the thinned networks that were run.")
+    off = Problem("off", "That is not the average of the probabilities of the thinned networks that were run.")
+    yield from comparing.mistaken(lambda other: _is_close(probs, other, allowed * (1 + np.abs(other))), known, off)
 
 
 _EXACT = 1e-5  # float32, with room

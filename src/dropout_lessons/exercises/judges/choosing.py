@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing
 
-__all__ = ["EXAMINERS"]
-
-
 _LOWER, _HIGHER = 0.078, 0.082  # the errors that the paper of the first exercise reports
 
 

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing, drawing
 
-__all__ = ["EXAMINERS"]
-
 
 def _judge_two_units(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     nothing, first, second, both = (float(inputs[name]) for name in ("nothing", "first", "second", "both"))
@@ -26,7 +24,7 @@ def _judge_two_units(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         np.array([joint, share]),
         {
             "empty-set-forgotten": (
-                np.array([careless, share]),
+                [careless, share],
                 "The value with neither unit is missing: it was subtracted twice, once with each unit.",
             ),
             "ratio-of-degrees": (
@@ -34,18 +32,18 @@ def _judge_two_units(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
                 "That is what products add relative to single units, not their share of the whole variance.",
             ),
             "not-squared": (
-                np.array([joint, abs(joint) / 4 / (np.abs(single).sum() + abs(joint) / 4)]),
+                [joint, abs(joint) / 4 / (np.abs(single).sum() + abs(joint) / 4)],
                 "The share is one of variances: the coefficients are to be squared.",
             ),
-            "sign-lost": (np.array([abs(joint), share]), "An interaction has a sign: units may replace each other."),
-            "share-of-single-units": (np.array([joint, 1 - share]), "That is the share of the single units."),
+            "sign-lost": ([abs(joint), share], "An interaction has a sign: units may replace each other."),
+            "share-of-single-units": ([joint, 1 - share], "That is the share of the single units."),
             "effects-alone": (
                 np.array(
                     [joint, joint**2 / (joint**2 + 4 * ((first - nothing) ** 2 + (second - nothing) ** 2))],
                 ),
                 "A unit's effect is averaged over whether the other is present, too.",
             ),
-            "swapped": (np.array([share, joint]), "The two numbers are in the wrong order."),
+            "swapped": ([share, joint], "The two numbers are in the wrong order."),
         },
         rtol=0,
         atol=0.002,

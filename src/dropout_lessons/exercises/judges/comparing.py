@@ -6,16 +6,14 @@ every count. ``FALSE_ALARM`` bounds how often any one test here rejects a right 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import rel_entr
 
 from dropout_lessons.exercises.exercise import Problem
-
-__all__ = ["FALSE_ALARM", "number", "numbers", "plausible", "shape", "values"]
 
 FALSE_ALARM = 1e-9
 
@@ -48,6 +46,20 @@ def shape(what: str, value: NDArray[Any], expected: tuple[int, ...]) -> Iterator
         yield Problem("wrong-shape", f"The shape of {what} is {value.shape}, and {expected} was expected.")
 
 
+def mistaken(
+    is_it: Callable[[Any], Any], mistakes: Mapping[str, tuple[Any, str]], otherwise: Problem
+) -> Iterator[Problem]:
+    """The problem of an answer that is not right: the first known mistake that makes it, or that it is wrong otherwise.
+
+    Args:
+        is_it: Whether the answer is what a mistake leads to.
+        mistakes: By code, what a mistake leads to and what to say of it.
+        otherwise: The problem where it is none of them.
+    """
+    known = (Problem(code, message) for code, (wrong, message) in mistakes.items() if is_it(wrong))
+    yield next(known, otherwise)
+
+
 def number(
     value: NDArray[Any],
     truth: float,
@@ -75,19 +87,15 @@ def number(
     def is_close(other: float) -> bool:
         return abs(given - other) <= max(atol, rtol * abs(other))
 
-    if is_close(truth):
-        return
-    for code, (wrong, message) in mistakes.items():
-        if is_close(wrong):
-            yield Problem(code, message)
-            return
-    yield Problem("off", f"{what} is too {'small' if given < truth else 'large'}.")
+    if not is_close(truth):
+        off = Problem("off", f"{what} is too {'small' if given < truth else 'large'}.")
+        yield from mistaken(is_close, mistakes, off)
 
 
 def values(
     value: NDArray[Any],
-    truth: NDArray[Any],
-    mistakes: Mapping[str, tuple[NDArray[Any], str]],
+    truth: ArrayLike,
+    mistakes: Mapping[str, tuple[ArrayLike, str]],
     *,
     rtol: float = 1e-3,
     atol: float = 1e-5,
@@ -111,19 +119,20 @@ def values(
     if value.shape != truth.shape:
         return
     allowed = max(atol, rtol * float(np.abs(truth).max(initial=0)))
-    if np.abs(value - truth).max(initial=0) <= allowed:
-        return
-    for code, (wrong, message) in mistakes.items():
-        if np.shape(wrong) == value.shape and (np.abs(value - wrong) <= allowed + 1e-5 * np.abs(wrong)).all():
-            yield Problem(code, message)
-            return
-    yield Problem("off", f"At least one number in {what} is not right, and by no mistake that this check knows.")
+
+    def is_close(wrong: ArrayLike) -> bool:
+        wrong = np.asarray(wrong)
+        return wrong.shape == value.shape and bool((np.abs(value - wrong) <= allowed + 1e-5 * np.abs(wrong)).all())
+
+    if np.abs(value - truth).max(initial=0) > allowed:
+        off = f"At least one number in {what} is not right, and by no mistake that this check knows."
+        yield from mistaken(is_close, mistakes, Problem("off", off))
 
 
 def numbers(
     value: NDArray[Any],
-    truth: NDArray[Any],
-    mistakes: Mapping[str, tuple[NDArray[Any], str]],
+    truth: ArrayLike,
+    mistakes: Mapping[str, tuple[ArrayLike, str]],
     *,
     rtol: float = 1e-3,
     atol: float = 1e-5,

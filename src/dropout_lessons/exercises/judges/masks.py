@@ -15,7 +15,7 @@ from scipy import fft
 from scipy.special import chdtr, chdtrc
 
 from dropout_lessons.exercises.exercise import Inputs, Outputs, Problem
-from dropout_lessons.exercises.judges.comparing import plausible, shape
+from dropout_lessons.exercises.judges.comparing import mistaken, plausible, shape
 
 __all__ = ["backward", "floating", "forward", "masks", "scaled"]
 
@@ -180,11 +180,7 @@ def scaled(factors: Floats, keep_prob: float) -> Iterator[Problem]:
         "scaled-twice": (keep_prob**-2, "Kept values are divided by keep_prob twice."),
         "scaled-for-half": (2.0, "Kept values are doubled: is 0.5 written into the code?"),
     }
-    for code, (factor, message) in known.items():
-        if all_are(factor):
-            yield Problem(code, message)
-            return
-    yield Problem("wrong-scale", "What is kept is not x times one right factor.")
+    yield from mistaken(all_are, known, Problem("wrong-scale", "What is kept is not x times one right factor."))
 
 
 def forward(inputs: Inputs, outputs: Outputs, *, rows_share: bool = False) -> Iterator[Problem]:
@@ -207,21 +203,29 @@ def backward(
         rows_share: Whether the rows of a call share one mask.
     """
     if not outputs["in_numpy"]:
-        if not outputs["trainable"]:
-            message = "No gradient comes back through it: is something detached, under no_grad, or turned into numpy?"
-            if outputs["trouble"]:
-                message += f" It raises {outputs['trouble']}"
-            yield Problem("no-gradient", message)
-        else:
+        yield from untrainable(outputs)
+        if outputs["trainable"]:
             gradient = outputs["gradient"]
             yield from _gradients(outputs["y"][-len(gradient) :], gradient, inputs["upstream"], factor)
-    if outputs["reseeds"]:
-        yield Problem(
-            "reseeds", "It seeds the global generator: whatever is drawn after it, elsewhere, repeats itself."
-        )
+    yield from reseeding(outputs)
     if outputs["rewinds"]:
         yield Problem("reseeds", "The backward pass turns the generator back: what is drawn after it repeats itself.")
     yield from _elsewhere(inputs, outputs, other_factor, rows_share)
+
+
+def untrainable(outputs: Outputs) -> Iterator[Problem]:
+    """A problem if no gradient came back through an answer, with what it raised if it did."""
+    if not outputs["trainable"]:
+        raised = f" It raises {outputs['trouble']}" if outputs["trouble"] else ""
+        message = "No gradient comes back through it: is something detached, under no_grad, or turned into numpy?"
+        yield Problem("no-gradient", message + raised)
+
+
+def reseeding(outputs: Outputs) -> Iterator[Problem]:
+    """A problem if an answer seeds the global generator."""
+    if outputs["reseeds"]:
+        message = "It seeds the global generator: whatever is drawn after it, elsewhere, repeats itself."
+        yield Problem("reseeds", message)
 
 
 def _gradients(y: Floats, gradient: Floats, upstream: Floats, factor: float) -> Iterator[Problem]:

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing
 
-__all__ = ["EXAMINERS"]
-
 
 def _judge_labels(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     noise, classes = inputs["noise"] / 100, inputs["classes"]
@@ -20,17 +18,14 @@ def _judge_labels(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         outputs["answer"],
         np.array([false, chance]),
         {
-            "all-redrawn-false": (
-                np.array([noise, chance]),
-                "A label that is drawn anew may be the true one by chance.",
-            ),
+            "all-redrawn-false": ([noise, chance], "A label that is drawn anew may be the true one by chance."),
             "chance-of-being-right": (
-                np.array([false, 1 / classes]),
+                [false, 1 / classes],
                 "The second number is how often guessing is right: errors are asked for.",
             ),
-            "always-wrong": (np.array([false, 1.0]), "Guessing is sometimes right."),
+            "always-wrong": ([false, 1.0], "Guessing is sometimes right."),
             "percent": (100 * np.array([false, chance]), "These are percentages: fractions are asked for."),
-            "swapped": (np.array([chance, false]), "The two numbers are in the wrong order."),
+            "swapped": ([chance, false], "The two numbers are in the wrong order."),
         },
         rtol=0,
         atol=0.002,

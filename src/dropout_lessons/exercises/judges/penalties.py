@@ -12,8 +12,6 @@ from scipy.special import expit
 from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing, drawing
 
-__all__ = ["EXAMINERS"]
-
 
 def _judge_ridge(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     part = inputs["part"]
@@ -22,17 +20,14 @@ def _judge_ridge(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         outputs["answer"],
         np.array([first, second]),
         {
-            "drop-prob": (np.array([1 - first, 1 - second]), "These are the probabilities of dropping."),
-            "not-solved-for-p": (
-                np.array([1 / part, 1 / (2 * part)]),
-                "That is (1 - p) / p: it is still to be solved for p.",
-            ),
+            "drop-prob": ([1 - first, 1 - second], "These are the probabilities of dropping."),
+            "not-solved-for-p": ([1 / part, 1 / (2 * part)], "That is (1 - p) / p: it is still to be solved for p."),
             "data-halved": (
-                np.array([first, part / (part + 2)]),
+                [first, part / (part + 2)],
                 "With more data the same strength is a weaker penalty: does p rise or fall?",
             ),
-            "unchanged": (np.array([first, first]), "The strength of dropout's penalty grows with n: λ does not."),
-            "swapped": (np.array([second, first]), "The two numbers are in the wrong order."),
+            "unchanged": ([first, first], "The strength of dropout's penalty grows with n: λ does not."),
+            "swapped": ([second, first], "The two numbers are in the wrong order."),
         },
         rtol=0.003,
         what="keep_probs",

@@ -12,8 +12,6 @@ from scipy.linalg import hadamard
 from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing, drawing, masks
 
-__all__ = ["EXAMINERS"]
-
 
 def _judge_memory(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     p = inputs["keep_prob"]
@@ -144,21 +142,14 @@ def _judge_sequence(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         yield Problem("unscaled", "What is kept is not scaled: memories shrink in training, and not at test time.")
     if not np.allclose(factors[kept], 1 / p, rtol=0.02):
         yield Problem("wrong-scale", "What is kept is not divided by keep_prob.")
-    if not outputs["trainable"]:
-        message = "No gradient comes back through it: is something detached, under no_grad, or turned into numpy?"
-        if outputs["trouble"]:
-            message += f" It raises {outputs['trouble']}"
-        yield Problem("no-gradient", message)
+    yield from masks.untrainable(outputs)
     to_x, to_weight = _gradients(states[-1], kept[-1, 0] / p, weight, inputs["upstream"])
     if not all(
         np.allclose(outputs[name], right, atol=1e-3 * np.abs(right).max())
         for name, right in (("to_x", to_x), ("to_weight", to_weight))
     ):
         yield Problem("wrong-gradient", "The gradient is not that of the states: it should pass through all steps.")
-    if outputs["reseeds"]:
-        yield Problem(
-            "reseeds", "It seeds the global generator: whatever is drawn after it, elsewhere, repeats itself."
-        )
+    yield from masks.reseeding(outputs)
     if not outputs["resizable"]:
         yield Problem("fixed-size", "It works for one size of x alone: take the sizes from x.")
     yield from comparing.shape("the states of another x", outputs["small"], inputs["small"].shape)

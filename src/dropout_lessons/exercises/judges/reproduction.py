@@ -12,8 +12,6 @@ from scipy.special import ndtri, stdtrit
 from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing
 
-__all__ = ["EXAMINERS"]
-
 
 @cache
 def _verdicts(experiment: str) -> tuple[int, int, int]:
@@ -32,21 +30,18 @@ def _judge_reading(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         np.array([agree, differ, undecided, luck]),
         {
             "undecided-counted-as-differing": (
-                np.array([agree, differ + undecided, 0, luck]),
+                [agree, differ + undecided, 0, luck],
                 "An interval that contains the bound decides nothing: undecided is not the same as different.",
             ),
             "luck-both-sides": (
-                np.array([agree, differ, undecided, 2 * luck]),
+                [agree, differ, undecided, 2 * luck],
                 "An interval misses zero in 5% of the cases, and in half of these on the side that the paper says.",
             ),
             "luck-of-those-that-agree": (
-                np.array([agree, differ, undecided, 0.025 * agree]),
+                [agree, differ, undecided, 0.025 * agree],
                 "Luck may strike every statement, not only those that agree in the end.",
             ),
-            "percent": (
-                np.array([agree, differ, undecided, 2.5]),
-                "The last number is of statements, not a percentage.",
-            ),
+            "percent": ([agree, differ, undecided, 2.5], "The last number is of statements, not a percentage."),
         },
         atol=0.011,
         rtol=0,
@@ -149,12 +144,9 @@ def _judge_differences(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
             "What is not shown to agree is called different: an interval may also leave it open.",
         ),
     }
-    for code, (wrong, message) in known.items():
-        if (verdicts == wrong).all():
-            yield Problem(code, message)
-            return
     count = int((verdicts != right).sum())
-    yield Problem("off", f"{count} of {len(right)} verdicts are not right: is the interval too wide or too narrow?")
+    off = f"{count} of {len(right)} verdicts are not right: is the interval too wide or too narrow?"
+    yield from comparing.mistaken(lambda wrong: (verdicts == wrong).all(), known, Problem("off", off))
 
 
 EXAMINERS = {

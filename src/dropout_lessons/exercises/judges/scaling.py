@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing, drawing, masks
 
-__all__ = ["EXAMINERS"]
-
 Floats = NDArray[Any]
 
 
@@ -22,25 +20,21 @@ def _judge_translate(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         yield Problem("wrong-shape", "Four numbers are asked for: two for MLP, then two for nn.Dropout.")
         return
     drop = np.array([inputs["input_drop"], inputs["hidden_drop"]])
+    keep = 1 - drop
     mistakes = {
-        "all-keep": ((1 - drop, 1 - drop), "PyTorch's p is the probability of dropping, not of keeping."),
+        "all-keep": ((keep, keep), "PyTorch's p is the probability of dropping, not of keeping."),
         "all-drop": ((drop, drop), "This package's keep_prob is the probability of keeping, not of dropping."),
-        "keep-and-drop-swapped": ((drop, 1 - drop), "The two conventions are swapped: which library counts what?"),
-        "layers-swapped": (
-            ((1 - drop)[::-1], drop[::-1]),
-            "Inputs and hidden units are swapped: inputs come first.",
-        ),
-        "libraries-swapped": ((drop[::-1], (1 - drop)[::-1]), "Conventions and layers are swapped."),
+        "keep-and-drop-swapped": ((drop, keep), "The two conventions are swapped: which library counts what?"),
+        "layers-swapped": ((keep[::-1], drop[::-1]), "Inputs and hidden units are swapped: inputs come first."),
+        "libraries-swapped": ((drop[::-1], keep[::-1]), "Conventions and layers are swapped."),
     }
-    if np.allclose(answer, np.concatenate([1 - drop, drop]), atol=1e-6):
-        return
-    for code, (wrong, message) in mistakes.items():
-        if np.allclose(answer, np.concatenate(wrong), atol=1e-6):
-            yield Problem(code, message)
-            return
-    yield Problem(
-        "off", "At least one of the four numbers is neither a probability of keeping nor of dropping from the text."
-    )
+
+    def is_that(pairs: tuple[Floats, Floats]) -> bool:
+        return np.allclose(answer, np.concatenate(pairs), atol=1e-6)
+
+    if not is_that((keep, drop)):
+        off = "At least one of the four numbers is neither a probability of keeping nor of dropping from the text."
+        yield from comparing.mistaken(is_that, mistakes, Problem("off", off))
 
 
 def _judge_module(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
@@ -90,10 +84,8 @@ def _judge_factors(factors: Floats, test_factors: Floats, keep_prob: float) -> I
         ),
         "scaled-by-drop-prob": (1 - keep_prob, "At test time it multiplies by the probability of dropping."),
     }
-    for code, (factor, message) in known.items():
-        if all_are(test_factors, factor):
-            yield Problem(code, message)
-    yield Problem("wrong-scale", "At test time the output is not x times one right factor.")
+    off = Problem("wrong-scale", "At test time the output is not x times one right factor.")
+    yield from comparing.mistaken(lambda factor: all_are(test_factors, factor), known, off)
 
 
 def _draw_layer(rng: np.random.Generator) -> Inputs:
@@ -122,11 +114,8 @@ def _judge_layer(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         "scaled-twice": (keep_prob**2, "The weights are multiplied by keep_prob twice."),
     }
     if not np.allclose(weight, keep_prob, rtol=1e-4):
-        for code, (factor, message) in known.items():
-            if np.allclose(weight, factor, rtol=1e-4):
-                yield Problem(code, message)
-                return
-        yield Problem("wrong-scale", "The weights are not the old ones times one right factor.")
+        off = Problem("wrong-scale", "The weights are not the old ones times one right factor.")
+        yield from comparing.mistaken(lambda factor: np.allclose(weight, factor, rtol=1e-4), known, off)
     elif not np.allclose(bias, 1, rtol=1e-4):
         yield Problem("bias-scaled", "The biases are changed too, though no mask ever touches them.")
 

@@ -10,9 +10,6 @@ import numpy as np
 from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing, drawing
 
-__all__ = ["EXAMINERS"]
-
-
 _DRAWS = 60_000
 
 
@@ -87,36 +84,22 @@ def _judge_thin(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         return
     got = _network(x, outputs["weight1"], outputs["bias1"], outputs["weight2"])
 
-    def is_that(one: Any, bias: Any, two: Any) -> bool:
-        return bool(np.allclose(got, _network(x, one[kept], bias[kept], two[:, kept]), rtol=1e-3, atol=1e-3))
+    def is_that(factors: tuple[float, float, float]) -> bool:
+        one, bias, two = (array * factor for array, factor in zip((weight1, bias1, weight2), factors, strict=True))
+        return np.allclose(got, _network(x, one[kept], bias[kept], two[:, kept]), rtol=1e-3, atol=1e-3)
 
-    if is_that(weight1, bias1, weight2 / keep_prob):
-        return
+    inverse = 1 / keep_prob
     known = {
-        "unscaled": (1.0, 1.0, 1.0, "What is kept is not divided by keep_prob, as inverted dropout does in training."),
-        "scaled-by-keep-prob": (1.0, 1.0, keep_prob, "What is kept is multiplied by keep_prob, not divided."),
-        "scaled-by-drop-prob": (
-            1.0,
-            1.0,
-            1 / (1 - keep_prob),
-            "What is kept is divided by the probability of dropping.",
-        ),
-        "scaled-twice": (1 / keep_prob, 1 / keep_prob, 1 / keep_prob, "What is kept is divided by keep_prob twice."),
-        "bias-unscaled": (
-            1 / keep_prob,
-            1.0,
-            1.0,
-            "Dividing the first weights alone leaves their biases as they were.",
-        ),
-        "bias-missing": (1.0, 0.0, 1 / keep_prob, "The hidden units' biases are gone."),
+        "unscaled": ((1, 1, 1), "What is kept is not divided by keep_prob, as inverted dropout does in training."),
+        "scaled-by-keep-prob": ((1, 1, keep_prob), "What is kept is multiplied by keep_prob, not divided."),
+        "scaled-by-drop-prob": ((1, 1, 1 / (1 - keep_prob)), "What is kept is divided by the probability of dropping."),
+        "scaled-twice": ((inverse, inverse, inverse), "What is kept is divided by keep_prob twice."),
+        "bias-unscaled": ((inverse, 1, 1), "Dividing the first weights alone leaves their biases as they were."),
+        "bias-missing": ((1, 0, inverse), "The hidden units' biases are gone."),
     }
-    for code, (one, bias, two, message) in known.items():
-        if is_that(weight1 * one, bias1 * bias, weight2 * two):
-            yield Problem(code, message)
-            return
-    yield Problem(
-        "different", "The smaller network computes something else than the masked one: are the right units cut out?"
-    )
+    if not is_that((1, 1, inverse)):
+        other = "The smaller network computes something else than the masked one: are the right units cut out?"
+        yield from comparing.mistaken(is_that, known, Problem("different", other))
 
 
 def _draw_repeat(rng: np.random.Generator) -> Inputs:
@@ -137,8 +120,6 @@ def _judge_repeat(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     def is_that(other: Any) -> bool:
         return bool(np.allclose(draws, other, rtol=0.015, atol=0))
 
-    if is_that(np.sqrt(np.pi / 2 / agree**n)):
-        return
     known = {
         "equally-likely": (
             np.sqrt(np.pi / 2 * 2**n),
@@ -150,11 +131,9 @@ def _judge_repeat(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         "median": (np.sqrt(2 * np.log(2) / agree**n), "That is the median of the number of draws, not the average."),
         "not-a-root": (np.pi / 2 / agree**n, "With T draws there are about T * T / 2 pairs: a square root is missing."),
     }
-    for code, (other, message) in known.items():
-        if is_that(other):
-            yield Problem(code, message)
-            return
-    yield Problem("off", "The numbers are not those of the birthday problem for masks.")
+    if not is_that(np.sqrt(np.pi / 2 / agree**n)):
+        off = Problem("off", "The numbers are not those of the birthday problem for masks.")
+        yield from comparing.mistaken(is_that, known, off)
 
 
 EXAMINERS = {

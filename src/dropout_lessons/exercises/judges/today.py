@@ -9,8 +9,6 @@ import numpy as np
 from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing, drawing, masks
 
-__all__ = ["EXAMINERS"]
-
 _CALLS, _EXAMPLES, _UNITS = 200, 512, 2  # coins enough to see a rate that is a point off
 
 
@@ -44,17 +42,12 @@ def _judge_path(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         yield Problem(problem.code, problem.message.replace("unit", "example"))
     factors = (y / x)[kept]
     yield from masks.scaled(factors, p)
-    if not outputs["trainable"]:
-        message = "No gradient comes back through it: is something detached, under no_grad, or turned into numpy?"
-        yield Problem("no-gradient", f"{message} {outputs['trouble']}".strip())
-    else:
+    yield from masks.untrainable(outputs)
+    if outputs["trainable"]:
         through = (outputs["trained"] != 0) / p
         if not np.allclose(outputs["gradient"], inputs["upstream"] * through, rtol=1e-4):
             yield Problem("wrong-gradient", "The gradient is not that of what comes out: other branches, or a factor.")
-    if outputs["reseeds"]:
-        yield Problem(
-            "reseeds", "It seeds the global generator: whatever is drawn after it, elsewhere, repeats itself."
-        )
+    yield from masks.reseeding(outputs)
     yield from _judge_images(inputs, outputs)
 
 

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing, drawing, masks
 
-__all__ = ["EXAMINERS"]
-
 
 def _judge_layer(inputs: Inputs, outputs: Outputs, *, rows_share: bool = False) -> Iterator[Problem]:
     x, y, p = inputs["x"], outputs["y"], inputs["keep_prob"]

@@ -12,8 +12,6 @@ from scipy.special import entr, softmax
 from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing
 
-__all__ = ["EXAMINERS"]
-
 
 def _judge_largest(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     few, classes, many = inputs["members"], inputs["classes"], 50
@@ -23,16 +21,16 @@ def _judge_largest(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         np.array([log_few, log_classes]),
         {
             "all-by-classes": (
-                np.array([log_classes, log_classes]),
+                [log_classes, log_classes],
                 "With fewer members than classes the average cannot spread over all classes.",
             ),
             "all-by-members": (
-                np.array([log_few, np.log(many)]),
+                [log_few, np.log(many)],
                 "No entropy over these classes is as large as the second number.",
             ),
             "bits": (np.array([log_few, log_classes]) / np.log(2), "These are bits: nats are asked for."),
             "no-logarithm": (np.array([few, classes], dtype=float), "These are counts: where is the logarithm?"),
-            "swapped": (np.array([log_classes, log_few]), "The two numbers are in the wrong order."),
+            "swapped": ([log_classes, log_few], "The two numbers are in the wrong order."),
         },
         rtol=0.003,
         what="largest",

@@ -11,8 +11,6 @@ from scipy.special import stdtrit
 from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing
 
-__all__ = ["EXAMINERS"]
-
 
 def _draw_arms(rng: np.random.Generator) -> Inputs:
     """Two arms that share most of what varies from seed to seed, and differ by about as much as they scatter."""
@@ -64,7 +62,7 @@ def _judge_arms(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
                 "The sign is turned: the difference is arm minus control.",
             ),
             "range": (
-                np.array([d.mean(), d.min(), d.max()]),
+                [d.mean(), d.min(), d.max()],
                 "Smallest and largest difference are no interval for the mean: they move apart with more seeds.",
             ),
             "ends-swapped": (
