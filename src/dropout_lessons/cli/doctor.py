@@ -18,8 +18,6 @@ from dropout_lessons import datasets
 from dropout_lessons.datasets.files import FILES
 from dropout_lessons.grading import sandbox
 
-__all__ = ["Finding", "examine", "findings"]
-
 _BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 _LEAST_DISK = 2 * 2**30
 

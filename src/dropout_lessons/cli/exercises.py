@@ -12,8 +12,6 @@ from dropout_lessons.experiments.store import write
 from dropout_lessons.grading.feedback import gradescope_json
 from dropout_lessons.grading.sandbox import Limits
 
-__all__ = ["assign", "grade", "list_all", "publish", "statistics"]
-
 
 def list_all(options: argparse.Namespace) -> int:
     found = [one for one in exercises.bank().values() if options.chapter in (None, one.chapter)]

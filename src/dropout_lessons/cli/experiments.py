@@ -17,8 +17,6 @@ from dropout_lessons.experiments.page import ledger_page
 from dropout_lessons.experiments.records import UNITS, is_recorded, reached
 from dropout_lessons.experiments.store import kept, write
 
-__all__ = ["list_all", "print_ledger", "run", "show"]
-
 
 def list_all(options: argparse.Namespace) -> int:
     for name in experiments.names():

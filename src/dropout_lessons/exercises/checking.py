@@ -30,8 +30,6 @@ from torch import nn
 from dropout_lessons.exercises.bank import get
 from dropout_lessons.exercises.exercise import Coded, Examiner, Exercise, Inputs, Outputs, Problem
 
-__all__ = ["CheckFailed", "Feedback", "attempt", "check", "inputs_of", "judged"]
-
 _PACKAGE = str(Path(__file__).parents[1])
 _LARGEST = 10_000_000  # elements of one output
 
@@ -205,17 +203,8 @@ def _double(value: Any) -> Any:
 def judged(exercise: Coded, inputs: Inputs, outputs: Outputs) -> tuple[Problem, ...]:
     """What is wrong with outputs that ``attempt`` returned, wherever that ran: an empty tuple if nothing is."""
     problems = []
-    for name, value in inputs.items():
-        if isinstance(value, np.ndarray) and not np.array_equal(
-            outputs.get(f"after {name}", value), value, equal_nan=True
-        ):
-            message = f"It changes its argument {name} in place: whoever called it still needs the old values."
-            problems.append(Problem("in-place", message, lost=0.5))
-    for name, value in outputs.items():
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
-            return (*problems, Problem("not-finite", f"There are NaN or infinite values in what came back ({name})."))
     try:
-        for problem in _examiner(exercise).judge(inputs, outputs):
+        for problem in _problems(exercise, inputs, outputs):
             problems.append(problem)
             if problem.lost >= 1:
                 break
@@ -223,6 +212,18 @@ def judged(exercise: Coded, inputs: Inputs, outputs: Outputs) -> tuple[Problem, 
         message = f"The check cannot read what came back ({type(error).__name__}): look at its shape and type."
         problems.append(Problem("unreadable", message))
     return tuple(problems)
+
+
+def _problems(exercise: Coded, inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+    for name, value in inputs.items():
+        left = outputs.get(f"after {name}")
+        if left is not None and not np.array_equal(left, value, equal_nan=True):
+            message = f"It changes its argument {name} in place: whoever called it still needs the old values."
+            yield Problem("in-place", message, lost=0.5)
+    for name, value in outputs.items():
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            yield Problem("not-finite", f"There are NaN or infinite values in what came back ({name}).")
+    yield from _examiner(exercise).judge(inputs, outputs)
 
 
 class _NotPlain(TypeError):

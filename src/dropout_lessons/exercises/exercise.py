@@ -12,19 +12,6 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "KINDS",
-    "LEVELS",
-    "TOPICS",
-    "Coded",
-    "Examiner",
-    "Exercise",
-    "Inputs",
-    "Outputs",
-    "Problem",
-    "Written",
-]
-
 # What ids begin with, and the chapter that such an exercise stands in: an id does not change when its chapter does.
 TOPICS = {
     "start": 0,
@@ -212,10 +199,11 @@ class Coded(Exercise):
         parts = (self.given.strip("\n"), self.stub.strip("\n"))
         return self.fill("\n\n".join(part for part in parts if part), variant)
 
-    def check_code(self, variant: int = 0) -> str:
-        """The cell that checks the answer."""
+    def check_code(self, variant: int = 0, seed: int | None = None) -> str:
+        """The cell that checks the answer; with a seed, the same check each time."""
         which = f", variant={variant}" if variant else ""
-        return f'exercises.check("{self.id}", {self.answer}{which})'
+        again = "" if seed is None else f", seed={seed}"
+        return f'exercises.check("{self.id}", {self.answer}{which}{again})'
 
 
 @dataclass(frozen=True, kw_only=True)

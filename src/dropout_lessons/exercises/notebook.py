@@ -9,8 +9,6 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from dropout_lessons.exercises.exercise import Coded, Exercise
 
-__all__ = ["ANSWER_HERE", "KEY", "cells", "marker"]
-
 KEY = "dropout_lessons"  # in the cells' metadata: the exercise, and the cell's role: prompt, answer or check
 _HINT = re.compile(r"\s*\*(?:Expect|You should find)\b[^*]*\*")
 ANSWER_HERE = "*Write your answer here.*"

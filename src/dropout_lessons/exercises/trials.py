@@ -14,8 +14,6 @@ from torch import Tensor
 
 from dropout_lessons.exercises.exercise import Inputs
 
-__all__ = ["gradients", "try_layer"]
-
 Layer = Callable[[Tensor], Any]
 _BACKWARD = 2  # calls whose gradients are taken; all forward passes come before the first backward pass
 

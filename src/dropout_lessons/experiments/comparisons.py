@@ -13,9 +13,11 @@ from dropout_lessons.claims import Evidence
 from dropout_lessons.experiments.findings import Finding, Origin
 from dropout_lessons.experiments.tables import difference
 
-__all__ = ["TITLES", "Against", "against", "difference_panels", "error_panels", "findings_on_each"]
+__all__ = ["NAMES", "TITLES", "Against", "against", "difference_panels", "error_panels", "findings_on_each"]
 
 TITLES = {"mnist_10k": "MNIST", "mnist": "MNIST", "fashion_10k": "Fashion-MNIST", "fashion_mnist": "Fashion-MNIST"}
+
+NAMES = {"mnist_10k": "digits", "mnist": "digits", "fashion_10k": "clothes", "fashion_mnist": "clothes"}
 
 
 class Against(NamedTuple):

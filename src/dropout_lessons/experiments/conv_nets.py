@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from dropout_lessons import datasets, figures, runtime
 from dropout_lessons.datasets import Dataset
 from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments.findings import Finding
 from dropout_lessons.experiments.tables import difference
 from dropout_lessons.experiments.tuning import OF_NETWORK, train_each, tuned
 from dropout_lessons.layers import DropBlock, Dropout, SpatialDropout
@@ -27,6 +28,7 @@ __all__ = [
     "draw_placements",
     "multiplications",
     "placement_arms",
+    "placement_findings",
     "shrunk",
     "train_conv_nets",
 ]
@@ -39,8 +41,8 @@ MASKS: dict[str, Callable[[float], nn.Module]] = {
 }
 
 
-def shrunk(data: Dataset) -> Dataset:
-    """The same images at half the height and width, each pixel the mean of four.
+def shrunk(data: Dataset, by: int = 2) -> Dataset:
+    """The same images at half the height and width, each pixel the mean of four; or ``by`` times as small.
 
     Example:
         >>> shrunk(datasets.load("mnist_10k", train=10))
@@ -48,10 +50,10 @@ def shrunk(data: Dataset) -> Dataset:
     """
     *channels, height, width = data.image_shape
 
-    def halved(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        return F.avg_pool2d(x.view(len(x), -1, height, width), 2).flatten(1), y
+    def pooled(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        return F.avg_pool2d(x.view(len(x), -1, height, width), by).flatten(1), y
 
-    return data.map(halved, image_shape=(*channels, height // 2, width // 2))
+    return data.map(pooled, image_shape=(*channels, height // by, width // by))
 
 
 def build(unit: Unit, candidate: Mapping[str, Any], image_shape: tuple[int, ...], n_classes: int) -> ConvNet:
@@ -127,6 +129,26 @@ def placement_arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     for arm, keep_probs in _PAPER_ARMS.items():
         settings = {"arm": arm, **keep_probs, **shared}
         yield tuned(settings, config["candidates"], config["seeds"], weights=weights)
+
+
+def placement_findings(table: pd.DataFrame, hidden: str, everywhere: str) -> list[Finding]:
+    """What Tables 3 and 4 say of dropout on the hidden units and everywhere, with the paper's values."""
+    return [
+        Finding(
+            "Dropout on the hidden units lowers the error.",
+            hidden,
+            difference(table, "test_error", "hidden units", "plain"),
+            below=0,
+            primary="The paper says that it lowers the error: any lowering agrees.",
+        ),
+        Finding(
+            "Dropout in all layers lowers the error further.",
+            everywhere,
+            difference(table, "test_error", "everywhere", "hidden units"),
+            below=0,
+            primary="The paper says that it lowers it further: any lowering agrees.",
+        ),
+    ]
 
 
 def draw_placements(table: pd.DataFrame) -> Figure:

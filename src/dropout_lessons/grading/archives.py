@@ -17,8 +17,6 @@ import yaml
 from dropout_lessons.grading.border import plain
 from dropout_lessons.grading.notebooks import LARGEST
 
-__all__ = ["members", "people", "unpack"]
-
 MOST_FILES, MOST_BYTES = 1_000, LARGEST  # of a student's archive; bytes of its notebooks, unpacked
 _LIST = 20 * 2**20  # bytes of a list of people
 

@@ -31,8 +31,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["Assignment", "LatePolicy", "assign", "assigned", "read_assignment", "student_notebook"]
-
 CHAPTERS = (  # files of the book's chapters
     "00_ten_minutes",
     "01_overfitting_and_coadaptation",

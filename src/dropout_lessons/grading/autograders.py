@@ -8,8 +8,6 @@ from pathlib import Path
 
 from dropout_lessons.runtime import replacing
 
-__all__ = ["REPOSITORY", "github_folder", "gradescope_zip", "package"]
-
 REPOSITORY = "https://github.com/dropout-lessons/dropout-lessons"
 
 

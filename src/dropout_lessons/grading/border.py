@@ -16,8 +16,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["MEMORY", "SECONDS", "Overrun", "apart", "plain"]
-
 SECONDS, MEMORY = 30.0, 2**30  # that the handling of one student's bytes may take, beside what Python itself does
 _FILE = 200 * 2**20  # bytes of a file that it may write
 

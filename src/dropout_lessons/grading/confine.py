@@ -11,8 +11,6 @@ import resource
 import runpy
 import sys
 
-__all__: list[str] = []
-
 _NO_NEW_PRIVILEGES = 38
 
 

@@ -13,8 +13,6 @@ from pathlib import Path
 
 from dropout_lessons.grading.leaks import leaks
 
-__all__ = ["publish"]
-
 SOLUTIONS = "instructor"  # .gitattributes keeps it out of exports
 
 
@@ -60,11 +58,8 @@ def publish(destination: Path, *, root: Path = Path(), built: Path | None = None
         _check_book(built, root, files)
         found = [*leaks(solutions, export), *leaks(solutions, built)]
         if found:
-            raise ValueError(
-                "\n".join(
-                    [f"solutions would be published, so nothing was; {len(found)} to take out:", *map(str, found)]
-                )
-            )
+            listed = "\n".join(map(str, found))
+            raise ValueError(f"solutions would be published, so nothing was; {len(found)} to take out:\n{listed}")
         if is_clone:
             _into_clone(export, files, destination)
         else:

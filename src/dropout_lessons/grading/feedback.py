@@ -12,8 +12,6 @@ from pathlib import PurePosixPath
 from dropout_lessons.grading.assignment import Assignment
 from dropout_lessons.grading.results import ExerciseResult, StudentResult
 
-__all__ = ["feedback_archives", "feedback_html", "feedback_markdown", "gradescope_json"]
-
 
 def feedback_markdown(assignment: Assignment, result: StudentResult) -> str:
     """Feedback for a student in Markdown; what comes from the student's code is fenced."""

@@ -19,7 +19,7 @@ from pathlib import Path
 import joblib
 from tqdm import tqdm
 
-from dropout_lessons.exercises import Coded, Exercise, Problem, get
+from dropout_lessons.exercises import Coded, Exercise, Feedback, Problem, get
 from dropout_lessons.exercises.checking import inputs_of, judged
 from dropout_lessons.grading import sandbox
 from dropout_lessons.grading.assignment import Assignment
@@ -29,8 +29,6 @@ from dropout_lessons.grading.notebooks import Notebook, UnreadableNotebook, read
 from dropout_lessons.grading.results import ExerciseResult, StudentResult, load, save
 from dropout_lessons.grading.sandbox import Limits, Outcome, SandboxUnavailable
 from dropout_lessons.grading.submissions import Submission
-
-__all__ = ["grade", "grade_one"]
 
 ROUNDS = 3
 _WORKER = "dropout_lessons.grading.worker"
@@ -249,21 +247,17 @@ def _judge(exercise: str, variant: int, data: bytes, seeds: list[int], ending: s
     worst = ExerciseResult(found.id, found.title, 1.0, 1.0)
     for number, seed in enumerate(seeds):
         outputs = came.get(f"{exercise}-{number}", Problem("no-answer", f"No answer came: {ending}."))
-        try:
-            problems = (
-                (outputs,) if isinstance(outputs, Problem) else judged(found, inputs_of(found, seed, variant), outputs)
-            )
-        except (ValueError, TypeError, IndexError, KeyError, ArithmeticError, AttributeError) as error:
-            message = f"The check cannot read what came back ({type(error).__name__}): look at its shape and type."
-            problems = (Problem("unreadable", message),)
-        share = max(0.0, 1.0 - sum(problem.lost for problem in problems))
+        if isinstance(outputs, Problem):
+            problems: tuple[Problem, ...] = (outputs,)
+        else:
+            problems = judged(found, inputs_of(found, seed, variant), outputs)
+        share = Feedback(found, problems, seed, variant).share
         if share < (worst.points or 0.0):
-            which = f", variant={variant}" if variant else ""
             worst = replace(
                 worst,
                 points=share,
                 reasons=tuple(plain(problem.message, 2000, lines=True) for problem in problems),
-                check=f'exercises.check("{exercise}", {found.answer}{which}, seed={seed})',
+                check=found.check_code(variant, seed),
                 diagnoses=tuple(problem.code for problem in problems),
             )
     return worst

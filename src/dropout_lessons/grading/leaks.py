@@ -11,9 +11,8 @@ from pathlib import Path
 
 from dropout_lessons.exercises import Coded, Exercise, bank
 from dropout_lessons.grading.contents import texts
+from dropout_lessons.grading.similar import nameless
 from dropout_lessons.grading.solutions import answers
-
-__all__ = ["Leak", "leaks"]
 
 SHORTEST = 8  # tokens or words; shorter lines say what everybody would
 SHORTEST_ANSWER = 5  # tokens of a line that gives the answer its value
@@ -24,13 +23,7 @@ _COMPILED = (".pyc", ".pyo", ".so", ".pyd")
 _KEPT = {
     *keyword.kwlist,
     *dir(builtins),
-    "torch",
-    "nn",
-    "F",
-    "np",
-    "numpy",
-    "math",
-    "self",
+    *["torch", "nn", "F", "np", "numpy", "math", "self"],
 }  # names that nobody changes
 
 
@@ -69,8 +62,6 @@ class _Piece:
         """Whether tokens are this piece, perhaps under other names, each name always for the same other."""
         if not self.renamed:
             return tokens == self.tokens
-        if len(tokens) != len(self.tokens):
-            return False
         if _nameless(tokens) != _nameless(self.tokens):
             return False
         pairs = {pair for pair in zip(self.tokens, tokens, strict=True) if pair[0].isidentifier()}
@@ -158,11 +149,7 @@ def _tokens(text: str, *, code: bool) -> tuple[str, ...]:
 
 
 def _nameless(tokens: tuple[str, ...]) -> tuple[str, ...]:
-    """Tokens with names replaced, but those that nobody changes and those behind a dot."""
-    return tuple(
-        "name" if token.isidentifier() and token not in _KEPT and before != "." else token
-        for before, token in zip(("", *tokens), tokens, strict=False)
-    )
+    return tuple(nameless(tokens, kept=_KEPT))
 
 
 def _index(pieces: Iterable[_Piece]) -> dict[bool, dict[tuple[str, ...], list[_Piece]]]:

@@ -17,8 +17,6 @@ from dropout_lessons.grading.notebooks import Part
 from dropout_lessons.grading.results import ExerciseResult, StudentResult
 from dropout_lessons.grading.solutions import answers
 
-__all__ = ["Criterion", "marking_page", "rubrics"]
-
 Criterion = tuple[float, str]  # points, and what earns them
 
 _STYLE = """

@@ -17,8 +17,6 @@ from dropout_lessons.grading.border import plain
 from dropout_lessons.grading.results import ExerciseResult, StudentResult
 from dropout_lessons.grading.tables import number, read_table, to_csv
 
-__all__ = ["COLUMNS", "Mark", "Marks", "code_name", "marked", "read_marks", "sheet"]
-
 COLUMNS = ("student", "exercise", "points", "bonus", "excused", "comment", "out_of")
 EVERYBODY, LATE = "*", "late"  # as a student, and as an exercise
 _YES, _NO = ("yes", "y", "x", "1", "true"), ("", "no", "n", "0", "false")

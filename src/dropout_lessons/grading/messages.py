@@ -6,7 +6,6 @@ import io
 import json
 import struct
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,6 @@ import numpy as np
 from dropout_lessons.exercises import Problem
 from dropout_lessons.exercises.exercise import Inputs, Outputs
 from dropout_lessons.grading.border import plain
-
-__all__ = ["attempts", "cell_errors", "decode", "encode", "pack_inputs", "unpack_inputs"]
 
 WORDS = 1000  # of an error, at most
 _LENGTH = struct.Struct("<Q")
@@ -117,10 +114,7 @@ def attempts(messages: list[Outputs]) -> dict[str, Outputs | Problem]:
 
 def cell_errors(messages: list[Outputs]) -> list[str]:
     """What the cells raised, in words; the text comes from the sandbox and may be anything."""
-    return list(_cell_errors(messages))
-
-
-def _cell_errors(messages: list[Outputs]) -> Iterator[str]:
+    found = []
     for message in messages:
         report = message.get("errors")
         if report is None or report.dtype.kind != "U" or report.size != 1 or report.dtype.itemsize > 4 * _MOST_REPORT:
@@ -132,7 +126,8 @@ def _cell_errors(messages: list[Outputs]) -> Iterator[str]:
         for row in rows[:20] if isinstance(rows, list) else ():
             if isinstance(row, dict) and type(row.get("cell")) is int and isinstance(row.get("error"), str):
                 line = f", {plain(row['line'], 80)}" if isinstance(row.get("line"), str) and row["line"] else ""
-                yield f"Code cell {row['cell'] % 10_000 + 1}{line}: {plain(row['error'])}"
+                found.append(f"Code cell {row['cell'] % 10_000 + 1}{line}: {plain(row['error'])}")
+    return found
 
 
 def _word(message: Outputs, key: str, *, lines: bool = False) -> str:

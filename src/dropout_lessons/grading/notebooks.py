@@ -18,8 +18,6 @@ from dropout_lessons.exercises.notebook import ANSWER_HERE, KEY, marker
 from dropout_lessons.grading.assignment import assigned
 from dropout_lessons.grading.border import plain
 
-__all__ = ["LARGEST", "CodeCell", "Notebook", "Part", "UnreadableNotebook", "read", "read_file"]
-
 LARGEST = 100 * 2**20  # bytes of a file
 _MOST_CELLS, _LONGEST = 2000, 1_000_000  # cells, and characters of all code
 _MOST_TEXT, _MOST_OUTPUT, _MOST_FIGURES, _MOST_IMAGES = 100_000, 2_000, 20, 10 * 2**20  # of an answer; bytes of all

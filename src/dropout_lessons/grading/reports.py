@@ -16,8 +16,6 @@ from dropout_lessons.grading.statistics import items_page
 from dropout_lessons.grading.tables import canvas_csv, filled_in, grades_csv, gradescope_csv, read_table
 from dropout_lessons.runtime import replacing
 
-__all__ = ["Given", "read_all", "write_all"]
-
 
 @dataclass(frozen=True)
 class Given:

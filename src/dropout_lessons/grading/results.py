@@ -10,8 +10,6 @@ from typing import Any
 from dropout_lessons.grading.notebooks import Part
 from dropout_lessons.runtime import replacing
 
-__all__ = ["ExerciseResult", "StudentResult", "load", "save"]
-
 
 @dataclass(frozen=True)
 class ExerciseResult:

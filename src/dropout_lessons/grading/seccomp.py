@@ -6,8 +6,6 @@ import os
 import platform
 import struct
 
-__all__ = ["is_known", "program_file"]
-
 # Memory that no limit counts: memfd_create memfd_secret shmget semget msgget mq_open
 _X86_MEMORY = (319, 447, 29, 64, 68, 240)
 _ARM_MEMORY = (279, 447, 194, 190, 186, 180)

@@ -14,8 +14,6 @@ from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from IPython.utils.text import SList
 from traitlets.config import Config
 
-__all__ = ["Cells", "Failure", "TooLong", "at_most"]
-
 _WORK = {"time", "timeit", "capture", "prun"}  # magics that run what stands behind or below them
 _SHELL = "is not run here"
 

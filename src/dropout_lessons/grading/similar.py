@@ -5,14 +5,12 @@ from __future__ import annotations
 import keyword
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from itertools import combinations
 
 from dropout_lessons.exercises import Coded, Exercise, get
 from dropout_lessons.grading.assignment import Assignment
 from dropout_lessons.grading.results import StudentResult
-
-__all__ = ["likeness", "normalized", "similar"]
 
 _RUN = 5  # tokens: a shorter run says what everybody would
 SHORTEST = 40  # tokens: shorter answers are alike by themselves
@@ -20,6 +18,7 @@ ALIKE = 0.8  # two of the book's own right answers in different styles share les
 _COMMON = 0.2  # share of the class: what more have in common was most likely given to them
 _OWN = ("code", "text")  # what a student has written; outputs and figures follow from it
 _TOKEN = re.compile(r"\w+|[^\w\s]")
+_KEYWORDS = frozenset(keyword.kwlist)
 
 
 def similar(assignment: Assignment, results: Sequence[StudentResult]) -> list[str]:
@@ -77,10 +76,14 @@ def _share(one: Counter[tuple[str, ...]], other: Counter[tuple[str, ...]]) -> fl
 def normalized(text: str) -> list[str]:
     """Tokens with comments left out and names replaced, but for keywords and what stands behind a dot."""
     text = re.sub(r"(?m)(^|\s)#.*$", "", text)
-    found = _TOKEN.findall(text)
+    return nameless(_TOKEN.findall(text), kept=_KEYWORDS)
+
+
+def nameless(tokens: Sequence[str], kept: Container[str]) -> list[str]:
+    """Tokens with names replaced, but for some and those behind a dot."""
     return [
-        "name" if token.isidentifier() and not keyword.iskeyword(token) and before != "." else token
-        for before, token in zip(["", *found], found, strict=False)
+        "name" if token.isidentifier() and token not in kept and before != "." else token
+        for before, token in zip(("", *tokens), tokens, strict=False)
     ]
 
 

@@ -10,8 +10,6 @@ from html import escape
 from dropout_lessons.grading.assignment import Assignment
 from dropout_lessons.grading.results import StudentResult
 
-__all__ = ["Item", "items", "items_page", "items_text"]
-
 _BINS = 5  # of the histogram, from none of the points to all
 
 

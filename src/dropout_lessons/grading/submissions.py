@@ -23,8 +23,6 @@ from pathlib import Path, PurePosixPath
 from dropout_lessons.grading.archives import people, unpack, unpack_export
 from dropout_lessons.grading.border import Overrun, apart, plain
 
-__all__ = ["Submission", "find"]
-
 _CANVAS = re.compile(r"(?P<name>[^_]+)_(?P<late>LATE_)?(?P<id>\d+)_(?P<upload>\d+)_(?P<file>.+)")
 _MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_file_?(?P<file>.*)")
 _GRADESCOPE = re.compile(r"submission_(?P<id>\d+)")
@@ -215,24 +213,15 @@ def _add(student: _Student, path: PurePosixPath, place: Path, folder: Path, rema
 
 def _submission(key: str, student: _Student) -> Submission:
     """The attempt that counts."""
-    empty = Submission(
-        key,
-        student.name,
-        "",
-        "",
-        None,
-        student.ids,
-        student.late,
-        student.time,
-    )
+    empty = Submission(key, student.name, "", "", None, student.ids, student.late, student.time)
     if not student.attempts:
         listed = ", ".join(student.others[:5])
         return replace(empty, problem=f"There is no notebook (.ipynb) in what was handed in ({listed}).")
     stems = {PurePosixPath(name).stem for _, name, _, _ in student.attempts}
-    student.attempts.sort(key=lambda attempt: (attempt[0], _copy(PurePosixPath(attempt[1]).stem, stems), attempt[1]))
+    student.attempts.sort(key=lambda attempt: (attempt[0], _copy(PurePosixPath(attempt[1]).stem, stems)[1], attempt[1]))
     upload, name, path, top = student.attempts[-1]
     names = [name for _, name, _, _ in student.attempts]
-    if student.is_plain and len({_original(stem, stems) for stem in stems}) > 1:
+    if student.is_plain and len({_copy(stem, stems)[0] for stem in stems}) > 1:
         return replace(empty, problem=f"It is not clear which notebook counts: {', '.join(names[:10])}.")
     ids = {**student.ids, **({"upload": str(upload), "place": top} if upload else {})}
     said = (f"{len(names)} notebooks: {name} was graded, not {', '.join(names[:-1])}",) if len(names) > 1 else ()
@@ -258,15 +247,10 @@ def _refuse_guesses(found: list[Submission], students: dict[str, _Student]) -> N
         )
 
 
-def _copy(stem: str, stems: set[str]) -> int:
-    """Number that a platform or a browser has added to a name that was taken: name-1, name (2)."""
+def _copy(stem: str, stems: set[str]) -> tuple[str, int]:
+    """The name, and the number that a platform or a browser has added to it since it was taken: name-1, name (2)."""
     match = re.fullmatch(r"(.+?)(?:-(\d{1,3})| ?\((\d{1,3})\))", stem)
-    return int(match[2] or match[3]) if match and match[1] in stems else 0
-
-
-def _original(stem: str, stems: set[str]) -> str:
-    match = re.fullmatch(r"(.+?)(?:-(\d{1,3})| ?\((\d{1,3})\))", stem)
-    return match[1] if match and match[1] in stems else stem
+    return (match[1], int(match[2] or match[3])) if match and match[1] in stems else (stem, 0)
 
 
 def _safe(name: str) -> str:

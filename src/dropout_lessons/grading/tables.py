@@ -13,8 +13,6 @@ from typing import Any
 from dropout_lessons.grading.assignment import Assignment
 from dropout_lessons.grading.results import StudentResult
 
-__all__ = ["Table", "canvas_csv", "filled_in", "grades_csv", "gradescope_csv", "number", "read_table", "to_csv"]
-
 
 @dataclass(frozen=True)
 class Table:

@@ -23,8 +23,6 @@ from dropout_lessons.exercises.exercise import Inputs, Outputs
 from dropout_lessons.grading.messages import WORDS, encode, unpack_inputs
 from dropout_lessons.grading.shell import Cells, TooLong, at_most
 
-__all__ = ["serve"]
-
 Send = Callable[[Outputs], None]
 _NOTHING = object()
 

@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 
 from dropout_lessons.exercises.exercise import Inputs
 
-__all__ = ["CALLS", "SHARED_CALLS", "away_from_zero", "band", "layer", "shared_layer"]
-
 CALLS, _ROWS, _UNITS = 4, 512, 128  # 262,144 coins: enough to see a rate that is one point off
 SHARED_CALLS, _SHARED_ROWS, _SHARED_UNITS = 256, 2, 1024  # as many, where the rows of a call share their coins
 

@@ -17,8 +17,6 @@ from scipy.special import chdtr, chdtrc
 from dropout_lessons.exercises.exercise import Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges.comparing import mistaken, plausible, shape
 
-__all__ = ["backward", "floating", "forward", "masks", "scaled"]
-
 _SURPRISING = 9.0  # standard deviations of a sum over all coins
 _RARE = 1e-12  # of a chi-square statistic, which counts follow closely but not exactly
 _RATES_VARY = Problem("rates-vary", "Some masks keep far more units than others, as if their probabilities differed.")

@@ -16,12 +16,12 @@ from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row,
 from dropout_lessons.experiments.arms import Candidate
 from dropout_lessons.experiments.catalog import table2_mnist
 from dropout_lessons.experiments.catalog.tuned_penalties import choices
+from dropout_lessons.experiments.comparisons import NAMES
 from dropout_lessons.experiments.tables import difference
 from dropout_lessons.experiments.tuning import OF_NETWORK, candidates_of, recipe_of, train, tuned
 from dropout_lessons.networks import MLP, evaluating
 
 AVERAGED = {"plain": "ensemble", "dropout": "ensemble with dropout"}
-NAMES = {"mnist_10k": "digits", "fashion_10k": "clothes", "mnist": "digits", "fashion_mnist": "clothes"}
 
 
 def candidates(learning_rates: list[float]) -> dict[str, list[Candidate]]:

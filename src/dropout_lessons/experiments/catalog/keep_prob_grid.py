@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from dropout_lessons import datasets, figures, runtime
 from dropout_lessons.claims import Evidence, paired
-from dropout_lessons.datasets import Dataset
 from dropout_lessons.ensembles import fit_ensemble
 from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.conv_nets import shrunk
 from dropout_lessons.experiments.tables import difference
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import Recipe, evaluate
@@ -47,7 +45,7 @@ def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
 
 
 def compute(unit: Unit, device: torch.device) -> list[Row]:
-    data = pooled(datasets.load(unit["data"], train=unit["train"], seed=unit.seed), unit["pool"]).to(device)
+    data = shrunk(datasets.load(unit["data"], train=unit["train"], seed=unit.seed), unit["pool"]).to(device)
     inputs = data.train.x.shape[1]
     recipe = Recipe(**unit["recipe"], seed=unit.seed)
     networks: dict[tuple[float, int], MLP] = {}
@@ -68,16 +66,6 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
         row["test_error"] = evaluate(networks[key], data.test).error
         rows.append(row)
     return rows
-
-
-def pooled(data: Dataset, side: int) -> Dataset:
-    """The data with each square of ``side`` by ``side`` pixels replaced by its mean."""
-    height, width = data.image_shape
-
-    def shrink(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        return F.avg_pool2d(x.view(-1, 1, height, width), side).flatten(1), y
-
-    return data.map(shrink, image_shape=(height // side, width // side))
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
@@ -137,7 +125,7 @@ def draw(table: pd.DataFrame) -> Figure:
     )
 
 
-_SHARED = {"data": "mnist_10k", "pool": 2, "steps": 600, "seeds": 5}
+_DIGITS = {"data": "mnist_10k", "pool": 2, "steps": 600, "seeds": 5}
 
 EXPERIMENT = Experiment(
     title="The best keep_prob, as data and network grow",
@@ -148,8 +136,8 @@ EXPERIMENT = Experiment(
         Reported("test error at p = 0.1, with n fixed and with p*n fixed", "2.7% and 1.7%", "Figure 9"),
     ],
     scales={
-        "lecture": {**_SHARED, "trains": [200, 1000], "widths": [32, 64]},
-        "workstation": {**_SHARED, "trains": [200, 1000, 4000], "widths": [64, 128, 256]},
+        "lecture": {**_DIGITS, "trains": [200, 1000], "widths": [32, 64]},
+        "workstation": {**_DIGITS, "trains": [200, 1000, 4000], "widths": [64, 128, 256]},
         "paper": {
             "data": "mnist",
             "pool": 1,

@@ -5,27 +5,17 @@ from __future__ import annotations
 import pandas as pd
 
 from dropout_lessons.experiments import Experiment, Finding, Reported
-from dropout_lessons.experiments.conv_nets import PAPER_NET, draw_placements, placement_arms, train_conv_nets
-from dropout_lessons.experiments.tables import difference
+from dropout_lessons.experiments.conv_nets import (
+    PAPER_NET,
+    draw_placements,
+    placement_arms,
+    placement_findings,
+    train_conv_nets,
+)
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
-    return [
-        Finding(
-            "Dropout on the hidden units lowers the error.",
-            "3.95% to 3.02%",
-            difference(table, "test_error", "hidden units", "plain"),
-            below=0,
-            primary="The paper says that it lowers the error: any lowering agrees.",
-        ),
-        Finding(
-            "Dropout in all layers lowers the error further.",
-            "3.02% to 2.55%",
-            difference(table, "test_error", "everywhere", "hidden units"),
-            below=0,
-            primary="The paper says that it lowers it further: any lowering agrees.",
-        ),
-    ]
+    return placement_findings(table, "3.95% to 3.02%", "3.02% to 2.55%")
 
 
 EXPERIMENT = Experiment(

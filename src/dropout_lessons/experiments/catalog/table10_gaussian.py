@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from dropout_lessons import figures
 from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
 from dropout_lessons.experiments.catalog import table2_mnist
+from dropout_lessons.experiments.comparisons import NAMES
 from dropout_lessons.experiments.tables import difference
 from dropout_lessons.experiments.tuning import train, train_together, tuned
 from dropout_lessons.layers import Dropout, GaussianDropout
@@ -19,7 +20,6 @@ from dropout_lessons.layers import Dropout, GaussianDropout
 LAYERS = {"plain": Dropout, "dropout": Dropout, "Gaussian dropout": GaussianDropout}
 DIGITS = {"data": "mnist_10k", "train": 1000}
 CLOTHES = {"data": "fashion_10k", "train": 1000}
-NAMES = {"mnist": "digits", "mnist_10k": "digits", "fashion_mnist": "clothes", "fashion_10k": "clothes"}
 KEEP_PROBS = [{"keep_prob": keep_prob} for keep_prob in (0.5, 0.6, 0.7, 0.8)]
 RATES = [{"learning_rate": rate} for rate in (0.05, 0.1, 0.2, 0.3)]
 
