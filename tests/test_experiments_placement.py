@@ -51,7 +51,7 @@ def test_every_arm_is_tuned_alike(name):
 def test_tuning_never_sees_a_test_error():
     unit = get("conv_placement").plan("workstation")[0]
     small = Unit({**unit.settings, "train": 50, "channels": [2], "hidden": [4], "recipe": {"epochs": 1}}, unit.seed)
-    rows = conv_placement.compute(small, CPU)
+    rows = conv_placement.EXPERIMENT.compute(small, CPU)
     assert len(rows) == len(unit["candidates"])
     assert not [column for row in rows for column in row if column.startswith("test")]
 

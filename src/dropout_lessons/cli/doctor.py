@@ -6,7 +6,7 @@ import argparse
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import NamedTuple
@@ -38,7 +38,10 @@ class Finding(NamedTuple):
     advice: str = ""
 
 
-def _versions() -> Finding:
+Found = tuple[str, str] | tuple[str, str, str]  # state, found, advice
+
+
+def _versions() -> Found:
     wrong = []
     for text in requires("dropout-lessons") or []:
         requirement = Requirement(text)
@@ -54,78 +57,61 @@ def _versions() -> Finding:
         f"Python {platform.python_version()}, dropout-lessons {version('dropout-lessons')}, torch {torch.__version__}"
     )
     if wrong:
-        return Finding(
-            "versions", "bad", f"{here}; {', '.join(wrong)}", "pip install --upgrade dropout-lessons, or make setup"
-        )
-    return Finding("versions", "ok", here)
+        return "bad", f"{here}; {', '.join(wrong)}", "pip install --upgrade dropout-lessons, or make setup"
+    return "ok", here
 
 
-def _threads() -> Finding:
+def _threads() -> Found:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = torch.get_num_threads()
     found = f"{threads} threads of PyTorch on {cores} cores"
     if threads > cores:
-        return Finding("threads", "note", found, f"they wait for each other: set OMP_NUM_THREADS={cores}")
-    return Finding("threads", "ok", found)
+        return "note", found, f"they wait for each other: set OMP_NUM_THREADS={cores}"
+    return "ok", found
 
 
-def _device() -> Finding:
+def _device() -> Found:
     if torch.cuda.is_available():
-        return Finding("device", "ok", f"{torch.cuda.get_device_name()}; chapters that gain from it use it")
+        return "ok", f"{torch.cuda.get_device_name()}; chapters that gain from it use it"
     if torch.version.cuda and shutil.which("nvidia-smi"):
-        return Finding(
-            "device", "note", "CPU, beside an NVIDIA card", "PyTorch does not see it: compare nvidia-smi's driver"
-        )
+        return "note", "CPU, beside an NVIDIA card", "PyTorch does not see it: compare nvidia-smi's driver"
     if torch.backends.mps.is_available():
-        return Finding(
-            "device", "ok", "CPU; Apple's GPU (MPS) is not used: it has no float64, which the exact means need"
-        )
-    return Finding("device", "ok", "CPU; no chapter needs a GPU")
+        return "ok", "CPU; Apple's GPU (MPS) is not used: it has no float64, which the exact means need"
+    return "ok", "CPU; no chapter needs a GPU"
 
 
-def _data() -> Finding:
+def _data() -> Found:
     try:
         for name in ("mnist_10k", "fashion_10k"):
             datasets.load(name, train=10)
     except (OSError, ValueError) as error:
-        return Finding(
-            "data", "bad", f"the embedded digits and clothes cannot be read: {error}", "install the package again"
-        )
-    return Finding("data", "ok", f"embedded: mnist_10k, fashion_10k; to download when asked for: {', '.join(FILES)}")
+        return "bad", f"the embedded digits and clothes cannot be read: {error}", "install the package again"
+    return "ok", f"embedded: mnist_10k, fashion_10k; to download when asked for: {', '.join(FILES)}"
 
 
-def _sandbox() -> Finding:
+def _sandbox() -> Found:
     if why := sandbox.available():
         what, _, advice = why.partition(": ")
-        return Finding("sandbox", "note", what, f"{advice} Only `dropout-lessons grade` needs it.")
-    return Finding("sandbox", "ok", "answers of students run apart from everything else")
+        return "note", what, f"{advice} Only `dropout-lessons grade` needs it."
+    return "ok", "answers of students run apart from everything else"
 
 
-def _browser() -> Finding:
+def _browser() -> Found:
     if found := next(filter(None, map(shutil.which, _BROWSERS)), None):
-        return Finding("browser", "ok", found)
-    return Finding(
-        "browser", "note", "no Chromium", "make pdf and the tests of the book need one: apt-get install chromium"
-    )
+        return "ok", found
+    return "note", "no Chromium", "make pdf and the tests of the book need one: apt-get install chromium"
 
 
-def _disk() -> Finding:
+def _disk() -> Found:
     free = shutil.disk_usage(Path.cwd()).free
     found = f"{free / 2**30:.0f} GiB free here"
-    return (
-        Finding("disk", "ok", found)
-        if free > _LEAST_DISK
-        else Finding("disk", "note", found, "the environment takes 1.8 GB")
-    )
-
-
-_EXAMINATIONS: tuple[Callable[[], Finding], ...] = (_versions, _threads, _device, _data, _sandbox, _browser, _disk)
+    return ("ok", found) if free > _LEAST_DISK else ("note", found, "the environment takes 1.8 GB")
 
 
 def findings() -> Iterator[Finding]:
     """Look at everything in turn."""
-    for look in _EXAMINATIONS:
-        yield look()
+    for look in (_versions, _threads, _device, _data, _sandbox, _browser, _disk):
+        yield Finding(look.__name__.removeprefix("_"), *look())
 
 
 def examine(options: argparse.Namespace) -> int:

@@ -31,6 +31,21 @@ def gradients(outputs: list[Any], leaves: list[Tensor], upstream: list[Tensor]) 
     return found[::-1]
 
 
+def gradient(function: Callable[[Tensor], Any], at: Tensor, upstream: Tensor) -> Tensor | None:
+    """The gradient of what a function returns at a tensor; None if there is none, or if the function does not bear one."""
+    leaf = at.clone().requires_grad_()
+    try:
+        passed = gradients([function(leaf * 1)], [leaf], [upstream])  # times 1: a change in place raises nothing
+    except Exception:  # without gradients it ran, or is yet to be judged
+        return None
+    return passed[0] if passed else None
+
+
+def told(error: Exception) -> str:
+    """What an answer raises where it could do without, in words."""
+    return f"{type(error).__name__}: {error}"[:300]
+
+
 def try_layer(layer: Layer, other: Layer, inputs: Inputs, *, arrays: bool = False) -> dict[str, Any]:
     """Call a layer in training as a network would, and in ways in which it goes wrong later.
 
@@ -74,23 +89,14 @@ def _trained(
         if passed is None:
             return [each.detach() for each in y]
         outcome |= {"trainable": True, "gradient": torch.stack(passed), "rewinds": _rewinds(layer, x, inputs)}
-        outcome |= _of_sparse(other, sparse, inputs)
+        if (sparse_gradient := gradient(other, sparse, inputs["sparse_upstream"])) is not None:
+            outcome["sparse_gradient"] = sparse_gradient
         return [each.detach() for each in y]
     except NotImplementedError:
         raise
     except Exception as error:  # without gradients it ran: they are what it does not bear
-        outcome |= {"trainable": False, "trouble": f"{type(error).__name__}: {error}"[:300]}
+        outcome |= {"trainable": False, "trouble": told(error)}
         return [layer(x.clone()) for _ in range(_BACKWARD)]
-
-
-def _of_sparse(other: Layer, sparse: Tensor, inputs: Inputs) -> dict[str, Any]:
-    leaf = sparse.clone().requires_grad_()
-    try:
-        y = other(leaf * 1)
-        passed = gradients([y], [leaf], [inputs["sparse_upstream"]])
-    except Exception:  # another size is reported by itself
-        return {}
-    return {} if passed is None else {"sparse_gradient": passed[0]}
 
 
 def _rewinds(layer: Layer, x: Tensor, inputs: Inputs) -> bool:

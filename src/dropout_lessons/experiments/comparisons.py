@@ -82,11 +82,10 @@ def findings_on_each(
     """
     pairs, kinds = list(pairs), table["data"].unique()
     return [
-        Finding(
+        (Finding.higher if pair.higher else Finding.lower)(
             f"{titles[data]}: {pair.says}.",
-            pair.paper,
             against(table, data, pair.arm, pair.control, pair.column, by=by),
-            **{"above" if pair.higher else "below": 0},  # type: ignore[arg-type]
+            pair.paper,
             primary=pair.primary if data == kinds[0] or not first else "",
             origin=pair.origin,
         )

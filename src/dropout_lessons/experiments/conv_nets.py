@@ -134,18 +134,16 @@ def placement_arms(config: Mapping[str, Any]) -> Iterator[Arm]:
 def placement_findings(table: pd.DataFrame, hidden: str, everywhere: str) -> list[Finding]:
     """What Tables 3 and 4 say of dropout on the hidden units and everywhere, with the paper's values."""
     return [
-        Finding(
+        Finding.lower(
             "Dropout on the hidden units lowers the error.",
-            hidden,
             difference(table, "test_error", "hidden units", "plain"),
-            below=0,
+            hidden,
             primary="The paper says that it lowers the error: any lowering agrees.",
         ),
-        Finding(
+        Finding.lower(
             "Dropout in all layers lowers the error further.",
-            everywhere,
             difference(table, "test_error", "everywhere", "hidden units"),
-            below=0,
+            everywhere,
             primary="The paper says that it lowers it further: any lowering agrees.",
         ),
     ]

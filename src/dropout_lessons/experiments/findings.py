@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from dropout_lessons.claims import Evidence, Judgement, judge
 
@@ -64,6 +64,16 @@ class Finding:
                 "a finding needs exactly one of above, below and within, and none for an identity, "
                 f"got above={self.above}, below={self.below}, within={self.within}"
             )
+
+    @classmethod
+    def lower(cls, statement: str, evidence: Evidence, paper: str = "", **others: Any) -> Finding:
+        """A statement that agrees with the paper if the effect is below zero; ``others`` are further attributes."""
+        return cls(statement, paper, evidence, below=0, **others)
+
+    @classmethod
+    def higher(cls, statement: str, evidence: Evidence, paper: str = "", **others: Any) -> Finding:
+        """A statement that agrees with the paper if the effect is above zero."""
+        return cls(statement, paper, evidence, above=0, **others)
 
     @cached_property
     def judgement(self) -> Judgement:

@@ -10,6 +10,7 @@ from html import escape
 from pathlib import PurePosixPath
 
 from dropout_lessons.grading.assignment import Assignment
+from dropout_lessons.grading.pages import page
 from dropout_lessons.grading.results import ExerciseResult, StudentResult
 
 
@@ -31,23 +32,11 @@ def feedback_markdown(assignment: Assignment, result: StudentResult) -> str:
     return "\n".join(lines)
 
 
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 45rem; margin: 2rem auto; padding: 0 1rem; }}
-section {{ border-left: 0.3rem solid #2a7f9e; padding-left: 1rem; margin: 1.5rem 0; }}
-section.lost {{ border-color: #c2571a; }}
-h1 {{ font-size: 1.5rem; }} h2 {{ font-size: 1.1rem; margin: 0; }}
-p {{ margin: 0.4rem 0; white-space: pre-wrap; overflow-wrap: anywhere; }}
-pre {{ overflow-x: auto; padding: 0.5rem; border: 1px solid #8888; }}
-</style></head><body>
-<main>
-<h1>{title}</h1>
-<p><strong>{points:g} of {out_of:g} points</strong>{waits}</p>
-{sections}
-</main></body></html>
+_STYLE = """
+section { border-left: 0.3rem solid #2a7f9e; padding-left: 1rem; margin: 1.5rem 0; }
+section.lost { border-color: #c2571a; }
+p { margin: 0.4rem 0; white-space: pre-wrap; overflow-wrap: anywhere; }
+pre { overflow-x: auto; padding: 0.5rem; border: 1px solid #8888; }
 """
 
 
@@ -67,13 +56,9 @@ def feedback_html(assignment: Assignment, result: StudentResult) -> str:
     if result.remarks:
         lines = "".join(f"<p>{escape(remark)}</p>" for remark in result.remarks)
         sections.append(f"<section><h2>Remarks</h2>{lines}</section>")
-    return _PAGE.format(
-        title=escape(assignment.title),
-        points=result.points,
-        out_of=result.out_of,
-        waits="; some answers are still to be marked by hand" if result.waits else "",
-        sections="\n".join(sections),
-    )
+    waits = "; some answers are still to be marked by hand" if result.waits else ""
+    total = f"<p><strong>{result.points:g} of {result.out_of:g} points</strong>{waits}</p>"
+    return page(escape(assignment.title), _STYLE, total, *sections)
 
 
 def gradescope_json(assignment: Assignment, result: StudentResult) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 from dropout_lessons.grading.assignment import Assignment
+from dropout_lessons.grading.pages import page
 from dropout_lessons.grading.results import StudentResult
 
 _BINS = 5  # of the histogram, from none of the points to all
@@ -73,20 +74,10 @@ def items_text(found: Sequence[Item]) -> str:
     return "\n".join(lines)
 
 
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 45rem; margin: 2rem auto; padding: 0 1rem; }}
-section {{ margin: 2rem 0; }} h1 {{ font-size: 1.5rem; }} h2 {{ font-size: 1.1rem; margin: 0; }}
-table {{ border-collapse: collapse; width: 100%; }} th {{ text-align: left; font-weight: normal; width: 14rem; }}
-td {{ padding: 0.1rem 0; }} meter {{ width: 70%; height: 1rem; }}
-</style></head><body><main>
-<h1>{title}</h1>
-<p>{count} submissions. Begin the next session with the diagnosis that came up most.</p>
-{sections}
-</main></body></html>
+_STYLE = """
+section { margin: 2rem 0; }
+table { border-collapse: collapse; width: 100%; } th { text-align: left; font-weight: normal; width: 14rem; }
+td { padding: 0.1rem 0; } meter { width: 70%; height: 1rem; }
 """
 
 
@@ -102,7 +93,8 @@ def items_page(assignment: Assignment, results: Sequence[StudentResult]) -> str:
             f"{_bars('Points', spread)}{_bars('Diagnoses', one.diagnoses)}</section>"
         )
     title = f"{escape(assignment.title)}: what the class did"
-    return _PAGE.format(title=title, count=len(results), sections="\n".join(sections))
+    advice = f"<p>{len(results)} submissions. Begin the next session with the diagnosis that came up most.</p>"
+    return page(title, _STYLE, advice, *sections)
 
 
 def _range(number: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dropout_lessons.exercises.exercise import Coded, Inputs, Written
-from dropout_lessons.exercises.trials import gradients
+from dropout_lessons.exercises.trials import gradient
 
 
 def _use_regression(answer: Any, inputs: Inputs) -> dict[str, Any]:
@@ -16,12 +16,8 @@ def _use_regression(answer: Any, inputs: Inputs) -> dict[str, Any]:
 def _use_logistic(answer: Any, inputs: Inputs) -> dict[str, Any]:
     x, w, b, keep_prob = (inputs[name] for name in ("x", "w", "b", "keep_prob"))
     penalty = answer(x, w, b, keep_prob)
-    leaf = w.clone().requires_grad_()
-    try:
-        passed = gradients([answer(x.clone(), leaf * 1, b, keep_prob)], [leaf], [inputs["upstream"]])
-    except Exception:  # without gradients it ran: they are what it does not bear
-        passed = None
-    return {"penalty": penalty, "trainable": passed is not None, **({"to_w": passed[0]} if passed else {})}
+    to_w = gradient(lambda leaf: answer(x.clone(), leaf, b, keep_prob), w, inputs["upstream"])
+    return {"penalty": penalty, "trainable": to_w is not None, **({} if to_w is None else {"to_w": to_w})}
 
 
 EXERCISES = (

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from dropout_lessons.exercises.exercise import Coded, Inputs, Written
+from dropout_lessons.exercises.trials import told
 
 
 def _use_layer(answer: Any, inputs: Inputs) -> dict[str, Any]:
@@ -33,7 +34,7 @@ def _use_sequence(answer: Any, inputs: Inputs) -> dict[str, Any]:
     except NotImplementedError:
         raise
     except Exception as error:  # without gradients it ran: they are what it does not bear
-        outcome["trouble"] = f"{type(error).__name__}: {error}"[:300]
+        outcome["trouble"] = told(error)
         states.append(answer(x.clone(), weight.clone(), keep_prob))
     with contextlib.suppress(Exception):
         outcome |= {"small": answer(inputs["small"], inputs["small_weight"], keep_prob), "resizable": True}

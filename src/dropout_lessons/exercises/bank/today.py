@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from dropout_lessons.exercises.exercise import Coded, Inputs, Written
+from dropout_lessons.exercises.trials import told
 
 
 def _use_path(answer: Any, inputs: Inputs) -> dict[str, Any]:
@@ -22,11 +23,11 @@ def _use_path(answer: Any, inputs: Inputs) -> dict[str, Any]:
     except NotImplementedError:
         raise
     except Exception as error:  # without gradients it ran: they are what it does not bear
-        outcome["trouble"] = f"{type(error).__name__}: {error}"[:300]
+        outcome["trouble"] = told(error)
     try:
         outcome |= {"images": torch.as_tensor(answer(inputs["images"].clone(), keep_prob)).detach(), "any_axes": True}
     except Exception as error:  # such as of shapes that do not fit
-        outcome["trouble"] = f"{type(error).__name__}: {error}"[:300]
+        outcome["trouble"] = told(error)
     return {**outcome, "y": y, "reseeds": torch.initial_seed() != seed}
 
 

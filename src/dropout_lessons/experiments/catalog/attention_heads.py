@@ -133,67 +133,48 @@ def compared(table: pd.DataFrame, column: str, arm: str, control: str = "none", 
 def judge(table: pd.DataFrame) -> list[Finding]:
     covers = "Chapter 7 found it of the units of dense layers: any rise agrees."
     return [
-        Finding(
+        Finding.higher(
             "Heads cover for each other more with dropout on the attention weights: compensation is higher.",
-            "networks repair themselves without dropout, too (McGrath et al. 2023)",
             compared(table, "compensation", "attention weights"),
-            above=0,
+            "networks repair themselves without dropout, too (McGrath et al. 2023)",
             primary=covers,
         ),
-        Finding(
+        Finding.higher(
             "Heads cover for each other more with dropout on the residual stream, too.",
-            "",
             compared(table, "compensation", "residual"),
-            above=0,
             primary=covers,
         ),
-        Finding(
+        Finding.higher(
             "Heads cover for each other more where whole heads are dropped, as they must if compensation sees what it should.",
-            "",
             compared(table, "compensation", "whole heads"),
-            above=0,
         ),
-        Finding(
+        Finding.lower(
             "Two heads are worth less together, beside what they are worth alone, with dropout on the attention weights.",
-            "",
             compared(table, "pairs", "attention weights", unit="nats"),
-            below=0,
         ),
-        Finding(
+        Finding.lower(
             "Two heads are worth less together, beside what they are worth alone, with dropout on the residual stream, too.",
-            "",
             compared(table, "pairs", "residual", unit="nats"),
-            below=0,
         ),
-        Finding(
+        Finding.higher(
             "At equal damage, dropout on the attention weights does not make the block more of a sum of its heads, but less.",
-            "",
             compared(table, "share", "attention weights"),
-            above=0,
         ),
-        Finding(
+        Finding.higher(
             "Dropout on the attention weights raises compensation more than dropout on the residual stream.",
-            "",
             compared(table, "compensation", "attention weights", "residual"),
-            above=0,
         ),
-        Finding(
+        Finding.lower(
             "Losing one head costs less with dropout on the attention weights.",
-            "",
             compared(table, "one_head", "attention weights", unit="nats"),
-            below=0,
         ),
-        Finding(
+        Finding.lower(
             "With dropout on the attention weights the test loss is lower.",
-            "",
             compared(table, "test_excess", "attention weights"),
-            below=0,
         ),
-        Finding(
+        Finding.lower(
             "With dropout on the residual stream the test loss is lower, too.",
-            "",
             compared(table, "test_excess", "residual"),
-            below=0,
         ),
     ]
 

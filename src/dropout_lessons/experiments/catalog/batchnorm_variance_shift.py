@@ -122,31 +122,27 @@ def judge(table: pd.DataFrame) -> list[Finding]:
                 sampled(values(here, "variance_ratio", **after), unit="times", over="seeds"),
                 within=(0.95, 1.05),
             ),
-            Finding(
+            Finding.higher(
                 f"{title}: dropout before normalizations raises the error.",
-                "CIFAR-100 accuracy 77.42% to 68.55%",
                 difference(here, "test_error", before, "plain"),
-                above=0,
+                "CIFAR-100 accuracy 77.42% to 68.55%",
                 primary="The paper says that it costs accuracy: any cost agrees.",
             ),
-            Finding(
+            Finding.lower(
                 f"{title}: dropout after all normalizations lowers the error.",
-                "error 22.58% to 21.86%",
                 difference(here, "test_error", after, "plain"),
-                below=0,
+                "error 22.58% to 21.86%",
             ),
-            Finding(
+            Finding.lower(
                 f"{title}: after all normalizations dropout has a lower error than before them.",
-                "lower",
                 difference(here, "test_error", after, before),
-                below=0,
+                "lower",
             ),
-            Finding(
+            Finding.lower(
                 f"{title}: the network with dropout before normalizations errs less once their statistics are estimated again "
                 "without dropout.",
-                "lower",
                 reestimated,
-                below=0,
+                "lower",
             ),
         ]
     return findings

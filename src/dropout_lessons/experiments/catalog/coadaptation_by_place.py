@@ -72,39 +72,33 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         return difference(table[table.layer == layer], column, arm, "plain", unit=unit)
 
     return [
-        Finding(
-            "Dropout everywhere lowers the test error.",
-            "lower",
-            against_plain("test_error", "dropout", "hidden1"),
-            below=0,
+        Finding.lower(
+            "Dropout everywhere lowers the test error.", against_plain("test_error", "dropout", "hidden1"), "lower"
         ),
         *(
-            Finding(
+            Finding.lower(
                 f"With dropout everywhere, the interaction share of {place} at equal damage is lower.",
-                "units rely less on each other",
                 against_plain("share", "dropout", layer),
-                below=0,
+                "units rely less on each other",
                 primary="The paper says that units rely less on each other: any decrease agrees.",
             )
             for layer, place in zip(LAYERS, ("the first hidden layer", "the second hidden layer"), strict=True)
         ),
         *(
-            Finding(
+            Finding.lower(
                 f"With dropout on {place} alone, the interaction share of that layer is lower.",
-                "units rely less on each other",
                 against_plain("share", arm, layer),
-                below=0,
+                "units rely less on each other",
             )
             for arm, layer, place in (
                 ("layer 1 only", "hidden1", "the first hidden layer"),
                 ("layer 2 only", "hidden2", "the second hidden layer"),
             )
         ),
-        Finding(
+        Finding.lower(
             "Losing half of the second hidden layer costs a network trained with dropout less.",
-            "less sensitive",
             against_plain("damage_of_half", "dropout", "hidden2", "nats"),
-            below=0,
+            "less sensitive",
         ),
     ]
 

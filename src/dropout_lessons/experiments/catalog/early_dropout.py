@@ -89,31 +89,27 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         # The last case has most data for its network, as in the paper.
         why = ANY_GAIN if title == [*cases(table)][-1] else ""
         findings += [
-            Finding(
+            Finding.higher(
                 f"{title} examples: dropout in all steps raises the training loss that is reached.",
-                "ImageNet accuracy of ViT-T 73.9% to 67.9%",
                 difference(rows, "train_nll", "dropout", "plain"),
-                above=0,
+                "ImageNet accuracy of ViT-T 73.9% to 67.9%",
             ),
-            Finding(
+            Finding.lower(
                 f"{title} examples: early dropout lowers the training loss that is reached.",
-                "lower",
                 difference(rows, "train_nll", "early dropout", "plain"),
-                below=0,
+                "lower",
                 primary=why,
             ),
-            Finding(
+            Finding.lower(
                 f"{title} examples: early dropout lowers the test error.",
-                "ImageNet accuracy of ViT-T 73.9% to 74.3%",
                 difference(rows, "test_error", "early dropout", "plain"),
-                below=0,
+                "ImageNet accuracy of ViT-T 73.9% to 74.3%",
                 primary=why,
             ),
-            Finding(
+            Finding.lower(
                 f"{title} examples: early dropout has a lower test error than dropout in all steps.",
-                "accuracy 74.3% against 67.9%",
                 difference(rows, "test_error", "early dropout", "dropout"),
-                below=0,
+                "accuracy 74.3% against 67.9%",
             ),
         ]
     return findings

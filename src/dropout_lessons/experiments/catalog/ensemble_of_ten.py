@@ -78,15 +78,14 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         if AVERAGED["dropout"] in rows.arm.unique():
             evidence = difference(rows, "test_error", AVERAGED["dropout"], AVERAGED["plain"])
             what = f"The average of ten with dropout makes fewer errors than that of ten without, {place}."
-            findings.append(Finding(what, "fewer", evidence, below=0))
+            findings.append(Finding.lower(what, evidence, "fewer"))
         up_to, images = (0.001, 10_000) if rows["train"].max() >= 50_000 else (0.002, 1_000)
         few = f"{round(up_to * images)} of {images:,} test images"
         findings += [
-            Finding(
+            Finding.lower(
                 f"One network with dropout makes fewer errors than one without, {place}.",
-                "fewer",
                 difference(rows, "test_error", "dropout", "plain"),
-                below=0,
+                "fewer",
             ),
             Finding(
                 f"One network with dropout makes no more errors than the average of ten without, {place}.",

@@ -60,24 +60,20 @@ def judge(table: pd.DataFrame) -> list[Finding]:
 
     dropout, plain = (values(table, "test_unexplained", arm=arm) for arm in ("dropout", "plain"))
     return [
-        Finding(
+        Finding.lower(
             "With dropout what a unit responds to, its incoming weights times the variation of the pixels, covers fewer pixels.",
-            "edges, strokes and spots in different parts of the image",
             compared("pixels_encoder", "plain"),
-            below=0,
+            "edges, strokes and spots in different parts of the image",
             primary="The paper sees features of parts of the image, as against none: any decrease agrees.",
         ),
-        Finding(
+        Finding.lower(
             "With dropout what a unit draws, its outgoing weights, covers fewer pixels.",
-            "edges, strokes and spots in different parts of the image",
             compared("pixels_decoder", "plain"),
-            below=0,
+            "edges, strokes and spots in different parts of the image",
         ),
-        Finding(
+        Finding.lower(
             "So it does where the network without dropout reconstructs as badly.",
-            "",
             compared("pixels_decoder", "stopped early"),
-            below=0,
         ),
         Finding(
             "Reconstructions are similar: with dropout at most a tenth more of the variance is left unexplained.",

@@ -45,26 +45,22 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             sampled(means["plain"], over="seeds"),
             within=(1.4, 2.8),
         ),
-        Finding(
+        Finding.lower(
             "With dropout the mean activation is less than half as high.",
-            "about 0.7 against 2.0",
             replace(paired(means["dropout"], means["plain"] / 2), arms=None),
-            below=0,
+            "about 0.7 against 2.0",
             primary="Half is between no change and the paper's ratio, 0.7 to 2.0.",
             here=f"{means['plain'].mean():.2f} to {means['dropout'].mean():.2f}",
         ),
-        Finding(
+        Finding.lower(
             "With dropout units are less often active.",
-            "a sharp peak at zero",
             difference(table, "active", "dropout", "plain", unit="percentage points"),
-            below=0,
+            "a sharp peak at zero",
             primary="The paper says that fewer units are active: any decrease agrees.",
         ),
-        Finding(
+        Finding.lower(
             "So they are where the network without dropout reconstructs as badly.",
-            "",
             difference(table, "active", "dropout", "stopped early", unit="percentage points"),
-            below=0,
         ),
     ]
 

@@ -148,43 +148,34 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
 
 def judge(table: pd.DataFrame) -> list[Finding]:
     return [
-        Finding(
+        Finding.lower(
             "Fine-tuned on few texts and stopped at the lowest validation loss, the loss is lower with dropout in fine-tuning.",
-            "PaLM is pre-trained without dropout and fine-tuned with a rate of 0.1",
             difference(table, "test_excess", "in fine-tuning", "none"),
-            below=0,
+            "PaLM is pre-trained without dropout and fine-tuned with a rate of 0.1",
             primary="The recipes drop in fine-tuning because it is to lower the loss: any lowering agrees.",
         ),
-        Finding(
+        Finding.higher(
             "It is higher with dropout in pre-training, which reads each text once.",
-            "better without (Liu et al. 2025)",
             difference(table, "test_excess", "in pre-training", "none"),
-            above=0,
+            "better without (Liu et al. 2025)",
         ),
-        Finding(
+        Finding.lower(
             "After dropout in pre-training, too, dropout in fine-tuning lowers it.",
-            "",
             difference(table, "test_excess", "in both", "in pre-training"),
-            below=0,
         ),
-        Finding(
+        Finding.lower(
             "Where only small matrices beside frozen ones learn, dropout on their inputs lowers it.",
-            "a rate of 0.1 or 0.05 (Hu et al. 2022; Dettmers et al. 2023)",
             difference(table, "test_excess", "LoRA, dropout", "LoRA, none"),
-            below=0,
+            "a rate of 0.1 or 0.05 (Hu et al. 2022; Dettmers et al. 2023)",
             primary="The recipes drop there because it is to lower the loss: any lowering agrees.",
         ),
-        Finding(
+        Finding.lower(
             "Not stopped, all weights end with a lower loss with dropout in fine-tuning.",
-            "",
             difference(table, "end_excess", "in fine-tuning", "none"),
-            below=0,
         ),
-        Finding(
+        Finding.lower(
             "Not stopped, small matrices end with a lower loss with dropout on their inputs.",
-            "",
             difference(table, "end_excess", "LoRA, dropout", "LoRA, none"),
-            below=0,
         ),
     ]
 

@@ -83,30 +83,25 @@ def judge(table: pd.DataFrame) -> list[Finding]:
     mean = table.groupby(["held", "keep_prob", "seed"])["test_error"].mean().reset_index()
     widest = fixed[fixed.width == widths[-1]].groupby(["keep_prob", "seed"])["test_error"].mean().reset_index()
     return [
-        Finding(
+        Finding.lower(
             f"With {widths[-1]} units in a layer the best keep_prob is lower than with {widths[0]}.",
-            "a smaller p requires a larger n",
             moved("width", "train", widths[0], widths[-1]),
-            below=0,
+            "a smaller p requires a larger n",
             primary="The paper says that a smaller p requires a larger n: any shift that way agrees.",
         ),
-        Finding(
+        Finding.higher(
             f"With {trains[-1]:,} examples the best keep_prob is higher than with {trains[0]:,}.",
-            "",
             moved("train", "width", trains[0], trains[-1]),
-            above=0,
         ),
-        Finding(
+        Finding.lower(
             f"At keep_prob {KEEP_PROBS[0]} the error is lower if p*n is held at its value for {SHARED} than if n is.",
-            "lower: from 2.7% to 1.7% at p = 0.1",
             difference(mean[mean.keep_prob == KEEP_PROBS[0]], "test_error", {"held": "p*n"}, {"held": "n"}),
-            below=0,
+            "lower: from 2.7% to 1.7% at p = 0.1",
         ),
-        Finding(
+        Finding.lower(
             f"With {widths[-1]} units, keep_prob 0.5 makes fewer errors than no dropout.",
-            "fewer",
             difference(widest, "test_error", {"keep_prob": 0.5}, {"keep_prob": 1.0}),
-            below=0,
+            "fewer",
         ),
     ]
 

@@ -141,17 +141,15 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             within=(-0.2, 0.2),
             primary="The paper calls it a good approximation at small noise; a fifth is what is taken for good here.",
         ),
-        Finding(
+        Finding.higher(
             "For predictions near one half the approximation is too large, at the fitted weights and keep_prob 0.5.",
-            "too large near 1/2",
             _off(table, 0.5, 1.0, "unsure"),
-            above=0,
+            "too large near 1/2",
         ),
-        Finding(
+        Finding.lower(
             "For confident predictions the approximation is too small, at the fitted weights and keep_prob 0.5.",
-            "too small where confident",
             _off(table, 0.5, 1.0, "sure"),
-            below=0,
+            "too small where confident",
             primary="The paper says that it is too small there: any shortfall agrees.",
         ),
         Finding(

@@ -151,25 +151,21 @@ def tenth(table: pd.DataFrame) -> float:
 def judge(table: pd.DataFrame) -> list[Finding]:
     many = most(table)
     return [
-        Finding(
+        Finding.higher(
             f"With {many} masks a step the test loss is higher than with one.",
-            "it rises with k",
             difference(table, "test_nll", many, "k = 1"),
-            above=0,
+            "it rises with k",
             primary="The paper reports that it rises with k: any rise agrees.",
         ),
-        Finding(
+        Finding.lower(
             "The penalty alone, without a mask, lowers the test loss.",
-            "it regularizes",
             difference(table, "test_nll", "penalty", "none"),
-            below=0,
+            "it regularizes",
             primary="The paper says that it regularizes: any lowering agrees.",
         ),
-        Finding(
+        Finding.higher(
             f"With {many} masks a step, more than half of what dropout takes off the loss is left.",
-            "",
             left(table),
-            above=0,
             origin="course",
         ),
         Finding(
@@ -178,18 +174,14 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             difference(table, "test_nll", "penalty", many),
             below=tenth(table),
         ),
-        Finding(
+        Finding.higher(
             f"With {many} masks a step the test error is higher than with one.",
-            "",
             difference(table, "test_error", many, "k = 1"),
-            above=0,
             origin="course",
         ),
-        Finding(
+        Finding.lower(
             f"With {many} masks a step the training loss is lower than with one.",
-            "",
             difference(table, "train_nll", many, "k = 1"),
-            below=0,
             origin="course",
         ),
     ]

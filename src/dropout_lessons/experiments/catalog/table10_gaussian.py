@@ -50,7 +50,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
     # By the number of test images, 10,000 or 4,000: a tenth of a point is less than the paper's own difference.
     up_to, of = (0.001, 10_000) if digits["train"].max() >= 50_000 else (0.003, 4_000)
     return [
-        Finding("Gaussian dropout makes fewer errors than no dropout.", "fewer", plain, below=0),
+        Finding.lower("Gaussian dropout makes fewer errors than no dropout.", plain, "fewer"),
         Finding(
             f"Gaussian dropout makes no more errors than Bernoulli dropout, up to {100 * up_to:.1f} points.",
             "0.95% ± 0.04 against 1.08% ± 0.04",
@@ -59,11 +59,10 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             primary=f"The paper says as well, or perhaps better; {100 * up_to:.1f} points are {round(up_to * of)} of the {of:,} "
             "test digits.",
         ),
-        Finding(
+        Finding.lower(
             "Gaussian dropout makes fewer errors than Bernoulli dropout.",
-            "0.95% ± 0.04 against 1.08% ± 0.04",
             bernoulli,
-            below=0,
+            "0.95% ± 0.04 against 1.08% ± 0.04",
         ),
     ]
 

@@ -128,9 +128,9 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         for each in COMPARISONS:
             evidence = difference(whole, each.column, each.treatment, each.control)
             primary = each.primary if title != "Digits" else ""
-            findings.append(Finding(f"{title}: {each.what}.", "", evidence, below=0, primary=primary))
+            findings.append(Finding.lower(f"{title}: {each.what}.", evidence, primary=primary))
         statement = f"{title}: with four times the examples dropout takes more off the error."
-        findings.append(Finding(statement, "", _effect_of_size(here), below=0))
+        findings.append(Finding.lower(statement, _effect_of_size(here)))
     return findings
 
 

@@ -123,31 +123,26 @@ def judge(table: pd.DataFrame) -> list[Finding]:
 
     last, stopped = final(table), early_stopped(table)
     return [
-        Finding(
+        Finding.higher(
             "In a single pass over fresh text, the loss is higher with keep_prob 0.9 than without dropout.",
-            "higher (Liu et al. 2025); PaLM is trained without dropout",
             against(last, "single pass", 0.9, 1.0),
-            above=0,
+            "higher (Liu et al. 2025); PaLM is trained without dropout",
             primary="The papers say that it hurts: any cost agrees.",
         ),
-        Finding(
+        Finding.higher(
             "In a single pass, more dropout is worse: the loss is higher with keep_prob 0.8 than with 0.9.",
-            "best without dropout, of several rates (Liu et al. 2025)",
             against(last, "single pass", 0.8, 0.9),
-            above=0,
+            "best without dropout, of several rates (Liu et al. 2025)",
         ),
-        Finding(
+        Finding.lower(
             "After as many steps on repeated text, the loss is lower with keep_prob 0.9 than without dropout.",
-            "dropout relieves what many epochs do (Xue et al. 2023)",
             against(last, "repeated", 0.9, 1.0),
-            below=0,
+            "dropout relieves what many epochs do (Xue et al. 2023)",
             primary="The papers say that it helps: any gain agrees.",
         ),
-        Finding(
+        Finding.lower(
             "On repeated text it is lower also where every network is stopped at its lowest validation loss.",
-            "",
             against(stopped, "repeated", 0.9, 1.0),
-            below=0,
         ),
     ]
 

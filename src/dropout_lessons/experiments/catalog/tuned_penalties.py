@@ -73,11 +73,11 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             evidence = difference(rows, "test_error", "dropout", arm)
             why = BETTER if label_noise == 0 and arm in ("L2", "max-norm") else ""
             statement = f"{name} dropout's test error is lower than that of {arm}."
-            findings.append(Finding(statement, "lower", evidence, below=0, primary=why))
+            findings.append(Finding.lower(statement, evidence, "lower", primary=why))
         evidence = difference(rows, "test_error", "dropout + max-norm", "dropout")
-        findings.append(Finding(f"{name} max-norm lowers dropout's test error further.", "lower", evidence, below=0))
+        findings.append(Finding.lower(f"{name} max-norm lowers dropout's test error further.", evidence, "lower"))
         evidence = difference(rows, "test_nll", "dropout", "plain")
-        findings.append(Finding(f"{name} dropout's test loss is lower than that of plain.", "", evidence, below=0))
+        findings.append(Finding.lower(f"{name} dropout's test loss is lower than that of plain.", evidence))
     return findings
 
 

@@ -247,11 +247,10 @@ def judge(table: pd.DataFrame) -> list[Finding]:
     return [
         *findings_on_each(measured, _COMPARED, titles, first=True, by="way"),
         *(finding for data in measured["data"].unique() for finding in _of(measured, data)),
-        Finding(
+        Finding.higher(
             f"With {sizes[-1]:,} digits instead of {sizes[0]:,} concrete dropout keeps more hidden units.",
-            "less noise with more data (Gal et al. 2017)",
             learned(table, sizes[0], sizes[-1]),
-            above=0,
+            "less noise with more data (Gal et al. 2017)",
             primary="The paper says that the noise falls as data come in: any rise of the keep probability agrees.",
             origin="other",
         ),
@@ -263,11 +262,9 @@ def _of(measured: pd.DataFrame, data: str) -> list[Finding]:
     title = TITLES[data].capitalize()
     within_reach = "within 0.03 nats"
     return [
-        Finding(
+        Finding.higher(
             f"{title}: the disagreement of an ensemble finds foreign images better than the entropy of MC dropout.",
-            "",
             disagreement_lead(measured, data),
-            above=0,
             origin="course",
         ),
         Finding(

@@ -137,17 +137,13 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             within=(-0.005, 0.005),
             primary="The paper calls the errors nearly the same; half a point is 1 of the 200 test examples of a task.",
         ),
-        Finding(
+        Finding.lower(
             "Weight scaling is closer to the geometric mean than the arithmetic mean is, in KL divergence.",
-            "an approximation of the geometric mean",
             compared("weight scaling", "arithmetic", "kl_from_geometric", "nats"),
-            below=0,
+            "an approximation of the geometric mean",
         ),
-        Finding(
-            "Dropout boosting makes more errors than dropout.",
-            "more",
-            boosted("dropout boosting", "dropout"),
-            above=0,
+        Finding.higher(
+            "Dropout boosting makes more errors than dropout.", boosted("dropout boosting", "dropout"), "more"
         ),
         Finding(
             "Dropout boosting makes as many errors as no dropout, within half a point.",

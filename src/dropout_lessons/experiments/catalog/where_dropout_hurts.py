@@ -63,12 +63,12 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         target = table.loc[table["case"] == case, "target"].iloc[0]
         what = "the test error" if target == "label" else "the share of the variance that is left unexplained"
         statement, primary = f"{TITLES[case]}: dropout raises {what}.", EXPECTED if case in (_NARROW, _SHORT) else ""
-        findings.append(Finding(statement, PAPER[case], compared(table, case, "test_error"), above=0, primary=primary))
+        findings.append(Finding.higher(statement, compared(table, case, "test_error"), PAPER[case], primary=primary))
         if case == "Fashion, 1,000":
             lowers = {"test_nll": "the test NLL all the same", "test_ece": "the calibration error, too"}
             for column, what in lowers.items():
                 statement = f"{TITLES[case]}: dropout lowers {what}."
-                findings.append(Finding(statement, "", compared(table, case, column), below=0))
+                findings.append(Finding.lower(statement, compared(table, case, column)))
     return findings
 
 

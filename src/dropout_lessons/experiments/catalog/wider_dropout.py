@@ -50,36 +50,24 @@ def regained(table: pd.DataFrame, times: int) -> Evidence:
 def judge(table: pd.DataFrame) -> list[Finding]:
     widest = int(table["times"].max())
     return [
-        Finding(
+        Finding.higher(
             "Clothes: the keep probabilities of digits raise the test error.",
-            "",
             widened(table, "test_error", "dropout", 1),
-            above=0,
         ),
-        Finding(
+        Finding.higher(
             "Twice as many units regain more than half of it.",
-            "n / p units where n were best without",
             regained(table, 2),
-            above=0,
+            "n / p units where n were best without",
             primary=HALF,
         ),
-        Finding(
-            f"{widest} times as many units regain more than half of it.",
-            "",
-            regained(table, widest),
-            above=0,
-        ),
-        Finding(
+        Finding.higher(f"{widest} times as many units regain more than half of it.", regained(table, widest)),
+        Finding.lower(
             f"With {widest} times as many units the network with dropout gets more of its training examples right.",
-            "",
             widened(table, "train_error", "dropout", widest, "dropout"),
-            below=0,
         ),
-        Finding(
+        Finding.lower(
             f"Without dropout, {widest} times as many units lower the test error.",
-            "",
             widened(table, "test_error", "plain", widest),
-            below=0,
         ),
     ]
 
