@@ -64,7 +64,7 @@ class Exercise:
     Attributes:
         id: Topic and number, such as ``"training-1"``: it stays when chapters move.
         title: A few words.
-        level: One of ``LEVELS``.
+        level: One of ``LEVELS``; most are ``"core"``.
         kind: One of ``KINDS``: what the student does.
         minutes: Time that it takes most students.
         points: What a right answer is worth.
@@ -75,7 +75,7 @@ class Exercise:
 
     id: str
     title: str
-    level: str
+    level: str = "core"
     kind: str
     minutes: int
     points: int

@@ -69,7 +69,7 @@ def ledger_page() -> str:
         *((one.title, one.source, one.claim, one.reported, one.reason) for one in NOT_RUN),
     ]
     missing.sort(key=lambda entry: place(entry[1]))
-    parts = [
+    return _paragraphs(
         "# The ledger: the paper, and what came out here",
         _at_the_papers_scale(experiments),
         "## How to read this page",
@@ -87,8 +87,8 @@ def ledger_page() -> str:
         *(_section_not_run(*entry) for entry in missing),
         "## What it cost",
         _cost(results),
-    ]
-    return "\n\n".join(part.strip() for part in parts if part) + "\n"
+        end="\n",
+    )
 
 
 def _at_the_papers_scale(experiments: Sequence[Experiment]) -> str:
@@ -108,21 +108,14 @@ def _at_the_papers_scale(experiments: Sequence[Experiment]) -> str:
         for row in beside_the_paper(result).itertuples()
     ]
     header = ["from", "row", "hidden units", "the paper", "here", "95% interval", "training error", "networks"]
-    return "\n\n".join(
-        part
-        for part in [
-            "## The paper's own scale",
-            "All of MNIST: 50,000 digits train, 10,000 tune, and the 10,000 of the test set are used once. The networks are as "
-            "large as the paper's, but for the widest; the recipe is one that is usual today, with He's initial weights and a "
-            "rate that falls to zero, and not the paper's million updates. The rows on clothes, which are not the paper's, have "
-            "as many images of Fashion-MNIST. Test errors:"
-            if beside
-            else "",
-            _table(header, beside),
-            *map(_section_at_the_papers_scale, found),
-        ]
-        if part
+    said = (
+        "All of MNIST: 50,000 digits train, 10,000 tune, and the 10,000 of the test set are used once. The networks are as "
+        "large as the paper's, but for the widest; the recipe is one that is usual today, with He's initial weights and a "
+        "rate that falls to zero, and not the paper's million updates. The rows on clothes, which are not the paper's, have "
+        "as many images of Fashion-MNIST. Test errors:"
     )
+    sections = map(_section_at_the_papers_scale, found)
+    return _paragraphs("## The paper's own scale", said if beside else "", _table(header, beside), *sections)
 
 
 def _cells_beside(result: Result, row: Any) -> list[str]:
@@ -141,19 +134,15 @@ def _section_at_the_papers_scale(result: Result) -> str:
     where = "of one core" if device == "cpu" else f"on {_text(device)}"
     rest = f"{missing} are missing: this goes on with them:" if missing else "This computes them where there are none:"
     tried = f":::{{dropdown}} Candidates, by their error on 10,000 validation images\n{_tried(result)}\n:::"
-    return "\n\n".join(
-        part
-        for part in [
-            f"({_at_scale(result)})=\n### {_text(experiment.title)}",
-            f"**{result.verdict.capitalize()}** on {_text(data_of(result))}: {units} of {units + missing} units are done, in "
-            f"{_duration(source['seconds'])} {where}.",
-            _statements(entries(result)) if len(result.table) else "",
-            _text(experiment.remark_at_scale),
-            tried if len(result.tuning) else "",
-            rest,
-            _command(f"dropout-lessons experiments run {experiment.name} --scale paper --record"),
-        ]
-        if part
+    return _paragraphs(
+        f"({_at_scale(result)})=\n### {_text(experiment.title)}",
+        f"**{result.verdict.capitalize()}** on {_text(data_of(result))}: {units} of {units + missing} units are done, in "
+        f"{_duration(source['seconds'])} {where}.",
+        _statements(entries(result)) if len(result.table) else "",
+        _text(experiment.remark_at_scale),
+        tried if len(result.tuning) else "",
+        rest,
+        _command(f"dropout-lessons experiments run {experiment.name} --scale paper --record"),
     )
 
 
@@ -258,22 +247,18 @@ def _section(result: Result) -> str:
     ]
     edges = result.table["edge"].ne("").tolist() if "edge" in result.table else []
     edge = f"Of {len(edges)} reported rows {sum(edges)} are of arms tuned to an edge." if any(edges) else ""
-    return "\n\n".join(
-        part
-        for part in [
-            f"({_label(experiment.name)})=\n## {_text(experiment.title)}",
-            f"**{result.verdict.capitalize()}** on {_text(data_of(result))}, {seeds} seeds. Source: {_text(experiment.source)}.",
-            f"The claim: {_text(experiment.claim)}",
-            _table(["reported", "value", "where"], _reported(experiment.reported)),
-            f"Primary statements, on which the verdict rests:\n\n{_statements([entry for entry in found if entry.primary])}",
-            f"Why these bounds: {' '.join(why)}",
-            *others,
-            _text(experiment.remark),
-            edge,
-            f"Cost: {measured.units} units, {_duration(measured.seconds)} of one core at the {result.scale} scale.",
-            _command(f"dropout-lessons experiments run {experiment.name} --scale {result.scale}"),
-        ]
-        if part
+    return _paragraphs(
+        f"({_label(experiment.name)})=\n## {_text(experiment.title)}",
+        f"**{result.verdict.capitalize()}** on {_text(data_of(result))}, {seeds} seeds. Source: {_text(experiment.source)}.",
+        f"The claim: {_text(experiment.claim)}",
+        _table(["reported", "value", "where"], _reported(experiment.reported)),
+        f"Primary statements, on which the verdict rests:\n\n{_statements([entry for entry in found if entry.primary])}",
+        f"Why these bounds: {' '.join(why)}",
+        *others,
+        _text(experiment.remark),
+        edge,
+        f"Cost: {measured.units} units, {_duration(measured.seconds)} of one core at the {result.scale} scale.",
+        _command(f"dropout-lessons experiments run {experiment.name} --scale {result.scale}"),
     )
 
 
@@ -291,13 +276,11 @@ def _cells(entry: Entry) -> list[str]:
 
 
 def _section_not_run(title: str, source: str, claim: str, reported: Sequence[Reported], reason: str) -> str:
-    return "\n\n".join(
-        [
-            f"### {_text(title)}",
-            f"Source: {_text(source)}. The claim: {_text(claim)}",
-            _table(["reported", "value", "where"], _reported(reported)),
-            f"Not run here. {_text(reason)}",
-        ]
+    return _paragraphs(
+        f"### {_text(title)}",
+        f"Source: {_text(source)}. The claim: {_text(claim)}",
+        _table(["reported", "value", "where"], _reported(reported)),
+        f"Not run here. {_text(reason)}",
     )
 
 
@@ -315,6 +298,11 @@ def _cost(results: Sequence[Result]) -> str:
         "that an estimate may be several times off: it says whether to start a run, no more. "
         f"{gpu}\n\n" + _table(["experiment", "scale", "units", "time of one core", "basis"], rows)
     )
+
+
+def _paragraphs(*parts: str, end: str = "") -> str:
+    """Those that say something, with an empty line between them."""
+    return "\n\n".join(part.strip() for part in parts if part) + end
 
 
 def _command(*lines: str) -> str:

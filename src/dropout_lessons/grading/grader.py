@@ -103,18 +103,9 @@ def grade_one(
     hidden: Sequence[Path] = (),
     unsafe: bool = False,
 ) -> StudentResult:
-    """Grade one submission.
+    """Grade one submission, as ``grade`` does: whatever it does there is a result, with a reason for each lost point.
 
-    Args:
-        assignment: What was handed out.
-        submission: What came back.
-        secret: What the seeds of the inputs depend on beside the submission, so that no student can know them.
-        limits: What it may use.
-        hidden: Folders that it may not see.
-        unsafe: Grade where no sandbox is to be had.
-
-    Returns:
-        The result. Whatever the submission does, there is one, with a reason for each lost point.
+    The seeds of the inputs depend on the submission and on a secret, so that no student can know them.
     """
     return _Grader(assignment, secret, limits or Limits(), tuple(hidden), unsafe).grade(submission)
 

@@ -51,14 +51,10 @@ def marking_page(
     criteria: Mapping[str, Sequence[Criterion]],
     secret: bytes,
 ) -> str:
-    """The page: it needs no server, asks for nothing, and runs no script but its own.
+    """The page, with the marks that were given before and the rubrics by exercise.
 
-    Args:
-        assignment: What was handed out.
-        results: What grading found.
-        marks: Marks that were given before.
-        criteria: Rubrics by exercise.
-        secret: What the names and the order of answers depend on.
+    It needs no server, asks for nothing, and runs no script but its own. The names and the order of answers depend on a
+    secret.
     """
     script = files("dropout_lessons.grading").joinpath("marking.js").read_text(encoding="utf-8")
     allowed = base64.b64encode(sha256(script.encode()).digest()).decode()

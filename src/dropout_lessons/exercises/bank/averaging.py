@@ -90,7 +90,6 @@ Return probabilities of shape (examples, classes). Why would it be a mistake to 
     Coded(
         id="averaging-2",
         title="Monte Carlo averaging",
-        level="core",
         kind="implement",
         minutes=20,
         points=4,
@@ -107,7 +106,6 @@ but dropout should be random or change: the check's network has BatchNorm in it,
     Written(
         id="averaging-3",
         title="when is the arithmetic mean worse?",
-        level="core",
         kind="argue",
         minutes=30,
         points=4,
@@ -157,7 +155,6 @@ raise it.*
     Written(
         id="averaging-6",
         title="how many samples?",
-        level="core",
         kind="read a figure",
         minutes=15,
         points=4,

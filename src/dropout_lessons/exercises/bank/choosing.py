@@ -33,7 +33,6 @@ difference is that? How many images would make it two? Say first whether it is a
     Coded(
         id="choosing-2",
         title="find the bug: too good to be true",
-        level="core",
         kind="find the bug",
         minutes=15,
         points=3,
@@ -53,7 +52,6 @@ def choose(validation_error, test_error):
     Written(
         id="choosing-3",
         title="more candidates",
-        level="core",
         kind="design",
         minutes=25,
         points=4,
@@ -68,7 +66,6 @@ grows with every candidate.*
     Written(
         id="choosing-4",
         title="wider layers",
-        level="core",
         kind="argue",
         minutes=25,
         points=4,
@@ -112,7 +109,6 @@ need for a gap of less than half a point?
     Written(
         id="choosing-7",
         title="the best of how many?",
-        level="core",
         kind="design",
         minutes=30,
         points=4,

@@ -55,7 +55,6 @@ logit of the label. Explain (b) in a sentence. *Expect (b) to be 0 for every ima
     Coded(
         id="coadaptation-3",
         title="all pairs",
-        level="core",
         kind="implement",
         minutes=20,
         points=4,
@@ -72,7 +71,6 @@ all other units present, as a tensor of shape (units, units) with a diagonal of 
     Written(
         id="coadaptation-4",
         title="two copies",
-        level="core",
         kind="design",
         minutes=25,
         points=4,
@@ -88,7 +86,6 @@ about the same.*
     Written(
         id="coadaptation-5",
         title="another kind of dropout",
-        level="core",
         kind="argue",
         minutes=25,
         points=4,
@@ -118,7 +115,6 @@ difference in the share at equal damage.*
     Written(
         id="coadaptation-7",
         title="one number is not enough",
-        level="core",
         kind="read a figure",
         minutes=15,
         points=4,
@@ -134,7 +130,6 @@ knows only this figure, and why is it false?
     Written(
         id="coadaptation-8",
         title="robust, or trained for it?",
-        level="core",
         kind="argue",
         minutes=25,
         points=4,

@@ -50,7 +50,6 @@ one digit each time.*
     Coded(
         id="overfitting-3",
         title="find the bug: units that never come back",
-        level="core",
         kind="find the bug",
         minutes=15,
         points=3,
@@ -82,7 +81,6 @@ def costs(hidden, weight, bias, labels, units):
     Written(
         id="overfitting-4",
         title="a difference in tone",
-        level="core",
         kind="argue",
         minutes=20,
         points=4,
@@ -97,7 +95,6 @@ much: from 0.60 to 0.32. With the fitted temperature it changes nothing.*
     Written(
         id="overfitting-5",
         title="where a penalty pays",
-        level="core",
         kind="design",
         minutes=30,
         points=4,
@@ -112,7 +109,6 @@ quarter of the training labels wrong: about as many as are false.*
     Written(
         id="overfitting-6",
         title="another way to remove a unit",
-        level="core",
         kind="design",
         minutes=25,
         points=4,
@@ -144,7 +140,6 @@ whatever the units do.*
     Written(
         id="overfitting-8",
         title="a loss that falls",
-        level="core",
         kind="read a figure",
         minutes=15,
         points=4,

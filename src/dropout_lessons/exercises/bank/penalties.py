@@ -40,7 +40,6 @@ first whether it rises or falls.
     Coded(
         id="penalties-2",
         title="the paper's scaling",
-        level="core",
         kind="implement",
         minutes=25,
         points=4,
@@ -58,7 +57,6 @@ standardized; no bias, and no mask is drawn. The check compares with the minimiz
     Coded(
         id="penalties-3",
         title="find the bug: a penalty that is too kind",
-        level="core",
         kind="find the bug",
         minutes=15,
         points=3,
@@ -81,7 +79,6 @@ def second_order_penalty(x, w, b, keep_prob):
     Written(
         id="penalties-4",
         title="noise that is added",
-        level="core",
         kind="argue",
         minutes=25,
         points=4,
@@ -96,7 +93,6 @@ the standardized data at $\sigma = 0.5$ and $w$ the least-squares solution. *Exp
     Written(
         id="penalties-5",
         title="a coin in logistic regression",
-        level="core",
         kind="design",
         minutes=25,
         points=4,
@@ -125,7 +121,6 @@ against half the sum of $d$ squared weights, $d/2$: dropout's penalty is exponen
     Written(
         id="penalties-7",
         title="read the masks",
-        level="core",
         kind="read a figure",
         minutes=20,
         points=4,

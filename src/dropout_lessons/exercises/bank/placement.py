@@ -62,7 +62,6 @@ that you draw.
     Coded(
         id="placement-2",
         title="how far does the variance shift?",
-        level="core",
         kind="implement",
         minutes=20,
         points=4,
@@ -80,7 +79,6 @@ over examples. Draw no mask. Variances are those of a population (`correction=0`
     Coded(
         id="placement-3",
         title="find the bug: a network without a memory",
-        level="core",
         kind="find the bug",
         minutes=15,
         points=3,
@@ -107,7 +105,6 @@ def run(x, weight_state, keep_prob):
     Written(
         id="placement-4",
         title="a smaller shift",
-        level="core",
         kind="design",
         minutes=20,
         points=3,
@@ -121,7 +118,6 @@ what BatchNorm remembers.*
     Written(
         id="placement-5",
         title="how much is too much?",
-        level="core",
         kind="argue",
         minutes=20,
         points=4,
@@ -181,7 +177,6 @@ with a size of training set that the chapter does not use.
     Written(
         id="placement-9",
         title="what width repairs",
-        level="core",
         kind="read a figure",
         minutes=15,
         points=4,

@@ -44,7 +44,6 @@ effects existed? What do you make of the first number beside the last?
     Coded(
         id="reproduction-2",
         title="be the judge",
-        level="core",
         kind="implement",
         minutes=20,
         points=4,
@@ -63,7 +62,6 @@ different bounds to give at least two different verdicts.*
     Written(
         id="reproduction-3",
         title="how many seeds?",
-        level="core",
         kind="design",
         minutes=25,
         points=4,
@@ -78,7 +76,6 @@ effects, if there are any, are too small to care.*
     Written(
         id="reproduction-4",
         title="an unfair comparison",
-        level="core",
         kind="argue",
         minutes=30,
         points=4,

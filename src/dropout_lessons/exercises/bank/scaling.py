@@ -53,7 +53,6 @@ numbers = None
     Coded(
         id="scaling-2",
         title="the paper's dropout",
-        level="core",
         kind="implement",
         minutes=20,
         points=4,
@@ -79,7 +78,6 @@ class StandardDropout(nn.Module):
     Coded(
         id="scaling-3",
         title="find the bug: an old network in a new library",
-        level="core",
         kind="find the bug",
         minutes=15,
         points=3,
@@ -98,7 +96,6 @@ def to_inverted(weight, bias, keep_prob):
     Written(
         id="scaling-4",
         title="which p is the noisiest?",
-        level="core",
         kind="argue",
         minutes=20,
         points=4,
@@ -126,7 +123,6 @@ intervals. *Expect the error to hardly change and the loss to fall.*
     Written(
         id="scaling-6",
         title="a diagnosis",
-        level="core",
         kind="read a figure",
         minutes=15,
         points=4,

@@ -23,7 +23,6 @@ a short training.*
     Written(
         id="start-2",
         title="three networks that train",
-        level="core",
         kind="find the bug",
         minutes=20,
         points=4,

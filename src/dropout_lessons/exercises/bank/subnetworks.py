@@ -39,7 +39,6 @@ depends on the example.*
     Coded(
         id="subnetworks-2",
         title="cut it out",
-        level="core",
         kind="implement",
         minutes=20,
         points=3,
@@ -60,7 +59,6 @@ def thin(weight1, bias1, weight2, kept, keep_prob):
     Coded(
         id="subnetworks-3",
         title="a mask comes back",
-        level="core",
         kind="predict",
         minutes=25,
         points=3,
@@ -78,7 +76,6 @@ below what you count, by about a tenth to a fifth: pairs of the likely masks do 
     Written(
         id="subnetworks-4",
         title="masks that are drawn once",
-        level="core",
         kind="design",
         minutes=40,
         points=5,

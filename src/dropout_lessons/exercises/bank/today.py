@@ -35,7 +35,6 @@ EXERCISES = (
     Coded(
         id="today-1",
         title="drop a branch",
-        level="core",
         kind="implement",
         minutes=15,
         points=3,
@@ -82,7 +81,6 @@ What do you conclude if the interval has zero in it?
     Written(
         id="today-4",
         title="behind, or only later?",
-        level="core",
         kind="read a figure",
         minutes=15,
         points=4,

@@ -44,7 +44,6 @@ def shared_dropout(x, keep_prob):
     Coded(
         id="training-2",
         title="what is left of the weights?",
-        level="core",
         kind="predict",
         minutes=10,
         points=2,
@@ -60,7 +59,6 @@ of one example? Which fraction of the weights out of it? Write down both, then c
     Coded(
         id="training-3",
         title="find the bug: a gradient of its own",
-        level="core",
         kind="find the bug",
         minutes=20,
         points=3,
@@ -104,7 +102,6 @@ to be behind at first and ahead by 40 epochs; where you see it cross may differ.
     Written(
         id="training-5",
         title="bands that overlap",
-        level="core",
         kind="read a figure",
         minutes=15,
         points=4,
@@ -119,7 +116,6 @@ that so no difference is shown. What do the bands show, and which figure of this
     Written(
         id="training-6",
         title="inputs or hidden units?",
-        level="core",
         kind="design",
         minutes=25,
         points=4,

@@ -40,7 +40,6 @@ largest = None
     Coded(
         id="uncertainty-2",
         title="two kinds of doubt",
-        level="core",
         kind="implement",
         minutes=20,
         points=4,
@@ -58,7 +57,6 @@ give NaN.
     Coded(
         id="uncertainty-3",
         title="find the bug: perfectly calibrated",
-        level="core",
         kind="find the bug",
         minutes=15,
         points=3,
@@ -85,7 +83,6 @@ def calibration_error(probs, labels, bins):
     Written(
         id="uncertainty-4",
         title="wrong labels",
-        level="core",
         kind="design",
         minutes=30,
         points=4,
@@ -101,7 +98,6 @@ both.*
     Written(
         id="uncertainty-5",
         title="a promise",
-        level="core",
         kind="design",
         minutes=30,
         points=4,
@@ -132,7 +128,6 @@ confidence to stay within about three points of the accuracy.*
     Written(
         id="uncertainty-7",
         title="read the bands",
-        level="core",
         kind="read a figure",
         minutes=20,
         points=4,

@@ -34,7 +34,6 @@ $\bar d \pm t\, s / \sqrt n$, with $s$ the standard deviation of the differences
     Coded(
         id="verdict-2",
         title="hedging by hand",
-        level="core",
         kind="predict",
         minutes=25,
         points=4,
@@ -52,7 +51,6 @@ decimals are enough.
     Written(
         id="verdict-3",
         title="read the verdict",
-        level="core",
         kind="read a figure",
         minutes=20,
         points=4,

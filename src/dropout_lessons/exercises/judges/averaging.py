@@ -47,7 +47,7 @@ def _judge_members(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     log_probs, mean = inputs["log_probs"].astype(np.float64), outputs["mean"]
     weights = np.exp(inputs["log_weights"].astype(np.float64))
     yield from comparing.shape("the result", mean, log_probs.shape[1:])
-    raw = np.tensordot(weights, log_probs, 1)
+    raw, mixed = np.tensordot(weights, log_probs, 1), np.tensordot(weights, np.exp(log_probs), 1)
     if _is_close(mean, softmax(raw, 1), 2e-4):  # float32 holds sums near 60 to about 1e-5
         return
     half = len(mean) // 2
@@ -58,16 +58,10 @@ def _judge_members(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     known = {
         "not-renormalized": (np.exp(raw), "The numbers of an example do not add up to 1: divide by their sum."),
         "unweighted": (softmax(log_probs.mean(0), 1), "All subnetworks count alike, whatever log_weights says."),
-        "arithmetic": (
-            np.tensordot(weights, np.exp(log_probs), 1),
-            "That is the arithmetic mean: probabilities are averaged.",
-        ),
+        "arithmetic": (mixed, "That is the arithmetic mean: probabilities are averaged."),
         "still-logarithms": (log_softmax(raw, 1), "The result still holds logarithms."),
         "logarithms-not-renormalized": (raw, "The result still holds logarithms, and is not normalized."),
-        "softmax-of-probabilities": (
-            softmax(np.tensordot(weights, np.exp(log_probs), 1), 1),
-            "The softmax is of probabilities.",
-        ),
+        "softmax-of-probabilities": (softmax(mixed, 1), "The softmax is of probabilities."),
         "weights-as-logarithms": (
             softmax(np.tensordot(np.log(weights), log_probs, 1), 1),
             "log_weights are used as weights.",
@@ -184,29 +178,24 @@ def _exact(inputs: Inputs) -> tuple[Array, dict[str, tuple[Array, str]]]:
         return np.asarray(np.tensordot(by, each, 1))
 
     alike = np.full(len(chances), 1 / len(chances))
-    nonempty = np.where(np.arange(len(chances)) == 0, 0, chances)
+    rest = np.where(np.arange(len(chances)) == 0, 0, chances)  # without the empty one
+    summed = logsumexp(logits, 0, b=chances[:, None, None])
     return mean(members), {
         "unweighted": (mean(members, alike), "All subnetworks count alike; away from 1/2 they are not equally likely."),
         "geometric": (softmax(mean(logits), 1), "That is the geometric mean, which weight scaling gives as well."),
         "unscaled": (mean(softmax(unscaled, 2)), "What is kept is not divided by keep_prob."),
         "empty-missing": (
-            mean(members, nonempty),
+            mean(members, rest),
             "The subnetwork without any unit is missing: it predicts from its biases.",
         ),
-        "empty-missing-alike": (
-            mean(members, nonempty / nonempty.sum()),
-            "The subnetwork without any unit is missing.",
-        ),
+        "empty-missing-alike": (mean(members, rest / rest.sum()), "The subnetwork without any unit is missing."),
         "keep-and-drop-swapped": (
             mean(members, chances[::-1]),
             "Subnetworks are weighed with keeping and dropping swapped.",
         ),
-        "not-normalized": (
-            np.exp(logsumexp(logits, 0, b=chances[:, None, None])),
-            "The softmax of each subnetwork is missing.",
-        ),
+        "not-normalized": (np.exp(summed), "The softmax of each subnetwork is missing."),
         "softmax-of-sum": (
-            softmax(logsumexp(logits, 0, b=chances[:, None, None]), 1),
+            softmax(summed, 1),
             "The softmax is taken after the sum: each subnetwork has a normalization of its own.",
         ),
     }

@@ -94,30 +94,34 @@ def _judge_logistic(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     q = expit(x @ w + b)
     size, wrong_size = (x**2) @ (w**2), (x @ w) ** 2
     noise = (1 - p) / p
+
+    def penalty(variance: NDArray[Any], q: NDArray[Any] = q) -> Any:
+        return 0.5 * q * (1 - q) * variance
+
     yield from comparing.values(
         outputs["penalty"],
-        0.5 * q * (1 - q) * noise * size,
+        penalty(noise * size),
         {
             "untouched": (
-                0.5 * q * (1 - q) * (1 - p) * wrong_size,
+                penalty((1 - p) * wrong_size),
                 "Nothing has changed yet: two things are wrong in the variance of the logit.",
             ),
             "square-of-the-sum": (
-                0.5 * q * (1 - q) * noise * wrong_size,
+                penalty(noise * wrong_size),
                 "Each input has a coin of its own: is the variance of a sum the square of the sum?",
             ),
             "variance-of-the-mask": (
-                0.5 * q * (1 - q) * (1 - p) * size,
+                penalty((1 - p) * size),
                 "The variance of an inverted mask, which is 0 or 1/p, is not 1 - p.",
             ),
             "standard-scaling": (
-                0.5 * q * (1 - q) * p * (1 - p) * size,
+                penalty(p * (1 - p) * size),
                 "p (1 - p) is the variance of a mask of 0 and 1; with inverted scaling it is 0 or 1/p.",
             ),
-            "keep-and-drop-swapped": (0.5 * q * (1 - q) * p / (1 - p) * size, "Keeping and dropping are swapped."),
-            "half-forgotten": (q * (1 - q) * noise * size, "The half of the second-order term is gone."),
+            "keep-and-drop-swapped": (penalty(p / (1 - p) * size), "Keeping and dropping are swapped."),
+            "half-forgotten": (2 * penalty(noise * size), "The half of the second-order term is gone."),
             "bias-forgotten": (
-                0.5 * expit(x @ w) * (1 - expit(x @ w)) * noise * size,
+                penalty(noise * size, expit(x @ w)),
                 "The bias is part of the logit, though no mask touches it.",
             ),
         },

@@ -49,43 +49,45 @@ def _draw_layer(rng: np.random.Generator) -> Inputs:
 def _judge_layer(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     h, weight, p = inputs["h"].astype(np.float64), inputs["weight"].astype(np.float64), inputs["keep_prob"]
     at_test = (h @ weight.T).var(0)
-    noise = weight**2 @ (h**2).mean(0)
+    noise, odds = weight**2 @ (h**2).mean(0), (1 - p) / p
 
-    def ratio(factor: float) -> Any:
+    def ratio(factor: float, noise: NDArray[Any] = noise, at_test: NDArray[Any] = at_test) -> Any:
         return 1 + factor * noise / at_test
+
+    right = ratio(odds)
 
     yield from comparing.values(
         outputs["ratio"],
-        ratio((1 - p) / p),
+        right,
         {
             "only-what-is-added": (
-                ratio((1 - p) / p) - 1,
+                right - 1,
                 "That is what the masks add: in training the inputs themselves vary, too.",
             ),
-            "upside-down": (1 / ratio((1 - p) / p), "The ratio is upside down: training over test."),
+            "upside-down": (1 / right, "The ratio is upside down: training over test."),
             "standard-scaling": (
                 ratio(p * (1 - p)),
                 "p (1 - p) is the variance of a mask of 0 and 1; with inverted scaling it is 0 or 1/p.",
             ),
             "keep-and-drop-swapped": (ratio(p / (1 - p)), "Keeping and dropping are swapped."),
             "variance-for-square": (
-                1 + (1 - p) / p * (weight**2 @ h.var(0)) / at_test,
+                ratio(odds, weight**2 @ h.var(0)),
                 "A constant unit adds noise when it is dropped, too: its variance is not what counts.",
             ),
             "square-of-the-mean": (
-                1 + (1 - p) / p * (weight**2 @ h.mean(0) ** 2) / at_test,
+                ratio(odds, weight**2 @ h.mean(0) ** 2),
                 "The mean is squared; each example has a mask of its own, so the squares are to be averaged.",
             ),
             "independent-inputs": (
-                1 + (1 - p) / p * noise / (weight**2 @ h.var(0)),
+                ratio(odds, at_test=weight**2 @ h.var(0)),
                 "The units' outputs are correlated: at test time their variances do not simply add up.",
             ),
             "sample-variance": (
-                1 + (1 - p) / p * noise / at_test * (len(h) - 1) / len(h),
+                ratio(odds, noise * (len(h) - 1) / len(h)),
                 "The variance is that of a sample: here it is divided by the number of examples.",
             ),
             "standard-deviations": (
-                np.sqrt(ratio((1 - p) / p)),
+                np.sqrt(right),
                 "That is the ratio of the standard deviations, not of the variances.",
             ),
         },

@@ -44,12 +44,15 @@ def _draw_members(rng: np.random.Generator) -> Inputs:
     return {"probs": probs}
 
 
+def _parts(total: NDArray[Any], own: NDArray[Any]) -> NDArray[Any]:
+    return np.stack([total, own, total - own])
+
+
 def _shifted(probs: NDArray[Any], by: float) -> NDArray[Any]:
     def entropy(each: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(-(each * np.log(each + by)).sum(-1))
 
-    total, own = entropy(probs.mean(0)), entropy(probs).mean(0)
-    return np.stack([total, own, total - own])
+    return _parts(entropy(probs.mean(0)), entropy(probs).mean(0))
 
 
 def _judge_members(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
@@ -58,6 +61,7 @@ def _judge_members(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     votes = np.eye(probs.shape[2])[probs.argmax(2)].mean(0)
     mixed = np.exp(np.log(np.maximum(probs, 1e-300)).mean(0))
     mixed /= mixed.sum(1, keepdims=True)
+    right = _parts(total, own)
     atol = 3e-7  # double precision is asked for; float32 is still let pass, and 1e-6 inside a logarithm is not
     parts = outputs["parts"]
     shifts = [k for k in range(1, 7) if np.array_equal(parts.shape, (3, *total.shape))]
@@ -65,22 +69,16 @@ def _judge_members(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         yield Problem("log-shifted", "Something is added inside the logarithm: every entropy is biased.")
     yield from comparing.values(
         outputs["parts"],
-        np.stack([total, own, total - own]),
+        right,
         {
-            "bits": (np.stack([total, own, total - own]) / np.log(2), "These are bits: nats are asked for."),
+            "bits": (right / np.log(2), "These are bits: nats are asked for."),
             "sign": (np.stack([total, own, own - total]), "No information is negative: which entropy is larger?"),
             "swapped": (np.stack([own, total, total - own]), "The first two are in the wrong order."),
-            "votes": (
-                np.stack([entr(votes).sum(1), own, entr(votes).sum(1) - own]),
-                "The average is of votes, not of probabilities.",
-            ),
-            "geometric": (
-                np.stack([entr(mixed).sum(1), own, entr(mixed).sum(1) - own]),
-                "The average is of logarithms, not of probabilities.",
-            ),
-            "negated": (-np.stack([total, own, total - own]), "All signs are turned: p log p is negative."),
+            "votes": (_parts(entr(votes).sum(1), own), "The average is of votes, not of probabilities."),
+            "geometric": (_parts(entr(mixed).sum(1), own), "The average is of logarithms, not of probabilities."),
+            "negated": (-right, "All signs are turned: p log p is negative."),
             "summed-over-members": (
-                np.stack([total, own * len(probs), total - own * len(probs)]),
+                _parts(total, own * len(probs)),
                 "The members' entropies are to be averaged, not added.",
             ),
         },

@@ -25,15 +25,17 @@ def _judge_arms(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     arm, control = (np.asarray(inputs[name], dtype=np.float64) for name in ("arm", "control"))
     t, n = float(inputs["quantile"]), len(arm)
     d = arm - control
-    s = d.std(ddof=1)
+    s, mean = d.std(ddof=1), float(d.mean())
+    error = s / np.sqrt(n)
 
-    def around(half: float, middle: float = float(d.mean())) -> NDArray[np.float64]:
+    def around(half: float, middle: float = mean) -> NDArray[np.float64]:
         return np.array([middle, middle - half, middle + half])
 
+    right = around(t * error)
     apart = np.sqrt(arm.var(ddof=1) + control.var(ddof=1))
     yield from comparing.values(
         outputs["found"],
-        around(t * s / np.sqrt(n)),
+        right,
         {
             "unpaired": (
                 around(t * apart / np.sqrt(n)),
@@ -44,12 +46,9 @@ def _judge_arms(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
                 around(t * s / n),
                 "The standard error falls with the square root of the number of seeds.",
             ),
-            "one-standard-error": (
-                around(s / np.sqrt(n)),
-                "The quantile is missing: one standard error is no 95% interval.",
-            ),
+            "one-standard-error": (around(error), "The quantile is missing: one standard error is no 95% interval."),
             "normal-quantile": (
-                around(1.96 * s / np.sqrt(n)),
+                around(1.96 * error),
                 "1.96 is for many seeds: with few, the quantile that is given is larger.",
             ),
             "biased-spread": (
@@ -57,18 +56,12 @@ def _judge_arms(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
                 "The standard deviation is too small: divide the squares by n - 1.",
             ),
             "variance": (around(t * s**2 / np.sqrt(n)), "That is the variance where the standard deviation belongs."),
-            "turned-round": (
-                around(t * s / np.sqrt(n), -float(d.mean())),
-                "The sign is turned: the difference is arm minus control.",
-            ),
+            "turned-round": (around(t * error, -mean), "The sign is turned: the difference is arm minus control."),
             "range": (
-                [d.mean(), d.min(), d.max()],
+                [mean, d.min(), d.max()],
                 "Smallest and largest difference are no interval for the mean: they move apart with more seeds.",
             ),
-            "ends-swapped": (
-                around(t * s / np.sqrt(n))[[0, 2, 1]],
-                "The upper end comes before the lower one.",
-            ),
+            "ends-swapped": (right[[0, 2, 1]], "The upper end comes before the lower one."),
         },
         atol=1e-6,
         rtol=1e-4,

@@ -166,7 +166,6 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         Finding.higher(
             f"With {many} masks a step, more than half of what dropout takes off the loss is left.",
             left(table),
-            origin="course",
         ),
         Finding(
             f"The penalty's test loss is no higher than that of {many} masks a step, within a tenth of what one mask takes off.",
@@ -177,12 +176,10 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         Finding.higher(
             f"With {many} masks a step the test error is higher than with one.",
             difference(table, "test_error", many, "k = 1"),
-            origin="course",
         ),
         Finding.lower(
             f"With {many} masks a step the training loss is lower than with one.",
             difference(table, "train_nll", many, "k = 1"),
-            origin="course",
         ),
     ]
 

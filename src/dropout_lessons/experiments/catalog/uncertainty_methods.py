@@ -197,7 +197,6 @@ _COMPARED = (
         "lower (Lakshminarayanan et al. 2017)",
         "test_nll",
         primary=LOWER,
-        origin="other",
     ),
     Against(
         "ensemble",
@@ -206,28 +205,24 @@ _COMPARED = (
         "better (Lakshminarayanan et al. 2017)",
         "auroc",
         higher=True,
-        origin="other",
     ),
     Against(
         "ensemble with dropout",
         "ensemble",
         "an ensemble of networks with dropout has a lower loss than one of plain networks",
         column="test_nll",
-        origin="course",
     ),
     Against(
         "ensemble with dropout",
         "MC dropout",
         "an ensemble of networks with dropout has a lower loss than MC dropout",
         column="test_nll",
-        origin="course",
     ),
     Against(
         "one network, temperature",
         "ensemble",
         "one network with a temperature has a lower loss than an ensemble without",
         column="test_nll",
-        origin="course",
     ),
     Against(
         "last-layer Laplace",
@@ -235,7 +230,6 @@ _COMPARED = (
         "last-layer Laplace lowers the loss of one network",
         "lower (Daxberger et al. 2021)",
         "test_nll",
-        origin="other",
     ),
 )
 
@@ -252,7 +246,6 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             learned(table, sizes[0], sizes[-1]),
             "less noise with more data (Gal et al. 2017)",
             primary="The paper says that the noise falls as data come in: any rise of the keep probability agrees.",
-            origin="other",
         ),
     ]
 
@@ -265,7 +258,6 @@ def _of(measured: pd.DataFrame, data: str) -> list[Finding]:
         Finding.higher(
             f"{title}: the disagreement of an ensemble finds foreign images better than the entropy of MC dropout.",
             disagreement_lead(measured, data),
-            origin="course",
         ),
         Finding(
             f"{title}: concrete dropout, which learns its keep probabilities, has the loss of MC dropout with a tuned one, "
@@ -273,28 +265,24 @@ def _of(measured: pd.DataFrame, data: str) -> list[Finding]:
             "as good as hand-tuned (Gal et al. 2017)",
             compared(measured, data, "concrete dropout", "MC dropout", "test_nll"),
             within=(-0.03, 0.03),
-            origin="other",
         ),
         Finding(
             f"{title}: Masksembles has the loss of an ensemble, {within_reach}.",
             "on par (Durasov et al. 2021)",
             compared(measured, data, "Masksembles", "ensemble", "test_nll"),
             within=(-0.03, 0.03),
-            origin="other",
         ),
         Finding(
             f"{title}: conformal sets of one network that are to hold the truth in 95% of cases do, within 1.5 points.",
             "95%, guaranteed on average (Vovk et al. 2005)",
             covered(measured, data, "coverage"),
             within=(COVERAGE - 0.015, COVERAGE + 0.015),
-            origin="other",
         ),
         Finding(
             f"{title}: turned by 45 degrees, less than 80% of the sets hold the truth.",
             "",
             covered(measured, data, "coverage_turned"),
             below=0.8,
-            origin="course",
         ),
     ]
 
