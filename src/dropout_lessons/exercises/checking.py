@@ -149,8 +149,8 @@ def _examiner(exercise: Coded) -> Examiner:
     if exercise.examiner is not None:
         return exercise.examiner
     judges = importlib.import_module(f"dropout_lessons.exercises.judges.{exercise.topic}")
-    examiner: Examiner = judges.EXAMINERS[exercise.answer]
-    return examiner
+    judge, draw = getattr(judges, f"judge_{exercise.answer}"), getattr(judges, f"draw_{exercise.answer}", None)
+    return Examiner(judge, draw) if draw else Examiner(judge)
 
 
 def attempt(exercise: Coded, answer: Any, inputs: Inputs, seed: int) -> Outputs | Problem:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from zlib import crc32
 
@@ -152,8 +154,13 @@ class Examiner:
     draw: Callable[..., Inputs] = lambda _, **__: {}
 
 
-def _the_answer(answer: Any, _: Inputs) -> dict[str, Any]:
+def _handed_on(answer: Any, _: Inputs) -> dict[str, Any]:
     return {"answer": answer}
+
+
+def _called(answer: Any, inputs: Inputs, *, names: Sequence[str]) -> dict[str, Any]:
+    answer(*(deepcopy(inputs[name]) for name in names))  # what it keeps of a call shows in the next
+    return {"answer": answer(*(inputs[name] for name in names))}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,8 +175,8 @@ class Coded(Exercise):
         stub: What the student completes: it defines ``answer``, and raises ``NotImplementedError``, as it does where it is a
             signature alone, or holds ``None``.
         use: ``use(answer, inputs)`` gives what is judged, by name: tensors, arrays, numbers, strings. It runs beside
-            the answer; arrays that the examiner draws reach it as fresh tensors. By default it hands on the answer, a
-            value.
+            the answer; arrays that the examiner draws reach it as fresh tensors. By default it hands on ``answer``, of a
+            value that value, and of a function what it returns for the inputs that the stub names.
         examiner: Draws the inputs and judges. By default it is looked up in ``judges`` when a check needs it, so that a
             process without that folder can still work on answers.
     """
@@ -177,7 +184,7 @@ class Coded(Exercise):
     answer: str = ""
     given: str = ""
     stub: str
-    use: Callable[[Any, Inputs], dict[str, Any]] = _the_answer
+    use: Callable[[Any, Inputs], dict[str, Any]] = _handed_on
     examiner: Examiner | None = None
 
     def __post_init__(self) -> None:
@@ -189,6 +196,9 @@ class Coded(Exercise):
         object.__setattr__(self, "answer", self.answer or names[0])
         if re.fullmatch(r"def .*:", self.stub):
             object.__setattr__(self, "stub", f"\n{self.stub}\n    raise NotImplementedError\n")
+        arguments = re.search(rf"^def {self.answer}\((.*)\):", self.stub, re.MULTILINE)
+        if arguments and self.use is _handed_on:
+            object.__setattr__(self, "use", partial(_called, names=arguments[1].split(", ")))
 
     def template(self) -> str:
         """All text of the exercise, with its constants still open."""

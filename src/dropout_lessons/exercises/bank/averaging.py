@@ -11,10 +11,6 @@ from torch import Tensor
 from dropout_lessons.exercises.exercise import Coded, Inputs, Written
 
 
-def _use_members(answer: Any, inputs: Inputs) -> dict[str, Any]:
-    return {"mean": answer(inputs["log_probs"], inputs["log_weights"])}
-
-
 class _Watched(torch.nn.Module):
     """A network with dropout and BatchNorm that notes every pass: what came in, what went out, and what was random."""
 
@@ -65,10 +61,6 @@ def _use_network(answer: Any, inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def _use_exact(answer: Any, inputs: Inputs) -> dict[str, Any]:
-    return {"probs": answer(inputs["hidden"], inputs["weight"], inputs["bias"], inputs["keep_prob"])}
-
-
 EXERCISES = (
     Coded(
         id="averaging-1",
@@ -85,7 +77,6 @@ which add up to 1.
 Return probabilities of shape (examples, classes). Why would it be a mistake to multiply probabilities, and take the root?
 """,
         stub="def geometric_mean(log_probs, log_weights):",
-        use=_use_members,
     ),
     Coded(
         id="averaging-2",
@@ -134,7 +125,6 @@ with two matrix products for each example. Check it against `exact_average`, and
 about $10^{-12}$ in double precision.*
 """,
         stub="def exact_mean(hidden, weight, bias, keep_prob):",
-        use=_use_exact,
     ),
     Written(
         id="averaging-5",

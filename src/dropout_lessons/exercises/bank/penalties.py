@@ -8,11 +8,6 @@ from dropout_lessons.exercises.exercise import Coded, Inputs, Written
 from dropout_lessons.exercises.trials import gradient
 
 
-def _use_regression(answer: Any, inputs: Inputs) -> dict[str, Any]:
-    answer(inputs["x"].clone(), inputs["y"].clone(), inputs["keep_prob"])
-    return {"weights": answer(inputs["x"], inputs["y"], inputs["keep_prob"])}
-
-
 def _use_logistic(answer: Any, inputs: Inputs) -> dict[str, Any]:
     x, w, b, keep_prob = (inputs[name] for name in ("x", "w", "b", "keep_prob"))
     penalty = answer(x, w, b, keep_prob)
@@ -52,7 +47,6 @@ standardized; no bias, and no mask is drawn. The check compares with the minimiz
 """,
         given="import torch",
         stub="def standard_solution(x, y, keep_prob):",
-        use=_use_regression,
     ),
     Coded(
         id="penalties-3",

@@ -11,11 +11,6 @@ from dropout_lessons.exercises.exercise import Coded, Inputs, Written
 from dropout_lessons.exercises.trials import told
 
 
-def _use_layer(answer: Any, inputs: Inputs) -> dict[str, Any]:
-    answer(inputs["h"].clone(), inputs["weight"].clone(), inputs["keep_prob"])
-    return {"ratio": answer(inputs["h"], inputs["weight"], inputs["keep_prob"])}
-
-
 def _use_sequence(answer: Any, inputs: Inputs) -> dict[str, Any]:
     x, weight, keep_prob = inputs["x"], inputs["weight_state"], inputs["keep_prob"]
     seed = torch.initial_seed()
@@ -74,7 +69,6 @@ over examples. Draw no mask. Variances are those of a population (`correction=0`
 """,
         given="import torch",
         stub="def variance_ratio(h, weight, keep_prob):",
-        use=_use_layer,
     ),
     Coded(
         id="placement-3",

@@ -2,20 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from dropout_lessons.exercises.exercise import Coded, Inputs, Written
-
-
-def _use_members(answer: Any, inputs: Inputs) -> dict[str, Any]:
-    answer(inputs["probs"].clone())
-    return {"parts": list(answer(inputs["probs"]))}
-
-
-def _use_answers(answer: Any, inputs: Inputs) -> dict[str, Any]:
-    answer(inputs["probs"].clone(), inputs["labels"].clone(), inputs["bins"])
-    return {"ece": answer(inputs["probs"], inputs["labels"], inputs["bins"])}
-
+from dropout_lessons.exercises.exercise import Coded, Written
 
 EXERCISES = (
     Coded(
@@ -52,7 +39,6 @@ give NaN.
 """,
         given="import torch",
         stub="def doubts(probs):",
-        use=_use_members,
     ),
     Coded(
         id="uncertainty-3",
@@ -78,7 +64,6 @@ def calibration_error(probs, labels, bins):
             gaps.append(confidence[inside].mean() - right[inside].mean())
     return (sum(gaps) / len(gaps)).abs()
 """,
-        use=_use_answers,
     ),
     Written(
         id="uncertainty-4",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp, softmax
 
-from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
+from dropout_lessons.exercises.exercise import Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing, drawing
 
 Array = NDArray[Any]
@@ -29,7 +29,7 @@ def _is_close(value: Array, other: Array, tolerance: Array | float) -> bool:
     return bool((np.abs(value - other) <= tolerance).all())
 
 
-def _draw_members(rng: np.random.Generator) -> Inputs:
+def draw_geometric_mean(rng: np.random.Generator) -> Inputs:
     """Members of which, for the second half of the examples, some are so sure that their other probabilities are 0."""
     members, rows, classes = rng.integers(8, 13), 2 * int(rng.integers(3, 6)), int(rng.integers(3, 6))
     logits = rng.normal(0, 2, (members, rows, classes))
@@ -43,8 +43,8 @@ def _draw_members(rng: np.random.Generator) -> Inputs:
     return {"log_probs": log_probs, "log_weights": np.log(weights).astype(np.float32)}
 
 
-def _judge_members(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
-    log_probs, mean = inputs["log_probs"].astype(np.float64), outputs["mean"]
+def judge_geometric_mean(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+    log_probs, mean = inputs["log_probs"].astype(np.float64), outputs["answer"]
     weights = np.exp(inputs["log_weights"].astype(np.float64))
     yield from comparing.shape("the result", mean, log_probs.shape[1:])
     raw, mixed = np.tensordot(weights, log_probs, 1), np.tensordot(weights, np.exp(log_probs), 1)
@@ -72,7 +72,7 @@ def _judge_members(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     yield from comparing.mistaken(lambda other: _is_close(mean, other, 2e-4 + 1e-5 * np.abs(other)), known, off)
 
 
-def _draw_network(rng: np.random.Generator) -> Inputs:
+def draw_monte_carlo(rng: np.random.Generator) -> Inputs:
     units, rows, n, classes = 8, int(rng.integers(6, 10)), int(rng.integers(4, 7)), int(rng.integers(3, 6))
     return {
         "x": drawing.away_from_zero(rng, rows, n),
@@ -85,7 +85,7 @@ def _draw_network(rng: np.random.Generator) -> Inputs:
     }
 
 
-def _judge_network(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_monte_carlo(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     """Compare with the mean over the very passes that the network has seen: nothing is left to chance."""
     samples, (rows, classes), probs = inputs["samples"], outputs["scaled"].shape, outputs["probs"]
     yield from comparing.shape("the result", probs, (rows, classes))
@@ -149,7 +149,7 @@ _EXACT = 1e-5  # float32, with room
 _LARGEST = 60.0  # logit: its exp is far from the end of float32
 
 
-def _draw_exact(rng: np.random.Generator) -> Inputs:
+def draw_exact_mean(rng: np.random.Generator) -> Inputs:
     while True:  # until each mistake shows (the empty subnetwork, say, is not too rare) and no exp overflows
         units, rows, classes = int(rng.choice([4, 5, 7])), int(rng.integers(5, 10)), int(rng.integers(3, 6))
         inputs: Inputs = {
@@ -201,15 +201,8 @@ def _exact(inputs: Inputs) -> tuple[Array, dict[str, tuple[Array, str]]]:
     }
 
 
-def _judge_exact(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_exact_mean(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     truth, known = _exact(inputs)
     yield from comparing.values(
-        outputs["probs"], truth, known, rtol=0, atol=_EXACT, what="the average of the subnetworks' probabilities"
+        outputs["answer"], truth, known, rtol=0, atol=_EXACT, what="the average of the subnetworks' probabilities"
     )
-
-
-EXAMINERS = {
-    "geometric_mean": Examiner(_judge_members, _draw_members),
-    "monte_carlo": Examiner(_judge_network, _draw_network),
-    "exact_mean": Examiner(_judge_exact, _draw_exact),
-}

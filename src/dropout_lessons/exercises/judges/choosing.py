@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
+from dropout_lessons.exercises.exercise import Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing
 
 _LOWER, _HIGHER = 0.078, 0.082  # the errors that the paper of the first exercise reports
 
 
-def _judge_noise(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_noise(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     n, disagree = inputs["images"], inputs["disagree"] / 100
     gap = _HIGHER - _LOWER
     apart = _LOWER * (1 - _LOWER) + _HIGHER * (1 - _HIGHER)  # variance of an image, were the networks independent
@@ -51,7 +51,7 @@ def _judge_noise(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     )
 
 
-def _draw_scores(rng: np.random.Generator) -> Inputs:
+def draw_choose(rng: np.random.Generator) -> Inputs:
     """Errors by which every known mistake chooses another candidate, and reports another number."""
     while True:
         candidates, seeds = int(rng.integers(14, 18)), 5  # so many that an index tells along which axis it was found
@@ -89,7 +89,7 @@ def _other_choices(validation: NDArray[Any], test: NDArray[Any]) -> Iterator[tup
     yield "other-summary", validation[:, -1].argmin()
 
 
-def _judge_scores(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_choose(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     validation, test = (inputs[name].astype(np.float64) for name in ("validation_error", "test_error"))
     best = int(validation.mean(1).argmin())
     messages = {
@@ -122,9 +122,3 @@ def _judge_scores(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         rtol=1e-4,
         what="The reported error",
     )
-
-
-EXAMINERS = {
-    "noise": Examiner(_judge_noise),
-    "choose": Examiner(_judge_scores, _draw_scores),
-}

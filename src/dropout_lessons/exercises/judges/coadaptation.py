@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
+from dropout_lessons.exercises.exercise import Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing, drawing
 
 
-def _judge_two_units(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_numbers(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     nothing, first, second, both = (float(inputs[name]) for name in ("nothing", "first", "second", "both"))
     joint = both - first - second + nothing
     single = np.array([both - second + first - nothing, both - first + second - nothing]) / 4
@@ -51,7 +51,7 @@ def _judge_two_units(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     )
 
 
-def _draw_value(rng: np.random.Generator) -> Inputs:
+def draw_all_pairs(rng: np.random.Generator) -> Inputs:
     units = int(rng.choice([4, 5, 7, 8]))
     return {
         "single": drawing.away_from_zero(rng, units).astype(np.float64),
@@ -70,7 +70,7 @@ def _values(inputs: Inputs) -> NDArray[np.float64]:
     return table
 
 
-def _judge_value(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_all_pairs(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     table, units = _values(inputs), inputs["units"]
 
     def by_pair(others: int, *, last: float = 1.0) -> NDArray[np.float64]:
@@ -105,9 +105,3 @@ def _judge_value(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         rtol=0,
         what="the matrix",
     )
-
-
-EXAMINERS = {
-    "numbers": Examiner(_judge_two_units),
-    "all_pairs": Examiner(_judge_value, _draw_value),
-}

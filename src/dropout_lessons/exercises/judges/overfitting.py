@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
+from dropout_lessons.exercises.exercise import Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing
 
 
-def _judge_labels(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_errors(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     noise, classes = inputs["noise"] / 100, inputs["classes"]
     false, chance = noise * (1 - 1 / classes), 1 - 1 / classes
     yield from comparing.numbers(
@@ -36,7 +36,7 @@ def _judge_labels(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
 _EXAMPLES, _CLASSES = 120, 4
 
 
-def _draw_layer(rng: np.random.Generator) -> Inputs:
+def draw_costs(rng: np.random.Generator) -> Inputs:
     while True:  # until every mistake shows
         units = int(rng.integers(6, 11))
         hidden = np.maximum(rng.normal(0.3, 1, (_EXAMPLES, units)), 0).astype(np.float32)
@@ -77,7 +77,7 @@ def _costs(inputs: Inputs) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def _judge_layer(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_costs(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     numbers = _costs(inputs)
     messages = {
         "removed-for-good": "A unit that was removed never comes back: the second one is removed beside the first.",
@@ -93,9 +93,3 @@ def _judge_layer(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         message = "It changes its argument units in place: whoever called it still needs the old list."
         yield Problem("in-place", message, lost=0.5)
     yield from comparing.values(outputs["costs"], numbers["right"], mistakes, rtol=0, atol=1e-4, what="the two costs")
-
-
-EXAMINERS = {
-    "errors": Examiner(_judge_labels),
-    "costs": Examiner(_judge_layer, _draw_layer),
-}

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
+from dropout_lessons.exercises.exercise import Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing, drawing
 
 
-def _judge_ridge(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_keep_probs(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     part = inputs["part"]
     first, second = part / (part + 1), 2 * part / (2 * part + 1)
     yield from comparing.numbers(
@@ -34,14 +34,14 @@ def _judge_ridge(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     )
 
 
-def _draw_regression(rng: np.random.Generator) -> Inputs:
+def draw_standard_solution(rng: np.random.Generator) -> Inputs:
     n, features = int(rng.integers(30, 50)), int(rng.integers(4, 8))
     x = rng.normal(size=(n, features)) * rng.uniform(0.5, 3, features) + rng.normal(size=(n, 1))
     y = x @ drawing.away_from_zero(rng, features).astype(np.float64) + rng.normal(size=n)
     return {"x": x, "y": y, "keep_prob": drawing.band(rng)}
 
 
-def _judge_regression(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_standard_solution(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     x, y, p = inputs["x"], inputs["y"], inputs["keep_prob"]
     gram, moments = x.T @ x, x.T @ y
     own = np.diag(np.diag(gram))
@@ -50,7 +50,7 @@ def _judge_regression(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         return np.asarray(np.linalg.solve(of_gram * gram + of_own * own, moments))
 
     yield from comparing.values(
-        outputs["weights"],
+        outputs["answer"],
         solved(p, 1 - p),
         {
             "inverted": (
@@ -78,7 +78,7 @@ def _judge_regression(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     )
 
 
-def _draw_logistic(rng: np.random.Generator) -> Inputs:
+def draw_second_order_penalty(rng: np.random.Generator) -> Inputs:
     examples, features = int(rng.integers(10, 15)), int(rng.integers(4, 8))
     return {
         "x": drawing.away_from_zero(rng, examples, features),
@@ -89,7 +89,7 @@ def _draw_logistic(rng: np.random.Generator) -> Inputs:
     }
 
 
-def _judge_logistic(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_second_order_penalty(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     x, w, b, p = inputs["x"].astype(np.float64), inputs["w"].astype(np.float64), inputs["b"], inputs["keep_prob"]
     q = expit(x @ w + b)
     size, wrong_size = (x**2) @ (w**2), (x @ w) ** 2
@@ -136,10 +136,3 @@ def _judge_logistic(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     to_w = inputs["upstream"] @ (0.5 * noise * slopes)
     if not np.allclose(outputs["to_w"], to_w, atol=1e-3 * np.abs(to_w).max()):
         yield Problem("wrong-gradient", "The gradient with respect to w is not that of the penalty: a part is cut off.")
-
-
-EXAMINERS = {
-    "keep_probs": Examiner(_judge_ridge),
-    "standard_solution": Examiner(_judge_regression, _draw_regression),
-    "second_order_penalty": Examiner(_judge_logistic, _draw_logistic),
-}

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import hadamard
 
-from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
+from dropout_lessons.exercises.exercise import Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing, drawing, masks
 
 
-def _judge_memory(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_steps(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     p = inputs["keep_prob"]
     exact = float(np.log(0.5) / np.log(p))
     steps = int(np.ceil(exact))
@@ -37,7 +37,7 @@ def _judge_memory(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     )
 
 
-def _draw_layer(rng: np.random.Generator) -> Inputs:
+def draw_variance_ratio(rng: np.random.Generator) -> Inputs:
     examples, units, outputs = int(rng.integers(20, 40)), int(rng.integers(6, 11)), int(rng.integers(3, 7))
     return {
         "h": np.maximum(rng.normal(0.5, 1, (examples, units)), 0).astype(np.float32),
@@ -46,7 +46,7 @@ def _draw_layer(rng: np.random.Generator) -> Inputs:
     }
 
 
-def _judge_layer(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_variance_ratio(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     h, weight, p = inputs["h"].astype(np.float64), inputs["weight"].astype(np.float64), inputs["keep_prob"]
     at_test = (h @ weight.T).var(0)
     noise, odds = weight**2 @ (h**2).mean(0), (1 - p) / p
@@ -57,7 +57,7 @@ def _judge_layer(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     right = ratio(odds)
 
     yield from comparing.values(
-        outputs["ratio"],
+        outputs["answer"],
         right,
         {
             "only-what-is-added": (
@@ -100,7 +100,7 @@ _STEPS, _BATCH, _UNITS, _CALLS = 3, 512, 128, 3
 _RECURRENT = 0.05  # so small that no state comes near zero or one, and every mask can be told
 
 
-def _draw_sequence(rng: np.random.Generator) -> Inputs:
+def draw_run(rng: np.random.Generator) -> Inputs:
     def drive(steps: int, batch: int, units: int) -> NDArray[np.float32]:
         size = (steps, batch, units)
         return np.asarray(rng.uniform(0.8, 1.5, size) * rng.choice([-1.0, 1.0], size), dtype=np.float32)
@@ -118,7 +118,7 @@ def _draw_sequence(rng: np.random.Generator) -> Inputs:
     }
 
 
-def _judge_sequence(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_run(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     x, p, states = inputs["x"], inputs["keep_prob"], outputs["states"].astype(np.float32)
     weight = inputs["weight_state"]
     yield from comparing.shape("the states", states, (_CALLS, *x.shape))
@@ -193,7 +193,7 @@ def _gradients(
     return to_x, to_weight
 
 
-def _judge_neighbor(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_left(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     p = inputs["keep_prob"]
     yield from comparing.number(
         outputs["answer"],
@@ -211,11 +211,3 @@ def _judge_neighbor(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         rtol=0.002,
         what="The probability",
     )
-
-
-EXAMINERS = {
-    "left": Examiner(_judge_neighbor),
-    "steps": Examiner(_judge_memory),
-    "variance_ratio": Examiner(_judge_layer, _draw_layer),
-    "run": Examiner(_judge_sequence, _draw_sequence),
-}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
+from dropout_lessons.exercises.exercise import Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing
 
 
@@ -22,7 +22,7 @@ def _verdicts(experiment: str) -> tuple[int, int, int]:
     return holds.count(True), holds.count(False), holds.count(None)
 
 
-def _judge_reading(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_reading(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     agree, differ, undecided = _verdicts(str(inputs["experiment"]))
     luck = 0.025 * (agree + differ + undecided)
     yield from comparing.numbers(
@@ -65,7 +65,7 @@ _DISTANCES = {
 }
 
 
-def _draw_differences(rng: np.random.Generator) -> Inputs:
+def draw_verdict(rng: np.random.Generator) -> Inputs:
     inputs: Inputs = {}
     for name, n in (("many", _MANY), ("few", _FEW)):
         rows, bounds = [], []
@@ -84,7 +84,7 @@ def _draw_differences(rng: np.random.Generator) -> Inputs:
     return inputs
 
 
-def _judge_differences(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_verdict(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     names = ("many", "few")
     for name in names:
         yield from comparing.shape("the verdicts, one for each call", outputs[name], inputs[f"{name}_bounds"].shape)
@@ -147,9 +147,3 @@ def _judge_differences(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     count = int((verdicts != right).sum())
     off = f"{count} of {len(right)} verdicts are not right: is the interval too wide or too narrow?"
     yield from comparing.mistaken(lambda wrong: (verdicts == wrong).all(), known, Problem("off", off))
-
-
-EXAMINERS = {
-    "reading": Examiner(_judge_reading),
-    "verdict": Examiner(_judge_differences, _draw_differences),
-}

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
+from dropout_lessons.exercises.exercise import Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing, drawing, masks
 
 Floats = NDArray[Any]
 
 
-def _judge_translate(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_numbers(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     answer = outputs["answer"].reshape(-1)
     if answer.shape != (4,):
         yield Problem("wrong-shape", "Four numbers are asked for: two for MLP, then two for nn.Dropout.")
@@ -37,7 +37,7 @@ def _judge_translate(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         yield from comparing.mistaken(is_that, mistakes, Problem("off", off))
 
 
-def _judge_module(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_StandardDropout(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     x, keep_prob, y, tested = inputs["x"], inputs["keep_prob"], outputs["y"], outputs["tested"]
     full = inputs["sparse"] != 0
     yield from comparing.shape("the output at test time", tested[0], full.shape)
@@ -88,7 +88,7 @@ def _judge_factors(factors: Floats, test_factors: Floats, keep_prob: float) -> I
     yield from comparing.mistaken(lambda factor: all_are(test_factors, factor), known, off)
 
 
-def _draw_layer(rng: np.random.Generator) -> Inputs:
+def draw_to_inverted(rng: np.random.Generator) -> Inputs:
     return {
         "weight": drawing.away_from_zero(rng, 5, 12),
         "bias": drawing.away_from_zero(rng, 5),
@@ -96,7 +96,7 @@ def _draw_layer(rng: np.random.Generator) -> Inputs:
     }
 
 
-def _judge_layer(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_to_inverted(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     keep_prob = inputs["keep_prob"]
     yield from comparing.shape("the weights", outputs["weight"], inputs["weight"].shape)
     yield from comparing.shape("the biases", outputs["bias"], inputs["bias"].shape)
@@ -120,8 +120,4 @@ def _judge_layer(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         yield Problem("bias-scaled", "The biases are changed too, though no mask ever touches them.")
 
 
-EXAMINERS = {
-    "numbers": Examiner(_judge_translate),
-    "StandardDropout": Examiner(_judge_module, drawing.layer),
-    "to_inverted": Examiner(_judge_layer, _draw_layer),
-}
+draw_StandardDropout = drawing.layer

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
+from dropout_lessons.exercises.exercise import Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing, drawing
 
 _DRAWS = 60_000
 
 
-def _judge_nobody(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_empty(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     n, keep_prob = inputs["n"], inputs["keep_prob"]
     chance = (1 - keep_prob) ** n
     # A whole number may be a count over 60,000 masks, which is as good an answer; 6.6 is FALSE_ALARM in deviations.
@@ -44,7 +44,7 @@ def _judge_nobody(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
 _ROWS, _IN, _HIDDEN, _OUT = 16, 12, 24, 5
 
 
-def _draw_thin(rng: np.random.Generator) -> Inputs:
+def draw_thin(rng: np.random.Generator) -> Inputs:
     keep_prob = drawing.band(rng)
     kept = rng.random(_HIDDEN) < keep_prob
     kept[rng.permutation(_HIDDEN)[:5]] = True, True, True, False, False  # never all, and never as many as dropped ones
@@ -65,7 +65,7 @@ def _network(x: Any, weight1: Any, bias1: Any, weight2: Any) -> Any:
     return hidden @ weight2.astype(np.float64).T
 
 
-def _judge_thin(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_thin(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     kept, keep_prob, x = inputs["kept"], inputs["keep_prob"], inputs["x"]
     weight1, bias1, weight2 = inputs["weight1"], inputs["bias1"], inputs["weight2"]
     shapes = tuple(outputs[name].shape for name in ("weight1", "bias1", "weight2"))
@@ -102,7 +102,7 @@ def _judge_thin(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         yield from comparing.mistaken(is_that, known, Problem("different", other))
 
 
-def _draw_repeat(rng: np.random.Generator) -> Inputs:
+def draw_draws_until_repeat(rng: np.random.Generator) -> Inputs:
     """Numbers of units at which masks come back after hundreds to ten thousands of draws: so late, 2/3 is nothing."""
     keep_prob = drawing.band(rng)
     draws = rng.uniform([300, 1500, 8000], [600, 3000, 20000])
@@ -113,7 +113,7 @@ def _agreement(keep_prob: float) -> float:
     return keep_prob**2 + (1 - keep_prob) ** 2
 
 
-def _judge_repeat(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_draws_until_repeat(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     n, keep_prob, draws = inputs["n"].astype(float), inputs["keep_prob"], outputs["draws"]
     agree = _agreement(keep_prob)
 
@@ -134,10 +134,3 @@ def _judge_repeat(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     if not is_that(np.sqrt(np.pi / 2 / agree**n)):
         off = Problem("off", "The numbers are not those of the birthday problem for masks.")
         yield from comparing.mistaken(is_that, known, off)
-
-
-EXAMINERS = {
-    "empty": Examiner(_judge_nobody),
-    "thin": Examiner(_judge_thin, _draw_thin),
-    "draws_until_repeat": Examiner(_judge_repeat, _draw_repeat),
-}

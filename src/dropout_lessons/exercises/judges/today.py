@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
+from dropout_lessons.exercises.exercise import Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing, drawing, masks
 
 _CALLS, _EXAMPLES, _UNITS = 200, 512, 2  # coins enough to see a rate that is a point off
 
 
-def _draw_path(rng: np.random.Generator) -> Inputs:
+def draw_drop_path(rng: np.random.Generator) -> Inputs:
     return {
         "x": drawing.away_from_zero(rng, _EXAMPLES, _UNITS),
         "upstream": drawing.away_from_zero(rng, _EXAMPLES, _UNITS),
@@ -22,7 +22,7 @@ def _draw_path(rng: np.random.Generator) -> Inputs:
     }
 
 
-def _judge_path(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_drop_path(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     x, y, p = inputs["x"], outputs["y"], inputs["keep_prob"]
     yield from comparing.shape("the result", y, (_CALLS, *x.shape))
     yield from masks.floating(y)
@@ -63,7 +63,7 @@ def _judge_images(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
             yield Problem("fixed-axes", "Of a branch with four axes parts are dropped: one coin for each image.")
 
 
-def _judge_depth(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_depth(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     blocks, p = inputs["blocks"], inputs["keep_prob"]
     lost = (1 - p) * (blocks + 1) / 2
     yield from comparing.number(
@@ -94,9 +94,3 @@ def _judge_depth(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         rtol=0.001,
         what="The number of blocks",
     )
-
-
-EXAMINERS = {
-    "drop_path": Examiner(_judge_path, _draw_path),
-    "depth": Examiner(_judge_depth),
-}

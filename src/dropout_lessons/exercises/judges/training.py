@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
-from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
+from dropout_lessons.exercises.exercise import Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing, drawing, masks
 
 
-def _judge_layer(inputs: Inputs, outputs: Outputs, *, rows_share: bool = False) -> Iterator[Problem]:
+def judge_DropoutFunction(inputs: Inputs, outputs: Outputs, *, rows_share: bool = False) -> Iterator[Problem]:
     x, y, p = inputs["x"], outputs["y"], inputs["keep_prob"]
     yield from masks.forward(inputs, outputs, rows_share=rows_share)
     yield from masks.scaled((y / x)[y != 0], p)
     yield from masks.backward(inputs, outputs, 1 / p, 1 / inputs["other_keep_prob"], rows_share=rows_share)
 
 
-def _judge_shared(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
-    yield from _judge_layer(inputs, outputs, rows_share=True)
+judge_shared_dropout = partial(judge_DropoutFunction, rows_share=True)
+draw_DropoutFunction, draw_shared_dropout = drawing.layer, drawing.shared_layer
 
 
-def _judge_weights_left(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_left(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     answer = outputs["answer"].reshape(-1)
     if answer.shape != (2,):
         yield Problem(
@@ -62,10 +63,3 @@ def _judge_weights_left(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         },
         what="The second number",
     )
-
-
-EXAMINERS = {
-    "shared_dropout": Examiner(_judge_shared, drawing.shared_layer),
-    "left": Examiner(_judge_weights_left),
-    "DropoutFunction": Examiner(_judge_layer, drawing.layer),
-}

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr, softmax
 
-from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
+from dropout_lessons.exercises.exercise import Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing
 
 
-def _judge_largest(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_largest(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     few, classes, many = inputs["members"], inputs["classes"], 50
     log_few, log_classes = np.log(few), np.log(classes)
     yield from comparing.numbers(
@@ -37,7 +37,7 @@ def _judge_largest(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     )
 
 
-def _draw_members(rng: np.random.Generator) -> Inputs:
+def draw_doubts(rng: np.random.Generator) -> Inputs:
     members, examples = int(rng.integers(6, 10)), int(rng.integers(7, 12))
     probs = softmax(rng.normal(0, 2.5, (members, examples, 4)), 2)
     probs[:, 0] = np.eye(4)[rng.permutation([0, 0, 1, 1, 2, 3, 1, 0, 1][:members])]  # members that are sure
@@ -55,7 +55,7 @@ def _shifted(probs: NDArray[Any], by: float) -> NDArray[Any]:
     return _parts(entropy(probs.mean(0)), entropy(probs).mean(0))
 
 
-def _judge_members(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_doubts(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     probs = inputs["probs"]
     total, own = entr(probs.mean(0)).sum(1), entr(probs).sum(2).mean(0)
     votes = np.eye(probs.shape[2])[probs.argmax(2)].mean(0)
@@ -63,12 +63,12 @@ def _judge_members(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     mixed /= mixed.sum(1, keepdims=True)
     right = _parts(total, own)
     atol = 3e-7  # double precision is asked for; float32 is still let pass, and 1e-6 inside a logarithm is not
-    parts = outputs["parts"]
+    parts = outputs["answer"]
     shifts = [k for k in range(1, 7) if np.array_equal(parts.shape, (3, *total.shape))]
     if any(np.allclose(parts, _shifted(probs, 10.0**-k), rtol=0, atol=atol) for k in shifts):
         yield Problem("log-shifted", "Something is added inside the logarithm: every entropy is biased.")
     yield from comparing.values(
-        outputs["parts"],
+        outputs["answer"],
         right,
         {
             "bits": (right / np.log(2), "These are bits: nats are asked for."),
@@ -88,7 +88,7 @@ def _judge_members(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     )
 
 
-def _draw_answers(rng: np.random.Generator) -> Inputs:
+def draw_calibration_error(rng: np.random.Generator) -> Inputs:
     while True:  # until each mistake makes a difference
         bins, n = int(rng.choice([4, 6, 8, 10])), int(rng.integers(60, 90))
         probs = softmax(rng.normal(0, 1, (n, 3)) * rng.uniform(0.2, 4, (n, 1)), 1)
@@ -129,7 +129,7 @@ def _calibration_errors(inputs: Inputs) -> dict[str, float]:
     }
 
 
-def _judge_answers(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_calibration_error(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     numbers = _calibration_errors(inputs)
     messages = {
         "untouched": "Nothing has changed yet: two things are wrong in how the gaps become one number.",
@@ -141,11 +141,4 @@ def _judge_answers(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         "squared": "The gaps are squared: their absolute values are averaged.",
     }
     mistakes = {code: (numbers[code], message) for code, message in messages.items()}
-    yield from comparing.number(outputs["ece"], numbers["right"], mistakes, atol=1e-4, rtol=1e-3)
-
-
-EXAMINERS = {
-    "largest": Examiner(_judge_largest),
-    "doubts": Examiner(_judge_members, _draw_members),
-    "calibration_error": Examiner(_judge_answers, _draw_answers),
-}
+    yield from comparing.number(outputs["answer"], numbers["right"], mistakes, atol=1e-4, rtol=1e-3)

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from dropout_lessons.exercises.exercise import Examiner, Inputs, Outputs, Problem
+from dropout_lessons.exercises.exercise import Inputs, Outputs, Problem
 from dropout_lessons.exercises.judges import comparing
 
 
-def _draw_arms(rng: np.random.Generator) -> Inputs:
+def draw_paired_interval(rng: np.random.Generator) -> Inputs:
     """Two arms that share most of what varies from seed to seed, and differ by about as much as they scatter."""
     seeds = int(rng.integers(5, 13))
     shared = rng.normal(0, 0.05, seeds)
@@ -21,7 +21,7 @@ def _draw_arms(rng: np.random.Generator) -> Inputs:
     return {"arm": arm, "control": control, "quantile": round(float(stdtrit(seeds - 1, 0.975)), 4)}
 
 
-def _judge_arms(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_paired_interval(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     arm, control = (np.asarray(inputs[name], dtype=np.float64) for name in ("arm", "control"))
     t, n = float(inputs["quantile"]), len(arm)
     d = arm - control
@@ -69,7 +69,7 @@ def _judge_arms(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     )
 
 
-def _judge_hedge(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
+def judge_weights(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     keep, noise = float(inputs["keep"]), float(inputs["noise"])
 
     def solved(
@@ -110,9 +110,3 @@ def _judge_hedge(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         atol=0.002,
         what="weights",
     )
-
-
-EXAMINERS = {
-    "paired_interval": Examiner(_judge_arms, _draw_arms),
-    "weights": Examiner(_judge_hedge),
-}
