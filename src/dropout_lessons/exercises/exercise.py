@@ -14,23 +14,24 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-# What ids begin with, and the chapter that such an exercise stands in: an id does not change when its chapter does.
-TOPICS = {
-    "start": 0,
-    "overfitting": 1,
-    "subnetworks": 2,
-    "training": 3,
-    "scaling": 4,
-    "averaging": 5,
-    "coadaptation": 6,
-    "verdict": 7,
-    "choosing": 8,
-    "placement": 9,
-    "today": 10,
-    "penalties": 11,
-    "uncertainty": 12,
-    "reproduction": 13,
+# What ids begin with, and the file of the chapter that such an exercise stands in: an id does not change when its chapter does.
+CHAPTERS = {
+    "start": "00_ten_minutes",
+    "overfitting": "01_overfitting_and_coadaptation",
+    "subnetworks": "02_dropping_units",
+    "training": "03_training_with_dropout",
+    "scaling": "04_test_time_scaling",
+    "averaging": "05_model_averaging",
+    "coadaptation": "06_measuring_coadaptation",
+    "verdict": "07_the_verdict",
+    "choosing": "08_choosing_keep_probabilities",
+    "placement": "09_where_dropout_helps",
+    "today": "10_dropout_today",
+    "penalties": "11_dropout_as_regularizer",
+    "uncertainty": "12_uncertainty",
+    "reproduction": "13_reproducing_the_paper",
 }
+TOPICS = {topic: int(file[:2]) for topic, file in CHAPTERS.items()}
 # Those that went along with half of their chapter.
 MOVED = {"placement-1": 10, "placement-3": 10, "placement-6": 10}
 LEVELS = ("warm-up", "core", "stretch")

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from dropout_lessons import datasets, runtime
 from dropout_lessons.datasets import Dataset
 from dropout_lessons.ensembles import fit_ensemble
 from dropout_lessons.experiments.arms import Arm, Candidate, Row, Unit
-from dropout_lessons.networks import MLP
+from dropout_lessons.networks import MLP, evaluating
 from dropout_lessons.training import History, Recipe, evaluate, fit
 
 __all__ = [
     "OF_NETWORK",
     "candidates_of",
     "fit_candidates",
+    "logits_of",
     "recipe_of",
     "rows_of",
     "train",
@@ -216,6 +218,16 @@ def train_each(
         histories.append(fit(network, data, recipe, loss=minimized, progress=False))
         networks.append(network)
     return rows_of(unit, data, networks, histories)
+
+
+@torch.no_grad()
+def logits_of(networks: Iterable[nn.Module], x: Tensor) -> Float[Tensor, "networks examples classes"]:
+    """What networks say with nothing dropped, in double precision."""
+    outputs = []
+    for network in networks:
+        with evaluating(network):
+            outputs.append(network(x).double())
+    return torch.stack(outputs)
 
 
 def rows_of(unit: Unit, data: Dataset, networks: Sequence[nn.Module], histories: Sequence[History]) -> list[Row]:

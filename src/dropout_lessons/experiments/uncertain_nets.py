@@ -14,6 +14,7 @@ from dropout_lessons import runtime
 from dropout_lessons.calibration import fit_temperature, nll
 from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.experiments.arms import Unit
+from dropout_lessons.experiments.tuning import logits_of
 from dropout_lessons.layers import ConcreteDropout
 from dropout_lessons.masks import check_keep_prob
 from dropout_lessons.networks import MLP, evaluating, modes_restored
@@ -234,25 +235,16 @@ def _size(networks: list[MLP]) -> int:
     return sum(len(parameter.flatten()) for network in networks for parameter in network.parameters())
 
 
-@torch.no_grad()
-def _logits(networks: list[MLP], x: Tensor) -> Tensor:
-    outputs = []
-    for network in networks:
-        with evaluating(network):
-            outputs.append(network(x).double())
-    return torch.stack(outputs)
-
-
 def _scaled(networks: list[MLP], count: int) -> Way:
     """Networks with nothing dropped, averaged."""
     used = networks[:count]
-    return Way(lambda x: _logits(used, x).softmax(2), len(used), len(used), _size(used))
+    return Way(lambda x: logits_of(used, x).softmax(2), len(used), len(used), _size(used))
 
 
 def _tempered(networks: list[MLP], data: Dataset, unit: Unit) -> Way:
     own, held_out = networks[:1], halves(data)[0]
-    temperature = fit_temperature(_logits(own, held_out.x)[0], held_out.y)
-    return Way(lambda x: (_logits(own, x) / temperature).softmax(2), 1, 1, _size(own) + 1)
+    temperature = fit_temperature(logits_of(own, held_out.x)[0], held_out.y)
+    return Way(lambda x: (logits_of(own, x) / temperature).softmax(2), 1, 1, _size(own) + 1)
 
 
 def _laplace(networks: list[MLP], data: Dataset, unit: Unit) -> Way:
@@ -278,7 +270,7 @@ def _masksembles(networks: list[MLP], data: Dataset, unit: Unit) -> Way:
     [own], masks = networks, unit["members"]
 
     def members(x: Tensor) -> Tensor:
-        return _logits([own], x.repeat_interleave(masks, 0))[0].softmax(1).view(len(x), masks, -1).movedim(1, 0)
+        return logits_of([own], x.repeat_interleave(masks, 0))[0].softmax(1).view(len(x), masks, -1).movedim(1, 0)
 
     bits = sum(buffer.numel() for buffer in own.buffers())
     return Way(members, 1, masks, _size([own]) + bits)

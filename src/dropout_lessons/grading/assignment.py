@@ -23,6 +23,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from dropout_lessons.exercises import Exercise, get
+from dropout_lessons.exercises.exercise import CHAPTERS
 from dropout_lessons.exercises.notebook import KEY, cells
 from dropout_lessons.grading.autograders import REPOSITORY, github_folder, gradescope_zip, package
 
@@ -31,22 +32,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-CHAPTERS = (  # files of the book's chapters
-    "00_ten_minutes",
-    "01_overfitting_and_coadaptation",
-    "02_dropping_units",
-    "03_training_with_dropout",
-    "04_test_time_scaling",
-    "05_model_averaging",
-    "06_measuring_coadaptation",
-    "07_the_verdict",
-    "08_choosing_keep_probabilities",
-    "09_where_dropout_helps",
-    "10_dropout_today",
-    "11_dropout_as_regularizer",
-    "12_uncertainty",
-    "13_reproducing_the_paper",
-)
 TOML, NOTEBOOK = "assignment.toml", "{slug}.ipynb"
 
 
@@ -276,7 +261,7 @@ def assigned(exercise: Exercise, variant: int, *, heading: str, hints: bool) -> 
 
 
 def _chapter(exercise: Exercise) -> str:
-    name = CHAPTERS[exercise.chapter]
+    name = [*CHAPTERS.values()][exercise.chapter]
     return f"[chapter {exercise.chapter}]({REPOSITORY}/blob/v{version('dropout-lessons')}/chapters/{name}.ipynb)"
 
 

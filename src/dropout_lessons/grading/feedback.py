@@ -86,12 +86,7 @@ def gradescope_json(assignment: Assignment, result: StudentResult) -> str:
 
 
 def feedback_archives(results: Sequence[StudentResult], pages: Mapping[str, str]) -> dict[str, bytes]:
-    """Zips to upload, whose files are named as Canvas and Moodle want them: after what they had exported.
-
-    Args:
-        results: What grading found.
-        pages: The students' pages, by student.
-    """
+    """Zips of the students' pages to upload, named as Canvas and Moodle want them: after what they had exported."""
     found: dict[str, bytes] = {}
     for platform in ("canvas", "moodle"):
         mine = [result for result in results if platform in result.ids and "place" in result.ids]

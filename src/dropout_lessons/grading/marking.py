@@ -10,7 +10,6 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
-from dropout_lessons.exercises import Exercise
 from dropout_lessons.grading.assignment import Assignment
 from dropout_lessons.grading.marks import Mark, Marks, code_name
 from dropout_lessons.grading.notebooks import Part
@@ -90,14 +89,11 @@ def _sections(
         ]
         if mine:
             yield f"<h2>{escape(one.title)} <small>({escape(one.id)})</small></h2>"
-            yield f"<details><summary>The prompt</summary><pre>{escape(_prompt(one, assignment.variant))}</pre></details>"
+            prompt = escape(one.fill(one.prompt.strip(), assignment.variant))
+            yield f"<details><summary>The prompt</summary><pre>{prompt}</pre></details>"
             mine.sort(key=lambda found: sha256(f"{one.id}|{found[0]}".encode()).hexdigest())
             for number, (name, row, mark) in enumerate(mine, 1):
                 yield _answer(number, name, row, mark, criteria.get(one.id, ()))
-
-
-def _prompt(exercise: Exercise, variant: int) -> str:
-    return exercise.fill(exercise.prompt.strip(), variant)
 
 
 def _answer(number: int, name: str, row: ExerciseResult, mark: Mark, criteria: Sequence[Criterion]) -> str:

@@ -50,14 +50,9 @@ LEARNING_RATES = [{"learning_rate": rate} for rate in (0.2, 0.1, 0.05)]
 def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     for case in config["cases"]:
         for arm in ARMS:
-            settings = {
-                "data": case["data"],
-                "train": case["train"],
-                "arm": arm,
-                "keep_prob": 1.0 if arm == "plain" else 0.9,
-                "sizes": case["sizes"],
-                "recipe": {"epochs": case["epochs"]},
-            }
+            keep_prob = 1.0 if arm == "plain" else 0.9
+            settings = {"data": case["data"], "train": case["train"], "arm": arm, "keep_prob": keep_prob}
+            settings |= {"sizes": case["sizes"], "recipe": {"epochs": case["epochs"]}}
             yield tuned(settings, config["candidates"], case["seeds"])
 
 
@@ -138,10 +133,7 @@ EXPERIMENT = Experiment(
         Reported("same, standard dropout", "67.9%", "the paper's table on early dropout"),
     ],
     scales={
-        "lecture": {
-            "cases": [{"data": "fashion_10k", **_SMALL, "seeds": 5}],
-            "candidates": LEARNING_RATES[1:2],
-        },
+        "lecture": {"cases": [{"data": "fashion_10k", **_SMALL, "seeds": 5}], "candidates": LEARNING_RATES[1:2]},
         "workstation": {
             "cases": [
                 {"data": "mnist_10k", **_SMALL},

@@ -18,8 +18,8 @@ from dropout_lessons.experiments.catalog import table2_mnist
 from dropout_lessons.experiments.catalog.tuned_penalties import choices
 from dropout_lessons.experiments.comparisons import NAMES
 from dropout_lessons.experiments.tables import difference
-from dropout_lessons.experiments.tuning import OF_NETWORK, candidates_of, recipe_of, train, tuned
-from dropout_lessons.networks import MLP, evaluating
+from dropout_lessons.experiments.tuning import OF_NETWORK, candidates_of, logits_of, recipe_of, train, tuned
+from dropout_lessons.networks import MLP
 
 AVERAGED = {"plain": "ensemble", "dropout": "ensemble with dropout"}
 
@@ -57,13 +57,10 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
     networks = [MLP(unit["sizes"], generator=runtime.generator(seed), **keep).to(device) for seed in seeds]
     recipes = [recipe_of(unit.settings, candidate, seed) for seed in seeds]
     fit_ensemble(networks, data, recipes, evaluate_every=recipes[0].epochs, progress=False)
-    probs = []
-    for network in networks:
-        with evaluating(network), torch.no_grad():
-            probs.append(network(data.test.x).double().softmax(1))
+    probs = logits_of(networks, data.test.x).softmax(2)
     predictions = {unit["network"]: probs[0]}
     if len(probs) > 1:
-        predictions[AVERAGED[unit["network"]]] = torch.stack(probs).mean(0)
+        predictions[AVERAGED[unit["network"]]] = probs.mean(0)
     y = data.test.y
     return [
         {**candidate, "arm": arm, "test_error": error(p, y), "test_nll": nll(p.log(), y)}
@@ -116,12 +113,7 @@ def draw(table: pd.DataFrame) -> Figure:
     )
 
 
-_SHARED = {
-    "train": 1000,
-    "recipe": {"epochs": 60},
-    "candidates": candidates([0.03, 0.1, 0.2, 0.4]),
-    "members": 10,
-}
+_SHARED = {"train": 1000, "recipe": {"epochs": 60}, "candidates": candidates([0.03, 0.1, 0.2, 0.4]), "members": 10}
 
 EXPERIMENT = Experiment(
     title="Ten networks against one with dropout",
@@ -129,18 +121,8 @@ EXPERIMENT = Experiment(
     claim="Dropout approximates an average of exponentially many networks, at the cost of one.",
     reported=[Reported("error of an ensemble of separate networks", "no number for digits", "Section 1")],
     scales={
-        "lecture": {
-            **_SHARED,
-            "data": ["mnist_10k"],
-            "sizes": [784, 128, 128, 10],
-            "seeds": 5,
-        },
-        "workstation": {
-            **_SHARED,
-            "data": ["mnist_10k", "fashion_10k"],
-            "sizes": [784, 256, 256, 10],
-            "seeds": 10,
-        },
+        "lecture": {**_SHARED, "data": ["mnist_10k"], "sizes": [784, 128, 128, 10], "seeds": 5},
+        "workstation": {**_SHARED, "data": ["mnist_10k", "fashion_10k"], "sizes": [784, 256, 256, 10], "seeds": 10},
         "paper": {
             "data": ["mnist"],
             "train": 50_000,

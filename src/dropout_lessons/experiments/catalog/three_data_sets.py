@@ -18,7 +18,7 @@ from dropout_lessons.datasets import Dataset
 from dropout_lessons.ensembles import fit_ensemble
 from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
 from dropout_lessons.experiments.tables import difference, values
-from dropout_lessons.experiments.tuning import fit_candidates, recipe_of, rows_of, tuned
+from dropout_lessons.experiments.tuning import fit_candidates, logits_of, recipe_of, rows_of, tuned
 from dropout_lessons.networks import MLP, evaluating
 
 TITLES = {"mnist_10k": "Digits", "fashion_10k": "Clothes", "breast_cancer": "Tumors"}
@@ -60,13 +60,10 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
         MLP(unit["sizes"], generator=runtime.generator(number), **ARMS[unit["arm"]]).to(device) for number in numbers
     ]
     fit_ensemble(networks, data, [recipe_of(unit.settings, candidate, number) for number in numbers], progress=False)
-    log_probs = []
-    for network in networks:
-        with evaluating(network), torch.no_grad():
-            log_probs.append(network(data.test.x).double().log_softmax(1))
+    log_probs = logits_of(networks, data.test.x).log_softmax(2)
     answers = {ONE: log_probs[0]}
     if len(networks) > 1:
-        answers[TEN] = torch.stack(log_probs).exp().mean(0).log()
+        answers[TEN] = log_probs.exp().mean(0).log()
     if whole and unit["arm"] == "dropout":
         masks = runtime.generator(unit.seed, device, stream="masks")
         drawn = monte_carlo_average(networks[0], data.test.x, samples=unit["draws"], generator=masks, progress=False)

@@ -181,14 +181,7 @@ EXPERIMENT = Experiment(
         Reported("dropout where pre-training text is repeated", "remarkably effective", "Xue et al. 2023, abstract"),
     ],
     scales={
-        "lecture": {
-            **_SHARED,
-            "steps": 300,
-            "sequences": 200,
-            "checkpoints": 6,
-            "learning_rates": [0.01],
-            "seeds": 5,
-        },
+        "lecture": {**_SHARED, "steps": 300, "sequences": 200, "checkpoints": 6, "learning_rates": [0.01], "seeds": 5},
         "workstation": {**_SHARED, "seeds": 10},
         "paper": {
             **_SHARED,

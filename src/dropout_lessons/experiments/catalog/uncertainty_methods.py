@@ -71,7 +71,10 @@ def compute(unit: Unit, device: torch.device) -> list[Row]:
     [candidate] = candidates_of(unit)
     members = unit["members"] if kind in ("plain", "dropout") else 1
     networks = _trained(kind, unit, candidate, data, members=members)
-    learned = _learned(networks[0]) if kind == "concrete" else {}
+    learned: Row = {}
+    if kind == "concrete":
+        inputs, *hidden = learned_keep_probs(networks[0])
+        learned = {"input_keep_prob": inputs, "hidden_keep_prob": sum(hidden) / len(hidden)}
     if unit["arm"] == "learned":
         return [{**candidate, "way": "concrete dropout", **learned}]
     foreign = _small(datasets.load(FOREIGN[unit["data"]]), unit).test.x.to(device)
@@ -108,12 +111,6 @@ def _trained(kind: str, unit: Unit, candidate: Mapping[str, Any], data: Dataset,
     else:
         fit_ensemble(networks, data.train, recipes, progress=False)
     return networks
-
-
-def _learned(network: MLP) -> Row:
-    """What concrete dropout learned."""
-    inputs, *hidden = learned_keep_probs(network)
-    return {"input_keep_prob": inputs, "hidden_keep_prob": sum(hidden) / len(hidden)}
 
 
 def _scores(way: Way, data: Dataset, foreign: Tensor) -> Row:

@@ -109,15 +109,10 @@ def _boosting(unit: Unit, device: torch.device) -> list[Row]:
     return [row]
 
 
-def _mean_over_tasks(table: pd.DataFrame, column: str, rule: str) -> pd.Series:
-    rows = table[(table.part == "averages") & (table["rule"] == rule)]
-    return rows.groupby("seed")[column].mean()
-
-
 def judge(table: pd.DataFrame) -> list[Finding]:
     def compared(rule: str, control: str, column: str = "test_error", unit: str = "percentage points") -> Evidence:
-        first, second = (_mean_over_tasks(table, column, name) for name in (rule, control))
-        return paired(first.to_numpy(), second.to_numpy(), unit=unit)
+        over_tasks = table[table.part == "averages"].groupby(["rule", "seed"])[column].mean()
+        return paired(over_tasks[rule].to_numpy(), over_tasks[control].to_numpy(), unit=unit)
 
     def boosted(arm: str, control: str) -> Evidence:
         rows = table[table.part == "boosting"]

@@ -88,6 +88,7 @@ def draw(table: pd.DataFrame) -> Figure:
 _RATES = [{"learning_rate": rate} for rate in (0.1, 0.03, 0.01, 0.2)]
 _ADAM_RATES = [{"learning_rate": rate} for rate in (0.003, 0.001, 0.0003, 0.01)]
 _WIDE = [784, 256, 256, 10]
+_BRIEF: dict[str, Any] = {"seeds": 5, "candidates": _RATES[:1]}
 
 
 def _case(case: str, data: str, train: int, sizes: list[int], epochs: int, **others: Any) -> dict[str, Any]:
@@ -126,17 +127,9 @@ EXPERIMENT = Experiment(
     scales={
         "lecture": {
             "cases": [
-                _case(
-                    "Fashion, 1,000",
-                    "fashion_10k",
-                    1000,
-                    [784, 128, 128, 10],
-                    30,
-                    seeds=5,
-                    candidates=_RATES[:1],
-                ),
-                _case(_NARROW, "mnist_10k", 2000, [784, 16, 16, 10], 15, seeds=5, candidates=_RATES[:1]),
-                _case(_SHORT, "mnist_10k", 1000, [784, 128, 128, 10], 5, seeds=5, candidates=_RATES[:1]),
+                _case("Fashion, 1,000", "fashion_10k", 1000, [784, 128, 128, 10], 30, **_BRIEF),
+                _case(_NARROW, "mnist_10k", 2000, [784, 16, 16, 10], 15, **_BRIEF),
+                _case(_SHORT, "mnist_10k", 1000, [784, 128, 128, 10], 5, **_BRIEF),
             ]
         },
         "workstation": {
