@@ -176,8 +176,8 @@ class Coded(Exercise):
         stub: What the student completes: it defines ``answer``, and raises ``NotImplementedError``, as it does where it is a
             signature alone, or holds ``None``.
         use: ``use(answer, inputs)`` gives what is judged, by name: tensors, arrays, numbers, strings. It runs beside
-            the answer; arrays that the examiner draws reach it as fresh tensors. By default it hands on ``answer``, of a
-            value that value, and of a function what it returns for the inputs that the stub names.
+            the answer; arrays that the examiner draws reach it as fresh tensors. By default there is ``answer`` alone: a
+            value as it is, or what a function returns for the inputs that its stub names.
         examiner: Draws the inputs and judges. By default it is looked up in ``judges`` when a check needs it, so that a
             process without that folder can still work on answers.
     """
@@ -199,7 +199,7 @@ class Coded(Exercise):
             object.__setattr__(self, "stub", f"\n{self.stub}\n    raise NotImplementedError\n")
         arguments = re.search(rf"^def {self.answer}\((.*)\):", self.stub, re.MULTILINE)
         if arguments and self.use is _handed_on:
-            object.__setattr__(self, "use", partial(_called, names=arguments[1].split(", ")))
+            object.__setattr__(self, "use", partial(_called, names=re.findall(r"\w+", arguments[1])))
 
     def template(self) -> str:
         """All text of the exercise, with its constants still open."""

@@ -209,13 +209,7 @@ EXPERIMENT = Experiment(
     claim="Dropout is more than its penalty: the noise of its gradient, which many masks a step average away, helps, too.",
     reported=[Reported("loss of language models against k", "rises with k", "Wei, Kakade and Ma 2020, Section 4")],
     scales={
-        "lecture": {
-            **_SHARED,
-            "train": 200,
-            "masks": [1, 8],
-            "candidates": _SHARED["candidates"][1:2],
-            "seeds": 5,
-        },
+        "lecture": {**_SHARED, "train": 200, "masks": [1, 8], "candidates": _SHARED["candidates"][1:2], "seeds": 5},
         "workstation": {**_SHARED, "seeds": 10},
         "paper": {
             **_SHARED,

@@ -87,12 +87,8 @@ def draw(table: pd.DataFrame) -> Figure:
     return figures.interval_panels(panels, labels=labels, scales=dict.fromkeys(panels, 100.0), colors=colors)
 
 
-_SHARED: dict[str, Any] = {
-    "data": "fashion_10k",
-    "train": 1000,
-    "times": [1, 2, 4],
-    "candidates": [{"learning_rate": rate} for rate in (0.2, 0.1, 0.03)],
-}
+_RATES = [{"learning_rate": rate} for rate in (0.2, 0.1, 0.03)]
+_SHARED: dict[str, Any] = {"data": "fashion_10k", "train": 1000, "times": [1, 2, 4], "candidates": _RATES}
 
 EXPERIMENT = Experiment(
     title="Is it lost capacity? Wider layers for dropout on clothes",
@@ -100,13 +96,7 @@ EXPERIMENT = Experiment(
     claim="What too much dropout costs on clothes comes from too few units: wider layers regain it.",
     reported=[Reported("units of a layer with dropout where n were best without", "n / p", "Appendix A.1")],
     scales={
-        "lecture": {
-            **_SHARED,
-            "width": 32,
-            "recipe": {"epochs": 20},
-            "candidates": _SHARED["candidates"][1:2],
-            "seeds": 5,
-        },
+        "lecture": {**_SHARED, "width": 32, "recipe": {"epochs": 20}, "candidates": _RATES[1:2], "seeds": 5},
         "workstation": {**_SHARED, "width": 256, "recipe": {"epochs": 40}, "seeds": 10},
         "paper": {**_SHARED, "data": "fashion_mnist", "width": 1024, "recipe": {"epochs": 200}, "seeds": 5},
     },
