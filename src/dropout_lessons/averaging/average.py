@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -201,8 +202,7 @@ class Sums:
             self._log_sum, self._mean_log, self._entropy, self._votes = log_sum, mean_log, entropy, votes
             self._log_weight = log_weight
             return
-        total = max(self._log_weight, log_weight)
-        total += math.log(math.exp(self._log_weight - total) + math.exp(log_weight - total))
+        total = float(np.logaddexp(self._log_weight, log_weight))
         old, new = math.exp(self._log_weight - total), math.exp(log_weight - total)
         assert self._mean_log is not None
         self._log_sum = torch.logaddexp(self._log_sum, log_sum)
@@ -268,9 +268,7 @@ class ValueSums:
         """The average of the members so far."""
         assert self._mean is not None
         assert self._squares is not None
-        left = (
-            self._weight if exhaustive else self._weight - 1
-        )  # drawn members lose one degree of freedom to their mean
+        left = self._weight - (not exhaustive)  # drawn members lose one degree of freedom to their mean
         between = self._squares / left if left > 0 else torch.full_like(self._squares, math.nan)
         within = None if self._within is None else self._within / self._weight
         return ValueAverage(self._mean, between, members, forward_passes, within, exhaustive=exhaustive)
@@ -291,9 +289,7 @@ def joined(parts: Sequence[Any]) -> Any:
     whole: dict[str, Any] = {"forward_passes": passes}
     for field in dataclasses.fields(first):
         values = [getattr(part, field.name) for part in parts]
-        if any(
-            isinstance(value, Tensor) for value in values
-        ):  # what one part lacks, as a factorized sum does, all lack
-            there = [value for value in values if value is not None]
-            whole[field.name] = torch.cat(there) if len(there) == len(values) else None
+        if any(isinstance(value, Tensor) for value in values):
+            # What one part lacks, as a factorized sum does, all lack.
+            whole[field.name] = None if any(value is None for value in values) else torch.cat(values)
     return dataclasses.replace(first, **whole)

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -85,35 +86,27 @@ def compare_averaging(
     x, y = gathered(x, y, outputs.batch_axis)
     output = masked.predict(x)
     table = _Table(output[..., 0] if outputs.kind == "mean_and_variance" else output, y, outputs.is_regression)
-    table.add("weight scaling", lambda: weight_scaling(masked, x))
+    table.add("weight scaling", *_timed(lambda: weight_scaling(masked, x)))
     members = Members(masked.given(x), masked.layers)
     most = _AFFORDABLE if masked.max_subnetworks is None else masked.max_subnetworks
     if members.is_enumerable and count_subnetworks(members) <= most:
         few = count_subnetworks(members) <= _AFFORDABLE
         for rule in ("geometric", "arithmetic") if not outputs.is_regression else ("arithmetic",):
-            table.add(
-                f"{rule} mean, exact",
-                lambda rule=rule: exact_average(masked, x, rule=rule, every_member=few, progress=progress),  # type: ignore[misc]
-            )
+            settings: dict[str, Any] = {"rule": rule, "every_member": few, "progress": progress}
+            table.add(f"{rule} mean, exact", *_timed(partial(exact_average, masked, x, **settings)))
     if len(samples):
-        averages, seconds = _timed(
-            lambda: monte_carlo_average(masked, x, samples=samples, generator=generator, progress=progress)
-        )
+        drawn = partial(monte_carlo_average, samples=samples, generator=generator, progress=progress)
+        averages, seconds = _timed(lambda: drawn(masked, x))
         passes = max(average.forward_passes for average in averages.values())
         for average in averages.values():
-            table.add("Monte Carlo", lambda average=average: average, seconds * average.forward_passes / passes)  # type: ignore[misc]
+            table.add("Monte Carlo", average, seconds * average.forward_passes / passes)
     for name, networks in (ensembles or {}).items():
-        average, seconds = _timed(lambda networks=networks: ensemble_average(networks, x))  # type: ignore[misc]
+        average, seconds = _timed(partial(ensemble_average, networks, x))
         if members.flops:  # the ensemble's networks may be of another size
-            flops = sum(_flops(as_masked(other), x) for other in networks)
+            flops = sum(discover(as_masked(other).given(x)).flops[-1] for other in networks)
             average = dataclasses.replace(average, forward_passes=flops / members.flops)
-        table.add(name, lambda average=average: average, seconds, len(networks))  # type: ignore[misc]
+        table.add(name, average, seconds, len(networks))
     return pd.DataFrame(table.rows)
-
-
-def _flops(masked: MaskedNetwork, x: Examples) -> float:
-    """Floating-point operations of one forward pass of one example."""
-    return discover(masked.given(x)).flops[-1]
 
 
 class _Table:
@@ -123,12 +116,10 @@ class _Table:
         self.rows: list[dict[str, Any]] = []
         self.y = check_values(y, output) if is_regression else check_labels(y, output)
 
-    def add(self, rule: str, run: Callable[[], Any], seconds: float | None = None, training_cost: int = 1) -> None:
-        average, own = _timed(run)
+    def add(self, rule: str, average: Average | ValueAverage, seconds: float, training_cost: int = 1) -> None:
         scores = self._values(average) if isinstance(average, ValueAverage) else self._classes(average)
-        costs = {"forward_passes": average.forward_passes, "training_cost": training_cost}
-        row = {"rule": rule, "members": average.members, **scores, **costs}
-        self.rows.append({**row, "seconds": own if seconds is None else seconds})
+        costs = {"forward_passes": average.forward_passes, "training_cost": training_cost, "seconds": seconds}
+        self.rows.append({"rule": rule, "members": average.members, **scores, **costs})
 
     def _classes(self, average: Average) -> dict[str, float]:
         labels = self.y.flatten()

@@ -271,9 +271,8 @@ class Stack:
         kind = _Dropout if type(first.input_dropout) is Dropout else _GaussianDropout
         self.dropouts = [kind(layers, streams, first.output.weight, one) for layers in dropouts]
         self.take_step: Callable[[Tensor, float], Tensor] = self._take_step
-        if (
-            one is not None and self.recipes[0].optimizer == "sgd"
-        ):  # Adam counts its steps where a recording does not see it
+        # Adam counts its steps where a recording does not see it.
+        if one is not None and self.recipes[0].optimizer == "sgd":
             self.take_step = _Recorded(self._take_step, one)
         self.parts = {
             name: _Examples([member.parts[name] for member in members], self.device) for name in members[0].parts

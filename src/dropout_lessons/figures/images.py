@@ -8,6 +8,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from dropout_lessons.figures.marks import bare
 from dropout_lessons.figures.style import styled, subplots
 
 
@@ -70,7 +71,5 @@ def _rows(
         for axis, image in zip(row, images, strict=False):
             axis.imshow(image.view(image_shape).cpu().numpy(), cmap=colors, vmin=least, vmax=most)
         for axis in row:
-            axis.set_xticks([])
-            axis.set_yticks([])
-            axis.spines[:].set_visible(False)
+            bare(axis)
     return figure

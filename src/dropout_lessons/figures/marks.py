@@ -57,6 +57,13 @@ def set_ticks(axis: Axis, numbers: Sequence[Any], words: str | Sequence[str] = "
     axis.set_minor_locator(NullLocator())
 
 
+def bare(axis: Axes) -> None:
+    """Take away the frame and the ticks, as around an image."""
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.spines[:].set_visible(False)
+
+
 def draw_rows(axis: Axes, names: Sequence[str]) -> None:
     """Name rows that stand below each other, from the top."""
     axis.set_yticks(range(len(names)), list(names))

@@ -38,10 +38,7 @@ def coefficients(
     figure, axis = subplots(figsize=(5.6, 0.36 * len(features) + 1.2))
     axis.axvline(0, color=COLORS["reference"], linewidth=1)
     for i, (arm, values) in enumerate(weights.items()):
-        table = np.asarray(values, dtype=float)
-        table = table[:, np.newaxis] if table.ndim == 1 else table
-        if len(table) != len(features):
-            raise ValueError(f"weights[{arm!r}] must have {len(features)} rows, one for each feature, got {len(table)}")
+        table = _by_seeds(f"weights[{arm!r}]", values, len(features), "feature")
         # Below each other, so that equal weights do not hide each other.
         rows = np.arange(len(features)) + 0.24 * (i - (len(weights) - 1) / 2)
         axis.plot(
@@ -82,10 +79,7 @@ def approximation_ratios(
     axis.axhline(1, color=COLORS["reference"], linewidth=1)
     lines = ["-", "--", ":", "-."]
     for (keep_prob, values), line in zip(ratios.items(), lines, strict=False):
-        table = np.asarray(values, dtype=float)
-        table = table[:, np.newaxis] if table.ndim == 1 else table
-        if len(table) != len(sizes):
-            raise ValueError(f"ratios[{keep_prob}] must have {len(sizes)} rows, one for each size, got {len(table)}")
+        table = _by_seeds(f"ratios[{keep_prob}]", values, len(sizes), "size")
         axis.plot(sizes, table, color=COLORS["dropout"], alpha=0.25, linewidth=0.8)
         mean = np.exp(np.log(table).mean(1))
         axis.plot(sizes, mean, line, color=COLORS["dropout"], label=f"keep_prob {keep_prob:g}")
@@ -99,6 +93,14 @@ def approximation_ratios(
     axis.set_ylabel("approximate penalty / exact")
     axis.legend(fontsize=10)
     return figure
+
+
+def _by_seeds(name: str, values: ArrayLike, rows: int, what: str) -> NDArray[np.float64]:
+    """Values of one seed or of several, a column each."""
+    table = np.asarray(values, dtype=np.float64)
+    if len(table) != rows:
+        raise ValueError(f"{name} must have {rows} rows, one for each {what}, got {len(table)}")
+    return table.reshape(rows, -1)
 
 
 @styled

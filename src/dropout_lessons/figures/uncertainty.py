@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from dropout_lessons.calibration import Reliability
-from dropout_lessons.figures.marks import set_ticks
+from dropout_lessons.figures.marks import bare, set_ticks
 from dropout_lessons.figures.palette import COLORS, NEUTRALS
 from dropout_lessons.figures.style import styled, subplots
 
@@ -45,9 +45,7 @@ def captioned_images(
     for axis, image, caption in zip(axes[0], images, captions, strict=True):
         axis.imshow(image.view(image_shape).cpu().numpy(), cmap="gray_r", vmin=0, vmax=float(images.max()))
         axis.set_xlabel(caption)
-        axis.set_xticks([])
-        axis.set_yticks([])
-        axis.spines[:].set_visible(False)
+        bare(axis)
     return figure
 
 
