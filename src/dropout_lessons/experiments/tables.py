@@ -106,7 +106,8 @@ def _edges(table: pd.DataFrame, where: Mapping[str, Any]) -> str:
 def _of_seeds(table: pd.DataFrame, column: str, where: Mapping[str, Any]) -> pd.Series[float]:
     if table.attrs.get(UNFINISHED) and not {column, *where} <= set(table):  # nothing was reported of it so far
         return pd.Series(dtype=float)
-    found = table[fits(table, where)].set_index("seed")[column].sort_index()
+    chosen = fits(table, where)
+    found = table[column][chosen].set_axis(pd.Index(table["seed"][chosen])).sort_index()  # no other column is copied
     if (found.empty and not table.attrs.get(UNFINISHED)) or not found.index.is_unique:
         raise ValueError(
             f"{dict(where)} must choose one row for each seed, got {len(found)} rows for {found.index.nunique()} seeds"
