@@ -132,6 +132,11 @@ def _trained(unit: Unit, candidate: Candidate, train: Split) -> nn.Module:
     return network
 
 
+def compared(table: pd.DataFrame, arm: str, control: str, column: str = "test_nll") -> Evidence:
+    """An arm's loss, or error, less another's, paired by seed."""
+    return difference(table, column, arm, control)
+
+
 def most(table: pd.DataFrame) -> str:
     """The arm with the most masks a step."""
     return f"k = {int(table['masks'].max())}"
@@ -145,7 +150,7 @@ def left(table: pd.DataFrame) -> Evidence:
 
 def tenth(table: pd.DataFrame) -> float:
     """A tenth of what one mask a step takes off the test loss, in nats: nine tenths of an effect count as all of it."""
-    return -difference(table, "test_nll", "k = 1", "none").effect / 10
+    return -compared(table, "k = 1", "none").effect / 10
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
@@ -153,13 +158,13 @@ def judge(table: pd.DataFrame) -> list[Finding]:
     return [
         Finding.higher(
             f"With {many} masks a step the test loss is higher than with one.",
-            difference(table, "test_nll", many, "k = 1"),
+            compared(table, many, "k = 1"),
             "it rises with k",
             primary="The paper reports that it rises with k: any rise agrees.",
         ),
         Finding.lower(
             "The penalty alone, without a mask, lowers the test loss.",
-            difference(table, "test_nll", "penalty", "none"),
+            compared(table, "penalty", "none"),
             "it regularizes",
             primary="The paper says that it regularizes: any lowering agrees.",
         ),
@@ -170,16 +175,16 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         Finding(
             f"The penalty's test loss is no higher than that of {many} masks a step, within a tenth of what one mask takes off.",
             "close to each other",
-            difference(table, "test_nll", "penalty", many),
+            compared(table, "penalty", many),
             below=tenth(table),
         ),
         Finding.higher(
             f"With {many} masks a step the test error is higher than with one.",
-            difference(table, "test_error", many, "k = 1"),
+            compared(table, many, "k = 1", "test_error"),
         ),
         Finding.lower(
             f"With {many} masks a step the training loss is lower than with one.",
-            difference(table, "train_nll", many, "k = 1"),
+            compared(table, many, "k = 1", "train_nll"),
         ),
     ]
 
@@ -187,7 +192,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
 def draw(table: pd.DataFrame) -> Figure:
     arms = [arm for arm in table["arm"].unique() if arm not in ("none", "penalty")]
     panels = {
-        title: {arm: difference(table, column, arm, "none") for arm in [*arms, "penalty"]}
+        title: {arm: compared(table, arm, "none", column) for arm in [*arms, "penalty"]}
         for title, column in (("test loss", "test_nll"), ("test error", "test_error"))
     }
     labels = {"test loss": "minus none (nats)", "test error": "minus none (points)"}
