@@ -361,7 +361,7 @@ def _draw_compensation(axis: Axes, found: Compensation) -> None:
     axis.errorbar(sizes, ratio, yerr=2 * stderr, color=NEUTRALS["text"], marker="o", markersize=4, linewidth=1.6)
     axis.set_xscale("log", base=2)
     ticks = sizes[:: max(1, len(sizes) // 4)]
-    set_ticks(axis.xaxis, ticks, "{}")
+    set_ticks(axis.xaxis, ticks.tolist(), "{}")
     axis.set_title("damage of sets")
     axis.set_ylabel("times the sum\nof single damages")
     axis.set_xlabel("units removed")

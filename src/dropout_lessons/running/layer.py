@@ -34,6 +34,7 @@ class Layer:
         ValueError: If an attribute is not one of these.
 
     Example:
+        >>> import torch
         >>> from dropout_lessons.coadaptation import LayerUnits
         >>> from dropout_lessons.networks import SmallTransformer
         >>> from dropout_lessons.running import MaskedNetwork, Outputs
