@@ -1,6 +1,7 @@
 """Averages of networks of all kinds: where dropout is found, what replaces it, and what is left as it was."""
 
 import copy
+import itertools
 
 import pytest
 import torch
@@ -226,7 +227,7 @@ def test_members_one_by_one_are_the_members_at_once(name):
     given = MaskedNetwork(network).given(x)
     members = Members(given, None)
     generator = torch.Generator().manual_seed(0)
-    factors = [torch.stack([site.draw(network, len(x), generator) for _ in range(7)]) for site in members.sites]
+    factors = [torch.stack(list(itertools.islice(site.draws(network, len(x), generator), 7))) for site in members.sites]
     records = members.record(given)
     at_once = members.run(given, factors, records=records)
     assert members.batched == (name != "stubborn")

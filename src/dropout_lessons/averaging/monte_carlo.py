@@ -142,6 +142,7 @@ class _Draws:
         self.examples = len(given)
         self.generator = generator
         self.factors: list[Tensor] = []  # of each site, and the same for all chunks: they stay in the cache
+        self.draws = [site.draws(members.network, self.examples, generator) for site in members.sites]
         self.stock: list[Tensor] = []  # of each site: the masks that are drawn, and not used
         # All at once where their rows in a mask cannot be told apart, or a module draws for them.
         size = members.examples_at_once(self.examples, memory) if members.sliceable else self.examples
@@ -174,7 +175,7 @@ class _Draws:
     def _draw(self, row: int) -> None:
         """One draw for each site, however many members are drawn here: the masks do not depend on the chunks."""
         for at, site in enumerate(self.members.sites):
-            self._keep(at, site, row, site.draw(self.members.network, self.examples, self.generator)[None])
+            self._keep(at, site, row, next(self.draws[at])[None])
 
     def _by_head(self, head: Head, count: int) -> Tensor:
         """What the next members predict by a linear layer above the last site, whose masks are written over."""

@@ -6,7 +6,7 @@ import functools
 import itertools
 import math
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -140,11 +140,33 @@ def _draw_mask(shape: torch.Size, keep_prob: float, generator: torch.Generator |
     return torch.rand(shape, device=device, **_keyword(generator)) < keep_prob
 
 
+def mask_stream(shape: torch.Size, keep_prob: float, generator: torch.Generator) -> Iterator[Tensor]:
+    """One mask after the other as :func:`sample_mask` draws them, as bytes; what can be looked at once is not again."""
+    if generator.device.type != "cpu" or is_captured() or keep_prob == 1.0:
+        while True:
+            yield sample_mask(shape, keep_prob, generator=generator).view(torch.uint8)
+    entries, words = shape.numel(), _words(shape.numel())
+    while True:
+        drawn = _draw_bytes(entries, keep_prob, generator, np.True_, words=words)
+        assert drawn is not None
+        yield torch.from_numpy(drawn.view(np.uint8).reshape(shape))
+
+
+def _words(entries: int) -> Tensor:
+    """Memory for the random bytes of so many entries, or of a part of them that fits the cache."""
+    return torch.empty((min(entries, _CHUNK) + 7) // 8, dtype=torch.int64, device="cpu")
+
+
 def _draw_bytes(
-    entries: int, keep_prob: float, generator: torch.Generator | None, kept: Any, out: Tensor | None = None
+    entries: int,
+    keep_prob: float,
+    generator: torch.Generator | None,
+    kept: Any,
+    out: Tensor | None = None,
+    words: Tensor | None = None,
 ) -> NDArray[Any] | None:
     """Draw ``kept`` or 0 in the memory of the CPU, many of them into ``out``; None where there is none to look at."""
-    words = torch.empty((min(entries, _CHUNK) + 7) // 8, dtype=torch.int64, device="cpu")
+    words = _words(entries) if words is None else words
     try:
         values = words.numpy().view(np.uint8)  # torch.func's transforms and fake tensors have no memory
         words.random_(-(2**63), None, generator=generator)

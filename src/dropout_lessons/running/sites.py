@@ -6,7 +6,7 @@ import copy
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from dropout_lessons.layers import Dropout, GaussianDropout
 from dropout_lessons.layers.dropout import training_scale
 from dropout_lessons.masks import sample_mask
+from dropout_lessons.masks.sampling import mask_stream
 from dropout_lessons.running.calls import DropoutCall
 
 Drops = Literal["units", "inputs", "weights"]
@@ -86,10 +87,14 @@ class Site:
         shape = (members, *self.mask_shape(examples))
         return sample_mask(shape, self.keep_prob, generator=generator).view(torch.uint8)
 
-    def draw(self, network: nn.Module, examples: int, generator: torch.Generator) -> Tensor:
-        """Draw one member's masks for some examples, as bytes, or its noise, as the network's floats."""
+    def draws(self, network: nn.Module, examples: int, generator: torch.Generator) -> Iterator[Tensor]:
+        """One member's masks for some examples after the other, as bytes, or its noise, as the network's floats."""
         if self.is_enumerable:
-            return sample_mask(self.mask_shape(examples), self.keep_prob, generator=generator).view(torch.uint8)
+            yield from mask_stream(torch.Size(self.mask_shape(examples)), self.keep_prob, generator)
+        while True:
+            yield self._draw_by_layer(network, examples, generator)
+
+    def _draw_by_layer(self, network: nn.Module, examples: int, generator: torch.Generator) -> Tensor:
         layer = copy.copy(network.get_submodule(self.path))
         assert isinstance(layer, (Dropout, GaussianDropout))
         layer.generator = generator  # of the copy: the network's own layer keeps, and does not use, its generator
