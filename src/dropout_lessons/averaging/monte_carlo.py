@@ -6,7 +6,7 @@ import math
 import operator
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from dropout_lessons.averaging.average import Rule, check_rule, joined, sums_of
+from dropout_lessons.averaging.average import Average, Rule, check_rule, joined, sums_of
 from dropout_lessons.masks import own_generator
 from dropout_lessons.running import MaskedNetwork
 from dropout_lessons.running.examples import Given, batches, device_of
@@ -29,6 +29,30 @@ _AHEAD, _STOCK = 64, 2**25
 _PREDICTIONS = 2**16  # that are summed at once
 
 
+@overload
+def monte_carlo_average(
+    network: nn.Module | MaskedNetwork,
+    x: Examples,
+    *,
+    samples: int,
+    rule: Rule = ...,
+    generator: torch.Generator | None = ...,
+    progress: bool = ...,
+) -> Average: ...
+
+
+@overload
+def monte_carlo_average(
+    network: nn.Module | MaskedNetwork,
+    x: Examples,
+    *,
+    samples: Sequence[int],
+    rule: Rule = ...,
+    generator: torch.Generator | None = ...,
+    progress: bool = ...,
+) -> dict[int, Average]: ...
+
+
 def monte_carlo_average(
     network: nn.Module | MaskedNetwork,
     x: Examples,
@@ -37,7 +61,7 @@ def monte_carlo_average(
     rule: Rule = "arithmetic",
     generator: torch.Generator | None = None,
     progress: bool = True,
-) -> Any:
+) -> Average | dict[int, Average] | Any:
     r"""Average :math:`k` subnetworks drawn at random, each example with masks of its own.
 
     .. math:: p(c \mid x) = \frac{1}{k} \sum_{i=1}^k p(c \mid x, m_i), \qquad m_i \sim \mathrm{Bernoulli}(p)
