@@ -3,7 +3,9 @@ import itertools
 import math
 import pickle
 import shutil
+import sysconfig
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 import torch
@@ -508,7 +510,12 @@ def test_schedules_that_cannot_be_are_refused():
 
 # --- torch.compile --------------------------------------------------------------------------------------------
 
-COMPILES = any(map(shutil.which, ("g++", "clang++"))) and torch.backends.cpu.get_cpu_capability() != "DEFAULT"
+# It needs a compiler, and Python's headers, which some systems have in a package of their own.
+COMPILES = (
+    any(map(shutil.which, ("g++", "clang++")))
+    and Path(sysconfig.get_paths()["include"], "Python.h").exists()
+    and torch.backends.cpu.get_cpu_capability() != "DEFAULT"
+)
 # All in one worker: to compile for the first time takes as long as the ten times after it.
 inductor = pytest.param("inductor", marks=pytest.mark.xdist_group("inductor"))
 backends = ["eager", "aot_eager"] + [inductor] * COMPILES

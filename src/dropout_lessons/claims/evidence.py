@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 from torch import Tensor
 
+__all__ = ["FEWEST_SEEDS", "LOG_RATIO", "Evidence", "counted", "exact", "paired", "ranked", "sampled"]
+
 #: With fewer seeds or draws no claim is made.
 FEWEST_SEEDS = 5
 CONFIDENCE = 0.95

@@ -10,6 +10,8 @@ from dropout_lessons.claims.evidence import CONFIDENCE, PERCENT_UNITS, Evidence
 from dropout_lessons.claims.natural import place
 from dropout_lessons.claims.showing import as_html
 
+__all__ = ["ClaimError", "Judgement", "Words", "check", "judge"]
+
 
 class ClaimError(AssertionError):
     """The evidence does not support the statement."""

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from dropout_lessons.claims.evidence import LOG_RATIO, PERCENT_UNITS, Evidence
 
+__all__ = ["Natural", "in_natural_units", "place", "typeset"]
+
 SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 

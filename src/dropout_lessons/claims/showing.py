@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from dropout_lessons.claims.natural import Natural, in_natural_units, typeset
 
+__all__ = ["BACK", "CODE", "Anatomy", "Claims", "as_html", "key_of"]
+
 if TYPE_CHECKING:
     from dropout_lessons.claims.judging import Judgement
 

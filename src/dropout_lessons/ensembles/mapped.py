@@ -68,8 +68,7 @@ class Mapped:
         self.base = _Trained(copy.deepcopy(networks[0]).train(), self.objective)
         self.step = vmap(grad_and_value(self._loss), randomness="different")
         # vmap draws from PyTorch's own generators, which for each epoch go on where these are.
-        seed = runtime.seed(self.recipe.seed)
-        self.sources = [torch.Generator(own).manual_seed(seed) for own in {torch.device("cpu"), self.device}]
+        self.sources = [runtime.generator(self.recipe.seed, own) for own in {torch.device("cpu"), self.device}]
 
     def _loss(self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Any, y: Tensor) -> Tensor:
         state = {f"network.{name}": value for name, value in {**parameters, **buffers}.items()}

@@ -7,12 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
 
 from dropout_lessons import figures
 from dropout_lessons.claims import Evidence
-from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.experiments.arms import Arm
 from dropout_lessons.experiments.catalog.fig9a_keep_prob import TITLES
 from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
@@ -40,10 +39,6 @@ def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
                 }
                 candidates = [{**keep_probs, "learning_rate": rate} for rate in config["learning_rates"]]
                 yield tuned(settings, candidates, seeds, **config.get("tuning", {}))
-
-
-def compute(unit: Unit, device: torch.device) -> list[Row]:
-    return train(unit, device)
 
 
 def _errors(table: pd.DataFrame) -> pd.DataFrame:
@@ -152,7 +147,7 @@ EXPERIMENT = Experiment(
         },
     },
     arms=arms,
-    compute=compute,
+    compute=train,
     compute_together=train_together,
     judge=judge,
     draw=draw,
@@ -164,5 +159,6 @@ EXPERIMENT = Experiment(
     "addition and not part of the verdict. Training sets of 5,000 are drawn from the 6,000 embedded images that are not for "
     "testing, so those of two seeds share most of their images.",
     remark_at_scale="The network is the paper's of Table 9, with max-norm of one radius in both arms, and its learning rate is "
-    "tuned for every size and both arms. At the highest rate, networks with dropout hardly trained, whatever the size.",
+    "tuned for every size and both arms. At the highest rate, networks with dropout hardly trained, whatever the size. "
+    "With all 50,000 digits Table 2 does find a gain: its networks without dropout have no max-norm, those with it more epochs.",
 )

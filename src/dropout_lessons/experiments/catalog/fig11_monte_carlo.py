@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from dropout_lessons import datasets, figures, runtime
 from dropout_lessons.averaging import monte_carlo_average, weight_scaling
 from dropout_lessons.calibration import error, nll
+from dropout_lessons.claims import Evidence
 from dropout_lessons.datasets import Dataset
 from dropout_lessons.ensembles import fit_ensemble
 from dropout_lessons.experiments.arms import Arm, Row, Unit
@@ -89,16 +90,11 @@ def judge(table: pd.DataFrame) -> list[Finding]:
     # Of equal means over seeds, so that one network whose repetitions happen to agree does not decide.
     in_spreads = (many.test_error - scaled.test_error) / many.spread.mean()
 
-    def against_scaling(k: int) -> Any:
-        return difference(rows, "test_error", {"samples_drawn": k}, {"samples_drawn": 0}, unit="percentage points")
+    def against_scaling(k: int) -> Evidence:
+        return difference(rows, "test_error", {"samples_drawn": k}, {"samples_drawn": 0})
 
     return [
-        Finding(
-            "The average of 5 samples makes more errors than weight scaling.",
-            "more",
-            against_scaling(5),
-            above=0,
-        ),
+        Finding.higher("The average of 5 samples makes more errors than weight scaling.", against_scaling(5), "more"),
         Finding(
             "The average of 50 samples makes as many errors as weight scaling, within 0.2 points.",
             "about k = 50 samples match weight scaling",

@@ -79,17 +79,10 @@ def _rows(unit: Unit, test: Split, trained: Sequence[tuple[MLP, History]]) -> li
 def judge(table: pd.DataFrame) -> list[Finding]:
     last = table[table["epoch"] == table["epoch"].max()]
     findings = [
-        Finding(
+        Finding.lower(
             f"{architecture} units: the test error is lower with dropout.",
+            difference(last[last["architecture"] == architecture], "test_error", "dropout", "plain"),
             "lower",
-            difference(
-                last[last["architecture"] == architecture],
-                "test_error",
-                {"arm": "dropout"},
-                {"arm": "plain"},
-                unit="percentage points",
-            ),
-            below=0,
         )
         for architecture in last["architecture"].unique()
     ]
@@ -97,11 +90,10 @@ def judge(table: pd.DataFrame) -> list[Finding]:
     worst, best = errors["dropout"].max(axis=1).to_numpy(float), errors["plain"].min(axis=1).to_numpy(float)
     separated = paired(worst, best, unit="percentage points")
     findings.append(
-        Finding(
+        Finding.lower(
             "The clusters are apart: the worst architecture with dropout is better than the best without.",
-            "two separate clusters",
             separated,
-            below=0,
+            "two separate clusters",
             primary="The paper sees two separate clusters: any gap between them agrees.",
         )
     )

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
 
 from dropout_lessons import figures
-from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.claims import Evidence
+from dropout_lessons.experiments.arms import Arm
 from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
@@ -46,36 +46,30 @@ AT_PAPER_SCALE: Mapping[str, Any] = {
 
 def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     for data, seeds in config["data"]:
-        for keep_prob in KEEP_PROBS:
+        for keep_prob in config.get("keep_probs", KEEP_PROBS):
             settings = {**data, "keep_prob": keep_prob, "sizes": config["sizes"], "recipe": config["recipe"]}
             yield tuned(settings, config["candidates"], seeds, **config.get("tuning", {}))
-
-
-def compute(unit: Unit, device: torch.device) -> list[Row]:
-    return train(unit, device)
 
 
 def judge(table: pd.DataFrame) -> list[Finding]:
     table = table[table["data"].isin(["mnist", "mnist_10k"])]
 
-    def compared(first: float, second: float, column: str = "test_error") -> Any:
-        return difference(table, column, {"keep_prob": first}, {"keep_prob": second}, unit="percentage points")
+    def compared(first: float, second: float, column: str = "test_error") -> Evidence:
+        return difference(table, column, {"keep_prob": first}, {"keep_prob": second})
 
     return [
-        Finding(
+        Finding.higher(
             "At keep_prob 0.1 the test error is higher than at 0.5.",
-            "higher",
             compared(0.1, 0.5),
-            above=0,
+            "higher",
             primary="The paper says that the error rises at small keep probabilities: any rise agrees.",
         ),
-        Finding(
+        Finding.higher(
             "At keep_prob 0.1 the training error is higher than at 0.5, too: the network underfits.",
-            "higher",
             compared(0.1, 0.5, "train_error"),
-            above=0,
+            "higher",
         ),
-        Finding("Without dropout the test error is higher than at 0.5.", "higher", compared(1.0, 0.5), above=0),
+        Finding.higher("Without dropout the test error is higher than at 0.5.", compared(1.0, 0.5), "higher"),
         Finding(
             "From 0.4 to 0.8 the test error is flat: its ends differ by less than half a point.",
             "flat",
@@ -87,19 +81,18 @@ def judge(table: pd.DataFrame) -> list[Finding]:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    shown = table
     errors = {
         kind: {
             TITLES[str(data)]: {
                 "dropout": rows.pivot(index="keep_prob", columns="seed", values=f"{kind}_error").to_numpy()
             }
-            for data, rows in shown.groupby("data", sort=False)
+            for data, rows in table.groupby("data", sort=False)
         }
         for kind in ("test", "train")
     }
     return figures.sweep_panels(
         errors["test"],
-        dict.fromkeys(errors["test"], KEEP_PROBS),
+        dict.fromkeys(errors["test"], sorted(table["keep_prob"].unique())),
         dashed=errors["train"],
         x_label="keep_prob of the hidden units",
         y_label="test error (%)",
@@ -127,12 +120,13 @@ EXPERIMENT = Experiment(
         },
         "paper": {
             "data": [[ALL_OF_MNIST, 5]],
+            "keep_probs": [0.1, 0.4, 0.5, 0.8, 1.0],
             "sizes": [784, 2048, 2048, 2048, 10],
             **AT_PAPER_SCALE,
         },
     },
     arms=arms,
-    compute=compute,
+    compute=train,
     compute_together=train_together,
     judge=judge,
     draw=draw,
@@ -143,5 +137,5 @@ EXPERIMENT = Experiment(
         "underfit but fail to train. Fashion-MNIST with 30% random labels is an addition and not part of the verdict. 'Flat' is "
         "judged at a width of half a point: differences below it are not resolved."
     ),
-    remark_at_scale="The network and the images are the paper's, but for 10,000 that choose between two candidates.",
+    remark_at_scale="The network is the paper's, and so are the images, but for 10,000 that choose between two candidates.",
 )

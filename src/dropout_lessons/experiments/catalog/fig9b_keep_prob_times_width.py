@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
 
 from dropout_lessons import figures
-from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.claims import Evidence
+from dropout_lessons.experiments.arms import Arm
 from dropout_lessons.experiments.catalog.fig9a_keep_prob import ALL_OF_MNIST, AT_PAPER_SCALE, KEEP_PROBS, MNIST, RECIPES
 from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
@@ -22,7 +22,7 @@ from dropout_lessons.figures.style import styled
 def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
     inputs, *kept, outputs = config["kept"]
     designs = [("constant width", KEEP_PROBS[0], config["fixed"])]
-    for keep_prob in KEEP_PROBS:
+    for keep_prob in config.get("keep_probs", KEEP_PROBS):
         widths = [round(units / keep_prob) for units in kept]
         designs.append(("constant kept units", keep_prob, [inputs, *widths, outputs]))
     for design, keep_prob, sizes in designs:
@@ -37,61 +37,45 @@ def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
         yield tuned(settings, config["candidates"], config["seeds"], **config.get("tuning", {}))
 
 
-def compute(unit: Unit, device: torch.device) -> list[Row]:
-    return train(unit, device)
-
-
 def judge(table: pd.DataFrame) -> list[Finding]:
-    def compared(first: Mapping[str, Any], second: Mapping[str, Any]) -> Any:
-        kept = {"design": "constant kept units"}
-        return difference(table, "test_error", {**kept, **first}, {**kept, **second}, unit="percentage points")
+    def compared(first: float, second: float, design: str = "constant kept units") -> Evidence:
+        treatment = {"design": "constant kept units", "keep_prob": first}
+        return difference(table, "test_error", treatment, {"design": design, "keep_prob": second})
 
+    near = "best near 0.6"
     return [
-        Finding(
+        Finding.lower(
             "At keep_prob 0.1 the test error is lower with the expected number of kept units held than at the fixed width.",
+            compared(0.1, 0.1, "constant width"),
             "1.7% against 2.7%",
-            compared({"keep_prob": 0.1}, {"keep_prob": 0.1, "design": "constant width"}),
-            below=0,
             primary="The paper says that the error at small keep probabilities comes down: any lowering agrees.",
         ),
-        Finding(
-            "At keep_prob 0.6 the test error is lower than at 0.1.",
-            "best near 0.6",
-            compared({"keep_prob": 0.6}, {"keep_prob": 0.1}),
-            below=0,
-        ),
-        Finding(
+        Finding.lower("At keep_prob 0.6 the test error is lower than at 0.1.", compared(0.6, 0.1), near),
+        Finding.lower(
             "At keep_prob 0.6 the test error is lower than at 0.9.",
-            "best near 0.6",
-            compared({"keep_prob": 0.6}, {"keep_prob": 0.9}),
-            below=0,
+            compared(0.6, 0.9),
+            near,
             primary="The paper says that values close to 0.6 perform best: 0.9 is far from it, and must be worse.",
         ),
-        Finding(
-            "At keep_prob 0.6 the test error is lower than without dropout.",
-            "best near 0.6",
-            compared({"keep_prob": 0.6}, {"keep_prob": 1.0}),
-            below=0,
-        ),
+        Finding.lower("At keep_prob 0.6 the test error is lower than without dropout.", compared(0.6, 1.0), near),
     ]
 
 
 @styled
 def draw(table: pd.DataFrame) -> Figure:
-    shown = table
-    rows = shown[shown["design"] == "constant kept units"]
+    rows = table[table["design"] == "constant kept units"]
     errors = {
         kind: rows.pivot(index="keep_prob", columns="seed", values=f"{kind}_error").to_numpy()
         for kind in ("test", "train")
     }
     figure = figures.sweep_panels(
         {"": {"dropout": errors["test"]}},
-        {"": KEEP_PROBS},
+        {"": sorted(rows["keep_prob"].unique())},
         dashed={"": {"dropout": errors["train"]}},
         x_label="keep_prob of the hidden units (times width: constant)",
         y_label="test error (%)",
     )
-    fixed = 100 * shown.loc[shown["design"] == "constant width", "test_error"]
+    fixed = 100 * table.loc[table["design"] == "constant width", "test_error"]
     (axis,) = figure.axes
     axis.plot(KEEP_PROBS[0], fixed.mean(), "s", color=figures.COLORS["reference"])
     axis.set_ylim(0, 1.1 * max(axis.get_ylim()[1], fixed.mean()))
@@ -134,6 +118,7 @@ EXPERIMENT = Experiment(
         },
         "paper": {
             "data": ALL_OF_MNIST,
+            "keep_probs": [0.1, 0.6, 0.9, 1.0],
             "kept": [784, 256, 256, 512, 10],
             "fixed": [784, 2048, 2048, 2048, 10],
             **AT_PAPER_SCALE,
@@ -141,7 +126,7 @@ EXPERIMENT = Experiment(
         },
     },
     arms=arms,
-    compute=compute,
+    compute=train,
     compute_together=train_together,
     judge=judge,
     draw=draw,

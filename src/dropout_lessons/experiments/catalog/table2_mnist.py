@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
 
 from dropout_lessons import figures
-from dropout_lessons.experiments.arms import Arm, Row, Unit
+from dropout_lessons.claims import Evidence
+from dropout_lessons.experiments.arms import Arm
 from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
@@ -51,51 +51,42 @@ def rows_of_table(config: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     }
 
 
-def compute(unit: Unit, device: torch.device) -> list[Row]:
-    return train(unit, device)
-
-
 def judge(table: pd.DataFrame) -> list[Finding]:
-    def compared(row: str, control: str) -> Any:
-        return difference(table, "test_error", {"row": row}, {"row": control}, unit="percentage points")
+    def compared(row: str, control: str) -> Evidence:
+        return difference(table, "test_error", {"row": row}, {"row": control})
 
+    plain, dropout, max_norm, wider = ROWS
     findings = [
-        Finding(
-            "Dropout lowers the test error.",
-            "1.60% to 1.25%",
-            compared(ROWS[1], ROWS[0]),
-            below=0,
-            primary=ANY_LOWERING,
+        Finding.lower(
+            "Dropout lowers the test error.", compared(dropout, plain), "1.60% to 1.25%", primary=ANY_LOWERING
         ),
-        Finding(
+        Finding.lower(
             "Max-norm on top of dropout lowers it again.",
+            compared(max_norm, dropout),
             "1.25% to 1.06%",
-            compared(ROWS[2], ROWS[1]),
-            below=0,
             primary=ANY_LOWERING,
         ),
-        Finding("Wider layers lower it again.", "1.06% to 0.95%", compared(ROWS[3], ROWS[2]), below=0),
+        Finding.lower("Wider layers lower it again.", compared(wider, max_norm), "1.06% to 0.95%"),
         Finding(
             "Dropout, max-norm and wider layers together lower it by a quarter of a point or more.",
             "1.60% to 0.95%",
-            compared(ROWS[3], ROWS[0]),
+            compared(wider, plain),
             below=-0.0025,
         ),
     ]
     if SMALLER in table["row"].unique():
         findings.append(
-            Finding(
+            Finding.lower(
                 "Dropout's error is lower than that of the paper's smaller network without.",
+                compared(dropout, SMALLER),
                 "1.60% to 1.25%",
-                compared(ROWS[1], SMALLER),
-                below=0,
             )
         )
     if ROWS[0] + ON_CLOTHES in table["row"].unique():
         plain, dropout, max_norm = (row + ON_CLOTHES for row in ROWS[:3])
         findings += [
-            Finding("On clothes, dropout lowers the test error.", "", compared(dropout, plain), below=0),
-            Finding("On clothes, max-norm on top of it lowers it again.", "", compared(max_norm, dropout), below=0),
+            Finding.lower("On clothes, dropout lowers the test error.", compared(dropout, plain)),
+            Finding.lower("On clothes, max-norm on top of it lowers it again.", compared(max_norm, dropout)),
         ]
     return findings
 
@@ -166,7 +157,7 @@ EXPERIMENT = Experiment(
         "paper": {"data": "mnist", "train": 50_000, "rows": _PAPER_ROWS, "seeds": 5},
     },
     arms=arms,
-    compute=compute,
+    compute=train,
     compute_together=train_together,
     judge=judge,
     draw=draw,

@@ -8,11 +8,10 @@ from itertools import product
 from typing import Any
 
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
 
 from dropout_lessons import figures
-from dropout_lessons.experiments.arms import Arm, Candidate, Row, Unit
+from dropout_lessons.experiments.arms import Arm, Candidate
 from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import difference
@@ -62,14 +61,9 @@ def arms(config: Mapping[str, Any]) -> Iterator[Arm]:
             yield replace(arm, settings={**arm.settings, "arm": arm.settings["arm"] + ON_CLOTHES}, rank=2)
 
 
-def compute(unit: Unit, device: torch.device) -> list[Row]:
-    return train(unit, device)
-
-
 def judge(table: pd.DataFrame) -> list[Finding]:
     def lower(statement: str, paper: str, arm: str, control: str, primary: str = "") -> Finding:
-        evidence = difference(table, "test_error", {"arm": arm}, {"arm": control}, unit="percentage points")
-        return Finding(statement, paper, evidence, below=0, primary=primary)
+        return Finding.lower(statement, difference(table, "test_error", arm, control), paper, primary=primary)
 
     findings = [
         lower("Max-norm does better than L2.", "1.35% against 1.62%", "max-norm", "L2"),
@@ -101,7 +95,7 @@ def judge(table: pd.DataFrame) -> list[Finding]:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    effects = {arm: difference(table, "test_error", {"arm": arm}, {"arm": "L2"}) for arm in COLORS if arm != "L2"}
+    effects = {arm: difference(table, "test_error", arm, "L2") for arm in COLORS if arm != "L2"}
     return figures.interval_chart(effects, label="test error, minus L2 (points)", colors=COLORS, scale=100)
 
 
@@ -153,7 +147,7 @@ EXPERIMENT = Experiment(
         },
     },
     arms=arms,
-    compute=compute,
+    compute=train,
     compute_together=train_together,
     judge=judge,
     draw=draw,
