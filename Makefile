@@ -12,12 +12,8 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 ENVIRONMENT := $(VENV)/.complete
 STAGES := test-lint test-chapters test-types test-examples test-rounding test-package test-book
-# Two lanes side by side, so that one has work for a core while the other waits; what has one process alone does not come last.
-# test-chapters, which says how far it is, has run the notebooks of the book.
-LANES := "stage test-chapters; whole book; whole test-book" \
-  "whole test-types; whole test-examples; whole test-rounding; whole test-package"
-# Three on two cores where tests wait for what they start, processes, browsers, timeouts, and nothing runs beside them.
-WORKERS ?= 3
+# A process each, two at a time, the longest first; test-chapters has run the notebooks of the book.
+SIDE_BY_SIDE := book test-examples test-rounding test-types
 
 .DEFAULT_GOAL := help
 .PHONY: help setup book pdf slides serve page-bars test $(STAGES) notebooks bench gpu ledger replicate exercises check-exercises lock clean
@@ -56,10 +52,11 @@ page-bars: book ## Measure how each chapter reads: prose, code, claims, height (
 	$(BIN)/python book/measure.py
 
 test: $(ENVIRONMENT) ## Check everything: code, chapters, the book in a browser; go on after a failure
-	@export failed=$$(mktemp) WORKERS=2 TIMEFORMAT="%0R s, of the processors %0U + %0S s"; trap 'rm -f $$failed' EXIT; \
-	stage() { echo "== $$1"; time $(MAKE) --no-print-directory $$1 || echo $$1 >> $$failed; }; \
-	whole() { local said; said=$$(stage $$1 2>&1); echo "$$said"; }; export -f stage whole; \
-	stage test-lint; printf '%s\0' $(LANES) | xargs -0 -P 2 -I LANE bash -c LANE; \
+	@export failed=$$(mktemp) TIMEFORMAT="%0R s, of the processors %0U + %0S s"; trap 'rm -f $$failed' EXIT; \
+	stage() { echo "== $$1"; time $(MAKE) --no-print-directory $$1 || echo $$1 >> $$failed; }; export -f stage; \
+	stage test-lint; stage test-chapters; \
+	printf '%s\n' $(SIDE_BY_SIDE) | xargs -P 2 -I STAGE bash -c 'said=$$(stage STAGE 2>&1); echo "$$said"'; \
+	stage test-package; stage test-book; \
 	[ ! -s $$failed ] || { echo "Failed: $$(xargs < $$failed) (each can be made alone: make $$(head -1 $$failed))"; exit 1; }
 
 # With more than a thread each, workers wait for each other, four times as long as they work.
@@ -77,9 +74,10 @@ test-types: $(ENVIRONMENT)
 test-examples: $(ENVIRONMENT)
 	$(PYTEST) --doctest-modules src -p tests.shapes
 
+# Three on two cores where tests wait for what they start: processes, browsers, timeouts.
 test-package: $(ENVIRONMENT)
 	$(PYTEST) tests $(wildcard instructor/tests) --ignore-glob 'tests/test_book*.py' \
-	  -n $(WORKERS) --dist loadgroup --durations 10
+	  -n 3 --dist loadgroup --durations 10
 
 # Another processor rounds otherwise. What was recorded and what is claimed must come out there, too.
 test-rounding: export ATEN_CPU_CAPABILITY = default
@@ -92,7 +90,7 @@ test-chapters: $(ENVIRONMENT)
 	$(PYTEST) chapters -n 2 --dist loadscope --durations 10
 
 test-book: book
-	$(PYTEST) tests/test_book*.py -n $(WORKERS) --dist loadgroup --durations 10
+	$(PYTEST) tests/test_book*.py -n 3 --dist loadgroup --durations 10
 
 test-colab: $(ENVIRONMENT) ## Run every chapter as Colab does, with its IPython and ipywidgets
 	OMP_NUM_THREADS=1 $(PYTEST) tests/test_colab.py -m "not optional" -n 2
