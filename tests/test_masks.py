@@ -17,7 +17,7 @@ from dropout_lessons.masks import (
     sample_masks,
     sampling,
 )
-from dropout_lessons.masks.sampling import sample_factor
+from dropout_lessons.masks.sampling import mask_stream, sample_factor
 
 keep_probs = st.floats(0.0, 1.0, exclude_min=True)
 
@@ -76,6 +76,15 @@ def test_masks_have_the_asked_shape_and_are_a_function_of_the_generator(keep_pro
     assert mask.shape == torch.Size(shape)
     assert mask.dtype == torch.bool
     assert torch.equal(mask, sample_mask(shape, keep_prob, generator=seeded(5)))
+
+
+@pytest.mark.parametrize("keep_prob", [0.3, 0.5, 1.0])
+@pytest.mark.parametrize("entries", [7, 2**12 + 1, 2**16 + 3], ids=["few", "many", "more than a chunk"])
+def test_a_stream_of_masks_holds_what_is_drawn_one_by_one(entries, keep_prob):
+    one_by_one, shape = seeded(5), torch.Size((entries,))
+    stream = mask_stream(shape, keep_prob, seeded(5))
+    for mask in [next(stream) for _ in range(3)]:  # of which none is written over by the next
+        assert torch.equal(mask.bool(), sample_mask(shape, keep_prob, generator=one_by_one))
 
 
 def test_the_default_source_is_torchs_global_generator():

@@ -11,7 +11,7 @@ from torch import Tensor
 from dropout_lessons.coadaptation.estimate import Estimate, standard_error
 from dropout_lessons.coadaptation.units import LayerUnits
 from dropout_lessons.masks import check_keep_prob, own_generator
-from dropout_lessons.masks.arguments import check_count
+from dropout_lessons.running.checks import check_count
 
 # Halvings of an interval of length 1: to about 1e-4, far below the error of drawing.
 _HALVINGS = 13

@@ -14,7 +14,7 @@ from dropout_lessons.coadaptation.estimate import Estimate
 from dropout_lessons.coadaptation.pairs import difference, toggled_in_contexts, without
 from dropout_lessons.coadaptation.units import LayerUnits
 from dropout_lessons.masks import check_keep_prob, enumerate_masks, mask_log_prob, own_generator, sample_mask
-from dropout_lessons.masks.arguments import check_count
+from dropout_lessons.running.checks import check_count
 from dropout_lessons.runtime import progress_bar
 
 # All sets of so many units are enumerated.

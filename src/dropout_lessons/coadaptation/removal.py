@@ -15,7 +15,7 @@ from torch import Tensor
 from dropout_lessons.coadaptation.estimate import Estimate, standard_error
 from dropout_lessons.coadaptation.units import LayerUnits
 from dropout_lessons.masks import enumerate_masks, own_generator
-from dropout_lessons.masks.arguments import check_count
+from dropout_lessons.running.checks import check_count
 from dropout_lessons.runtime import progress_bar
 
 Perturbation = Literal["zero clamp", "mean clamp", "activation noise", "weight noise", "input corruption"]

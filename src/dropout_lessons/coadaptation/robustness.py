@@ -15,9 +15,9 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from dropout_lessons.coadaptation.removal import Curve
 from dropout_lessons.coadaptation.units import LayerUnits
 from dropout_lessons.masks import own_generator
-from dropout_lessons.masks.arguments import check_choice, check_count
 from dropout_lessons.penalties import weights
 from dropout_lessons.running import without_dropout
+from dropout_lessons.running.checks import check_choice, check_count
 from dropout_lessons.running.examples import Given
 from dropout_lessons.runtime import progress_bar
 

@@ -21,8 +21,8 @@ from dropout_lessons.coadaptation.units import LayerUnits
 from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.ensembles import Arm, fit_ensemble
 from dropout_lessons.ensembles.arms import checked_seeds
-from dropout_lessons.masks.arguments import check_choice
 from dropout_lessons.running import MaskedNetwork
+from dropout_lessons.running.checks import check_choice
 from dropout_lessons.running.examples import device_of
 from dropout_lessons.runtime import progress_bar
 from dropout_lessons.training import Recipe, evaluate

@@ -90,8 +90,9 @@ class Mapped:
                     group["lr"] = self.recipe.learning_rate * factor
                 total += self._take_step(batch)
         self.epoch += 1
-        for member, loss in zip(self.members, total.tolist(), strict=True) if self.stop_on_divergence else ():
-            check_training_loss(loss, self.epoch, member.recipe, f"networks[{member.index}]: ")
+        if self.stop_on_divergence:
+            for member, loss in zip(self.members, total.tolist(), strict=True):
+                check_training_loss(loss, self.epoch, member.recipe, f"networks[{member.index}]: ")
 
     def _take_step(self, batch: Tensor) -> Tensor:
         taken = [self.objective.batch(own["train"], index) for own, index in zip(self.parts, batch, strict=True)]
@@ -119,8 +120,8 @@ class Mapped:
         self.write_back()
         for member, parts in zip(self.members, self.parts, strict=True):
             scores = {name: self.objective.score(member.network, split) for name, split in parts.items()}
-            prefix = f"networks[{member.index}]: " if self.stop_on_divergence else None
-            add_scores(member.history, self.epoch, scores, member.recipe, prefix)
+            prefix, stop = f"networks[{member.index}]: ", self.stop_on_divergence
+            add_scores(member.history, self.epoch, scores, member.recipe, prefix, stop=stop)
 
     @torch.no_grad()
     def write_back(self) -> None:

@@ -1,4 +1,4 @@
-"""What functions are given, checked."""
+"""What the functions of masks are given, and its checks."""
 
 from __future__ import annotations
 
@@ -39,15 +39,3 @@ def check_keep_prob(keep_prob: float, *, name: str = "keep_prob") -> float:
     if not 0.0 < value <= 1.0:
         raise ValueError(f"{name} must be in (0, 1], got {keep_prob}; PyTorch's p=0.2 is keep_prob=0.8")
     return value
-
-
-def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    """Say which values there are, if it is none of them."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {list(choices)}, got {value!r}")
-
-
-def check_count(name: str, value: int | None, *, at_least: int) -> None:
-    """Say what is wrong with what is neither None nor such a number."""
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < at_least):
-        raise ValueError(f"{name} must be a whole number of at least {at_least}, got {value!r}")

@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
-from dropout_lessons.masks.arguments import check_choice
 from dropout_lessons.running.calls import without_dropout
+from dropout_lessons.running.checks import check_choice
 from dropout_lessons.running.examples import Given
 
 #: Where a layer's values are taken and replaced: in what it returns, or in the first argument that it is given.

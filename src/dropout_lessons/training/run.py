@@ -48,12 +48,12 @@ def check_training_loss(loss: float, epoch: int, recipe: Recipe, prefix: str = "
 
 
 def add_scores(
-    history: History, epoch: int, scores: Mapping[str, Score], recipe: Recipe, prefix: str | None = ""
+    history: History, epoch: int, scores: Mapping[str, Score], recipe: Recipe, prefix: str = "", *, stop: bool = True
 ) -> None:
-    """Add an entry to a history, or say which loss is no longer finite, unless there is no prefix to say it with."""
+    """Add an entry to a history; say which loss is no longer finite, if that is to stop the training."""
     history.epoch.append(epoch)
     for name, score in scores.items():
-        if prefix is not None and not math.isfinite(score.loss):
+        if stop and not math.isfinite(score.loss):
             raise diverged(f"{prefix}the {name} loss", score.loss, epoch=epoch, recipe=recipe)
         getattr(history, f"{name}_loss").append(score.loss)
         getattr(history, f"{name}_error").append(score.error)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from dropout_lessons import figures
 from dropout_lessons.claims import Evidence
 from dropout_lessons.experiments.arms import Arm
-from dropout_lessons.experiments.catalog.fig9a_keep_prob import TITLES
+from dropout_lessons.experiments.comparisons import TITLES
 from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
 from dropout_lessons.experiments.tables import over_seeds
@@ -97,7 +97,7 @@ def draw(table: pd.DataFrame) -> Figure:
     panels, sizes = {}, {}
     for (data, width), found in errors.groupby(["data", "width"], sort=False):
         rows = found.droplevel(["data", "width"])
-        title = f"{TITLES[str(data)].partition(',')[0]},\n{width} units a layer"
+        title = f"{TITLES[str(data)]},\n{width} units a layer"
         panels[title] = {arm: rows[arm].unstack("seed").to_numpy() for arm in ARMS}
         sizes[title] = rows["plain"].unstack("seed").index.tolist()
     return figures.sweep_panels(

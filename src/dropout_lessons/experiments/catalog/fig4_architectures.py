@@ -159,7 +159,7 @@ EXPERIMENT = Experiment(
     ),
     remark_at_scale=(
         "The architectures are the paper's; 50,000 images train for 30 epochs, in which the learning rate falls to zero. That "
-        "is a third of the epochs that networks with dropout have in Table 2, and theirs were still getting better: what came "
-        "out is about short training, in which dropout loses the more, the deeper and narrower a network is."
+        "is a third of the epochs that networks with dropout have in Table 2, and here their validation errors still fell in the "
+        "last five. So this is about short training, in which dropout lost the more, the deeper and narrower a network was."
     ),
 )
