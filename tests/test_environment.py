@@ -18,7 +18,8 @@ DEAD = ["--index-url", "http://127.0.0.1:9/simple", "--retries", "1", "--no-cach
 def commands(monkeypatch):
     """What would be run, in order; nothing is, and no server is asked."""
     ran = []
-    monkeypatch.setattr(environment, "run", lambda command, total=0: ran.append(" ".join(map(str, command))))
+    monkeypatch.setattr(environment, "run", lambda command, total=0, told=None: ran.append(" ".join(map(str, command))))
+    monkeypatch.setattr(environment, "told", lambda python: {})
     monkeypatch.setattr(environment, "wants_cpu_build", lambda: False)
     monkeypatch.setattr(environment.shutil, "which", lambda name: None)
     return ran
@@ -30,38 +31,88 @@ def root(tmp_path):
     return tmp_path
 
 
-def test_the_pins_and_then_the_package_are_installed_into_a_new_environment(commands, root):
+@pytest.fixture
+def failing(monkeypatch):
+    """What would be run, in order, where each command with one of these words in it fails."""
+
+    def fail(*words):
+        ran = []
+
+        def run(command, total=0, told=None):
+            ran.append(" ".join(map(str, command)))
+            if set(words) & set(ran[-1].split()):
+                raise environment.SetUpError("no such index")
+
+        monkeypatch.setattr(environment, "run", run)
+        return ran
+
+    return fail
+
+
+def test_uv_is_fetched_into_a_new_environment_and_installs_the_pins_and_then_pip_the_package(commands, root):
     venv = root / "venv"
     environment.install(venv, root)
-    make, pins, bytecode, package = commands
+    make, fetch, pins, bytecode, package = commands
     assert make == f"{sys.executable} -m venv {venv}"
-    assert pins == f"{venv}/bin/python -m pip install --no-compile -r {root}/requirements.txt"
+    assert fetch == f"{venv}/bin/python -m pip install --no-compile --retries 1 uv"
+    assert pins == f"{venv}/bin/uv pip install --python {venv}/bin/python -r {root}/requirements.txt"
     assert bytecode == f"{venv}/bin/python -m compileall -q -j 0 -x site-packages/.*/tests/ {venv}/lib"
     assert package.endswith(f"--no-deps --no-build-isolation --editable {root}")
 
 
-def test_a_build_of_pytorch_without_cuda_is_taken_first_where_an_index_offers_one(commands, root, monkeypatch):
-    monkeypatch.setattr(environment, "wants_cpu_build", lambda: True)
-    environment.install(root / "venv", root)
-    assert commands[1].endswith(f"pip install --no-compile --index-url {environment.CPU_BUILDS} torch==2.13.0")
-    assert commands[2].endswith(f"-r {root}/requirements.txt")
-
-
-def test_uv_is_used_where_it_is_and_pip_where_uv_knows_no_index(commands, root, monkeypatch):
+def test_a_uv_that_is_there_is_used(commands, root, monkeypatch):
     monkeypatch.setattr(environment.shutil, "which", lambda name: "uv")
     environment.install(root / "venv", root)
     assert commands[0].startswith("uv venv --seed")
     assert commands[1] == f"uv pip install --python {root}/venv/bin/python -r {root}/requirements.txt"
 
-    def fails(command, total=0):
-        commands.append(" ".join(map(str, command)))
-        if command[1] == "pip":
-            raise environment.SetUpError("no such index")
 
-    monkeypatch.setattr(environment, "run", fails)
-    commands.clear()
+@pytest.mark.parametrize("cpu", [False, True])
+@pytest.mark.parametrize("word", ["--retries", "--python"], ids=["cannot be had", "fails"])
+def test_where_uv_cannot_be_had_or_fails_a_line_says_so_and_pip_installs(
+    commands, failing, root, monkeypatch, capsys, word, cpu
+):
+    monkeypatch.setattr(environment, "wants_cpu_build", lambda: cpu)
+    ran = failing(word)
     environment.install(root / "venv", root)
-    assert [line.split()[0] for line in commands[1:]] == ["uv", *[f"{root}/venv/bin/python"] * 3]
+    tried = 2 if word == "--retries" else 3
+    install = f"{root}/venv/bin/python -m pip install --no-compile"
+    first = [f"{install} --index-url {environment.CPU_BUILDS} torch==2.13.0"] if cpu else []
+    assert ran[tried:-2] == [*first, f"{install} -r {root}/requirements.txt"]
+    assert "compileall" in ran[-2]
+    assert "--editable" in ran[-1]
+    assert capsys.readouterr().out.splitlines()[1:] == ["Without uv (no such index); pip takes longer ..."]
+
+
+def test_a_build_of_pytorch_without_cuda_is_taken_where_an_index_offers_one(commands, root, monkeypatch):
+    monkeypatch.setattr(environment, "wants_cpu_build", lambda: True)
+    environment.install(root / "venv", root)
+    assert commands[2].endswith(f"--torch-backend cpu -r {root}/requirements.txt")
+
+
+def test_uv_is_told_what_pip_was_told_of_indexes_unless_it_was_told_itself(tmp_path, monkeypatch):
+    (tmp_path / "pip.conf").write_text(
+        "[global]\nindex-url = https://of.the/house\nextra-index-url =\n  https://one/\n  https://two/\n"
+        "find-links = /global\nno-color = true\n[install]\nfind-links = /install\n"
+    )
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_CONSTRAINT"):
+        monkeypatch.delenv(name, raising=False)
+    settings = environment.told(Path(sys.executable))
+    assert settings["UV_DEFAULT_INDEX"] == "https://of.the/house"
+    assert settings["UV_INDEX"].split() == ["https://one/", "https://two/"]
+    assert settings["UV_FIND_LINKS"] == "/install"
+    assert settings["UV_INDEX_STRATEGY"] == "unsafe-best-match"
+    monkeypatch.setenv("PIP_FIND_LINKS", "/environment")
+    assert environment.told(Path(sys.executable))["UV_FIND_LINKS"] == "/environment"
+    monkeypatch.setenv("UV_FIND_LINKS", "uv's own")
+    see = [
+        sys.executable,
+        "-c",
+        "import os, sys; sys.exit('error: ' + os.environ['UV_FIND_LINKS'] + os.environ['TOLD'])",
+    ]
+    with pytest.raises(environment.SetUpError, match="uv's own, and more"):
+        environment.run(see, told={"UV_FIND_LINKS": "pip's", "TOLD": ", and more"})
 
 
 @pytest.mark.parametrize(
