@@ -77,11 +77,56 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
+class Pages:
+    """Pages of a browser without a network, kept from test to test: opening one takes more than what is shown in it."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._kept: dict[bool, list[Page]] = {True: [], False: []}  # by whether scripts run
+        self._used: list[Page] = []
+        self.complaints: list[str] = []
+
+    def take(self, width: int, scripts: bool) -> Page:
+        """One that no one has taken since they were all blank, with the mouse where nothing is."""
+        unused = [page for page in self._kept[scripts] if page not in self._used]
+        page = unused[0] if unused else self._new(scripts)
+        self._used.append(page)
+        page.set_viewport_size({"width": width, "height": 800})
+        page.mouse.move(0, 0)
+        return page
+
+    def _new(self, scripts: bool) -> Page:
+        page = self._browser.new_context(offline=True, java_script_enabled=scripts).new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: self.complaints.append(message.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self._kept[scripts].append(page)
+        return page
+
+    def blank(self) -> None:
+        """End whatever runs in a page, and forget what was asked for; one that cannot be left is not kept."""
+        for page in self._used:
+            try:
+                page.unroute_all()
+                page.goto("about:blank")
+            except Error:
+                self._kept = {
+                    scripts: [kept for kept in pages if kept is not page] for scripts, pages in self._kept.items()
+                }
+                page.context.close()
+        self._used.clear()
+
+
+@pytest.fixture(scope="module")
+def pages(browser: Browser) -> Pages:
+    return Pages(browser)
+
+
 @pytest.fixture
-def open_page(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]:
+def open_page(pages: Pages, tmp_path: Path) -> Iterator[Callable[..., Page]]:
     """Open a static page with these outputs, offline; whatever it asks for or complains of fails the test."""
-    complaints: list[str] = []
-    contexts = []
+    complaints = pages.complaints
+    complaints.clear()
 
     def follow(route: Route, page_address: str) -> None:
         if route.request.url != page_address:
@@ -89,14 +134,7 @@ def open_page(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]
         route.continue_()
 
     def open_page(*outputs: str, dark: bool = False, width: int = 1000, scripts: bool = True) -> Page:
-        context = browser.new_context(
-            offline=True, java_script_enabled=scripts, viewport={"width": width, "height": 800}
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page = pages.take(width, scripts)
         colors = "#ced6dd; background: #14181e" if dark else "#222832; background: #fff"
         path = tmp_path / "page.html"
         path.write_text(
@@ -111,8 +149,7 @@ def open_page(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    pages.blank()
     assert complaints == []
 
 
