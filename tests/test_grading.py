@@ -179,7 +179,7 @@ def test_list_assign_solve_grade_mark_return_and_publish(tmp_path, capsys, monke
         tree(tmp_path / "submissions", {f"{name}_{number}_1_homework-2.ipynb": data})
 
     def grading(*options):
-        return main(["grade", "hw2/assignment.toml", "submissions", "--jobs", "2", "--seconds", "40", *options])
+        return main(["grade", "hw2/assignment.toml", "submissions", "--jobs", "2", "--seconds", "30", *options])
 
     assert grading() == 0
     assert "11 wait for marks by hand" in capsys.readouterr().out

@@ -49,11 +49,11 @@ def test_later_cells_take_nothing_from_an_answer(points):
         (written, "import torch\ntorch.rand = None\nlong = [0] * 10\n1 / 0"),
         (None, "while True: pass"),
         *[(None, "from time import sleep; sleep(60)")] * 3,  # each is ended after a third of the time
-        seconds=30,
+        seconds=21,
     )
     assert found == [2, 2]
     assert not result.complete, "a timeout is no result that is kept"
-    assert "The notebook ran for longer than 30 seconds." in result.remarks
+    assert "The notebook ran for longer than 21 seconds." in result.remarks
 
 
 @needs_sandbox

@@ -39,27 +39,33 @@ needs_sandbox = pytest.mark.skipif(
 )
 
 
-def write_job(folder, cells):
+def write_job(folder, cells, answer_seconds):
     messages.pack_inputs(folder, "run", inputs_of(EXERCISE, 3))
     job = {"cells": [(cell, EXERCISE.id) for cell in cells], "runs": {EXERCISE.id: [{"name": "run", "seed": 3}]}}
-    (folder / "job.json").write_text(json.dumps({**job, "cell_seconds": 20, "answer_seconds": 10}))
+    (folder / "job.json").write_text(json.dumps({**job, "cell_seconds": 20, "answer_seconds": answer_seconds}))
     folder.chmod(0o755)
 
 
-def run_in_the_sandbox(job, *cells, limits=None, **options):
+def codes_of(attempts):
+    """What was wrong with the last of these attempts; None where there is none."""
+    codes = None
+    for result in attempts.values():
+        problems = (result,) if isinstance(result, Problem) else judged(EXERCISE, inputs_of(EXERCISE, 3), result)
+        codes = [problem.code for problem in problems]
+    return codes
+
+
+def run_in_the_sandbox(job, *cells, limits=None, answer_seconds=10, **options):
     """The outcome of cells, what was wrong with the answer, and what the cells raised."""
     job.mkdir()
-    write_job(job, list(cells))
+    write_job(job, list(cells), answer_seconds)
     outcome = sandbox.run(WORKER, job=job, limits=limits or Limits(seconds=60), **options)
-    codes, errors = None, {}
+    errors = {}
     for message in outcome.messages:
         if "errors" in message:
             for row in json.loads(str(message["errors"])):
                 errors.setdefault(row["cell"], row["error"])
-    for result in messages.attempts(outcome.messages).values():
-        problems = (result,) if isinstance(result, Problem) else judged(EXERCISE, inputs_of(EXERCISE, 3), result)
-        codes = [problem.code for problem in problems]
-    return outcome, codes, errors
+    return outcome, codes_of(messages.attempts(outcome.messages)), errors
 
 
 @pytest.fixture
@@ -221,7 +227,7 @@ def test_an_endless_loop_that_ignores_every_signal_is_killed_in_time(graded, tmp
 
 @needs_sandbox
 def test_an_answer_that_never_returns_is_told_so(graded):
-    outcome, codes, _ = graded(RIGHT.replace("return", "while True: pass\n    return"))
+    outcome, codes, _ = graded(RIGHT.replace("return", "while True: pass\n    return"), answer_seconds=2)
     assert codes == ["too-slow"]
     assert outcome.ending is None
 
@@ -273,7 +279,7 @@ def test_there_is_no_network(graded):
             server.accept()
 
 
-CHEATS = {  # a wrong answer that tries to be counted as right
+TRICKS = {  # that are to make a wrong answer count, each before it is tried once more; what forges attempts comes last
     "patching the judge": "from dropout_lessons.exercises import checking\nchecking.judged = lambda *_: ()",
     "patching numpy and torch": (
         "import numpy as np, torch\nnp.array_equal = np.allclose = np.isclose = lambda *_, **__: True\n"
@@ -288,10 +294,22 @@ CHEATS = {  # a wrong answer that tries to be counted as right
         "import sys\nmain = sys.modules['__main__']\n"
         "main.attempt = lambda *_: {'passed': __import__('numpy').array(True)}"
     ),
+}
+ANSWERS = {  # that pretend to be right ones, one after the other
     "an answer that equals everything": (
         "class Same(float):\n    def __eq__(self, other): return True\n    __hash__ = None\n"
         "def shared_dropout(x, keep_prob): return Same()"
     ),
+    "not a number": "def shared_dropout(x, keep_prob): return x * float('nan')",
+    "exiting within the answer": "def shared_dropout(x, keep_prob): raise SystemExit(0)",
+    "looking for the solution": (
+        "import glob\nfound = []\n"
+        "for top in ('/job', '/tmp', '/root', '/home', '/work'): found += glob.glob(top + '/**/training-1.py', recursive=True)\n"
+        "def shared_dropout(x, keep_prob): return eval(open(found[0]).read())"
+    ),
+    "a huge array": "def shared_dropout(x, keep_prob): return x.new_zeros(10**8)",
+}
+FORGERIES = {  # that speak for the worker
     "forged messages": (
         "import os, sys, numpy as np\nfrom dropout_lessons.grading.messages import encode\n"
         "os.write(int(sys.argv[2]), encode({'kind': np.array('attempt'), 'name': np.array('run'), 'passed': np.array(True), "
@@ -302,22 +320,55 @@ CHEATS = {  # a wrong answer that tries to be counted as right
         "class Payload:\n    def __reduce__(self): return (os.system, ('touch /tmp/evil',))\n"
         "data = pickle.dumps(Payload())\nos.write(int(sys.argv[2]), struct.pack('<Q', len(data)) + data)"
     ),
-    "not a number": "def shared_dropout(x, keep_prob): return x * float('nan')",
-    "a huge array": "def shared_dropout(x, keep_prob): return x.new_zeros(10**8)",
-    "exiting within the answer": "def shared_dropout(x, keep_prob): raise SystemExit(0)",
-    "looking for the solution": (
-        "import glob\nfound = []\n"
-        "for top in ('/job', '/tmp', '/root', '/home', '/work'): found += glob.glob(top + '/**/training-1.py', recursive=True)\n"
-        "def shared_dropout(x, keep_prob): return eval(open(found[0]).read())"
-    ),
 }
 
 
+def wrong_each_time(outcome):
+    """What was wrong with the answer each time that it was tried, in order."""
+    tried = (codes_of(messages.attempts([message])) for message in outcome.messages)
+    return [codes for codes in tried if codes is not None]
+
+
+@pytest.fixture(scope="module")
+def tricked(tmp_path_factory):
+    """A wrong answer, and again after each of the tricks."""
+    cells = (cell for trick in TRICKS.values() for cell in (trick, WRONG))
+    return wrong_each_time(run_in_the_sandbox(tmp_path_factory.mktemp("tricks") / "job", WRONG, *cells)[0])
+
+
 @needs_sandbox
-@pytest.mark.parametrize("name", CHEATS)
-def test_a_wrong_answer_stays_wrong(graded, name):
-    _, codes, _ = graded(WRONG, CHEATS[name])
-    assert codes is None or codes
+@pytest.mark.xdist_group("tricks")
+@pytest.mark.parametrize("name", TRICKS)
+def test_a_wrong_answer_stays_wrong_after_a_trick(tricked, name):
+    assert len(tricked) == 1 + len(TRICKS)
+    assert tricked[0] == ["nothing-dropped"]
+    assert tricked[1 + list(TRICKS).index(name)]
+
+
+@pytest.fixture(scope="module")
+def pretended(tmp_path_factory):
+    """A wrong answer, and then others that are wrong."""
+    outcome, *_ = run_in_the_sandbox(tmp_path_factory.mktemp("answers") / "job", WRONG, *ANSWERS.values())
+    return wrong_each_time(outcome), outcome.ending
+
+
+@needs_sandbox
+@pytest.mark.xdist_group("answers")
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_answer_that_pretends_stays_wrong(pretended, name):
+    tried, ending = pretended
+    assert ending is None
+    assert len(tried) == 1 + len(ANSWERS) + 1  # the last is tried once more after all cells, since it raised
+    assert tried[1 + list(ANSWERS).index(name)]
+    assert tried[-1]
+
+
+@needs_sandbox
+@pytest.mark.parametrize("name", FORGERIES)
+def test_a_wrong_answer_stays_wrong_whatever_is_sent(graded, name):
+    outcome, codes, _ = graded(WRONG, FORGERIES[name])
+    assert codes
+    assert all(wrong_each_time(outcome))
 
 
 def test_no_sandbox_is_an_error_that_says_what_to_do(monkeypatch, tmp_path):
