@@ -8,12 +8,13 @@ import sys
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
 
-from dropout_lessons import exercises
+from dropout_lessons import exercises, experiments
 from dropout_lessons.exercises import Coded
 from dropout_lessons.grading.export import leaks
 
@@ -24,6 +25,15 @@ ROOT = Path(__file__).parents[2]
 CODED = [exercise.id for exercise in solutions.coded()]
 WRITTEN = [exercise.id for exercise in exercises.bank().values() if not isinstance(exercise, Coded)]
 ANSWERS = [answer for exercise in CODED for answer in solutions.of(exercise)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_ledger():
+    """An answer reads the ledger for each of ten variants of its exercise: its statements are judged once."""
+    with pytest.MonkeyPatch.context() as patch:
+        judged = cache(experiments.ledger)
+        patch.setattr(experiments, "ledger", lambda: judged().copy())
+        yield
 
 
 def yardstick():
