@@ -1,8 +1,5 @@
 import copy
-import io
 import math
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -496,41 +493,6 @@ def test_impossible_recipes_are_refused(options, message):
 def test_evaluate_every_must_be_positive():
     with pytest.raises(ValueError, match="evaluate_every must be a whole number of at least 1, or None, got 0"):
         fit(small_network(), DIGITS, QUICK, evaluate_every=0)
-
-
-# --- progress bar ---------------------------------------------------------------------------------------------
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_the_bar_shows_in_a_terminal_and_is_silent_elsewhere(monkeypatch):
-    def slow(x):
-        __import__("time").sleep(0.05)
-        return x
-
-    network = nn.Sequential(small_network())
-    network.register_forward_pre_hook(lambda _module, inputs: slow(inputs[0]))
-    written = {}
-    for kind, stream in (("terminal", Terminal()), ("log", io.StringIO()), ("off", Terminal())):
-        monkeypatch.setattr(sys, "stderr", stream)
-        fit(network, DIGITS, QUICK, progress=kind != "off")
-        written[kind] = stream.getvalue()
-    assert "training" in written["terminal"]
-    assert written["terminal"].endswith("\r")  # it wipes itself away
-    assert written["log"] == ""
-    assert written["off"] == ""
-
-
-def test_nothing_is_printed_to_a_ci_log():
-    program = (
-        "from dropout_lessons import MLP, Recipe, datasets, fit\n"
-        "fit(MLP([64, 8, 10]), datasets.load('digits', train=100), Recipe(epochs=3))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
-    assert done.stdout + done.stderr == ""
 
 
 def test_deep_copies_train_alike():
