@@ -26,8 +26,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_threa
 
 @pytest.fixture(scope="session", autouse=True)
 def own_compiler_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Compile into a folder of this run: a kernel that another run left half-written would end the process that loads it."""
+    """Compile into a folder of this run: a kernel that another run left half-written would end the process that loads it.
+
+    And in this process: of others, each would import PyTorch first, which takes longer than the kernels of the tests.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "1")
         patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
         yield
 
