@@ -7,6 +7,7 @@ import keyword
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from dropout_lessons.exercises import Coded, Exercise, bank
@@ -55,15 +56,15 @@ class _Piece:
     text: str
     renamed: bool = False
 
-    def key(self) -> tuple[str, ...]:
-        return (_nameless(self.tokens) if self.renamed else self.tokens)[:SHORTEST_ANSWER]
+    @cached_property
+    def compared(self) -> tuple[str, ...]:
+        """The tokens, without their names where these stand for any others."""
+        return _nameless(self.tokens) if self.renamed else self.tokens
 
-    def is_at(self, tokens: tuple[str, ...]) -> bool:
-        """Whether tokens are this piece, perhaps under other names, each name always for the same other."""
+    def has_names_of(self, tokens: tuple[str, ...]) -> bool:
+        """Whether tokens that compare alike have the same names or, each always for the same one, others."""
         if not self.renamed:
-            return tokens == self.tokens
-        if _nameless(tokens) != _nameless(self.tokens):
-            return False
+            return True
         pairs = {pair for pair in zip(self.tokens, tokens, strict=True) if pair[0].isidentifier()}
         return len({one for one, _ in pairs}) == len({other for _, other in pairs}) == len(pairs)
 
@@ -155,7 +156,7 @@ def _nameless(tokens: tuple[str, ...]) -> tuple[str, ...]:
 def _index(pieces: Iterable[_Piece]) -> dict[bool, dict[tuple[str, ...], list[_Piece]]]:
     index: dict[bool, dict[tuple[str, ...], list[_Piece]]] = {False: {}, True: {}}
     for piece in pieces:
-        index[piece.renamed].setdefault(piece.key(), []).append(piece)
+        index[piece.renamed].setdefault(piece.compared[:SHORTEST_ANSWER], []).append(piece)
     return index
 
 
@@ -168,5 +169,6 @@ def _search(
         for start, token in enumerate(compared):
             if token in firsts:
                 for piece in index[kind].get(compared[start : start + SHORTEST_ANSWER], ()):
-                    if piece.is_at(tokens[start : start + len(piece.tokens)]):
+                    place = slice(start, start + len(piece.tokens))
+                    if compared[place] == piece.compared and piece.has_names_of(tokens[place]):
                         yield piece
