@@ -88,22 +88,22 @@ def longest_run(blocks: list[Mapping[str, object]]) -> int:
     return longest
 
 
-def resize(page: Page, size: dict[str, int]) -> None:
-    page.set_viewport_size(size)
-    page.wait_for_timeout(300)  # interactives lay themselves out anew
-
-
-def measure(browser: Browser, html: Path, chapter: Path) -> dict[str, float]:
-    """The measures of one built chapter."""
+def opened(browser: Browser, built: Path) -> Page:
+    """A built page with all that a reader comes to see."""
     page = browser.new_page(viewport=LAPTOP)
-    # Everything that a reader comes to see, also what a prediction hides until it is answered.
+    # Also what a prediction hides until it is answered.
     page.add_init_script("localStorage.setItem('dropout-lessons.predictions', '{\"open\": true}')")
-    page.goto((html / "chapters" / f"{chapter.stem}.html").as_uri(), wait_until="load")
+    page.goto(built.as_uri(), wait_until="load")
     page.evaluate(
         "() => window.MathJax?.startup.promise.then(() => MathJax.startup.document.lazyTypesetAll()).then(() => null)"
     )
     page.evaluate("() => document.querySelectorAll('img').forEach(image => { image.loading = 'eager' })")
     page.wait_for_timeout(500)
+    return page
+
+
+def measures(page: Page, chapter: Path) -> dict[str, float]:
+    """The measures of a chapter whose page is open in a window of a laptop; leaves the window a phone's."""
     blocks = page.evaluate(BLOCKS)
     total = sum(block["height"] for block in blocks)
     share = {
@@ -122,24 +122,24 @@ def measure(browser: Browser, html: Path, chapter: Path) -> dict[str, float]:
         "cut at 1280": page.evaluate(CUT),
         "a sentence stands": max((text.count(each) for each in statements(chapter)), default=0),
     }
-    resize(page, PHONE)
-    found |= {
+    page.set_viewport_size(PHONE)
+    page.wait_for_timeout(300)  # interactives lay themselves out anew
+    return found | {
         "height at 390": page.evaluate("document.documentElement.scrollHeight"),
         "cut at 390": page.evaluate(CUT),
     }
-    page.close()
-    return found
 
 
 def table(html: Path = HTML, chapters: Path = ROOT / "chapters") -> pd.DataFrame:
     """A row for each built chapter."""
     with sync_playwright() as playwright:
         browser = chromium.launch(playwright)
-        rows = {
-            path.stem[:2]: measure(browser, html, path)
-            for path in sorted(chapters.glob("*.ipynb"))
-            if (html / "chapters" / f"{path.stem}.html").exists()
-        }
+        rows = {}
+        for path in sorted(chapters.glob("*.ipynb")):
+            if (built := html / "chapters" / f"{path.stem}.html").exists():
+                page = opened(browser, built)
+                rows[path.stem[:2]] = measures(page, path)
+                page.close()
         browser.close()
     return pd.DataFrame(rows).T.rename_axis(index="chapter")
 

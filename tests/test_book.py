@@ -20,51 +20,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import build
+import accessibility
 import chromium
+import measure
 import nbformat
+import pandas as pd
 import pytest
-import yaml
-from axe_playwright_python.sync_playwright import Axe
-from bs4 import BeautifulSoup
+from built import CHAPTERS, CONFIG, HTML, PAGES, ROOT, each, soup
 from playwright.sync_api import Browser, ConsoleMessage, Page, Route
 from playwright.sync_api import TimeoutError as NotInTime
 
-ROOT, HTML = build.ROOT, build.HTML
 LAPTOP, PHONE, SMALL = ({"width": w, "height": h} for w, h in ((1280, 800), (390, 844), (360, 740)))
 MODES = {"light": LAPTOP, "dark": LAPTOP, "light phone": PHONE, "dark phone": PHONE}
 FIRST_PAGE, ANY_PAGE = 500, 1000
 """Kilobytes on the wire, with all that a page loads until one has read it to its end."""
 if chromium.installed() is None and not os.environ.get("CI"):
     pytest.skip(chromium.MISSING, allow_module_level=True)
-
-# What the libraries below the book do against axe's rules, by rule and by what the element looks like.
-EXCUSED = [
-    ("region", 'class="title logo__title"'),  # the theme puts the book's title outside of every landmark
-]
-
-# An element of each style of text: what contrast it has does not depend on where else the style is used.
-SAMPLES = """() => {
-    const seen = new Map(), grounds = new Map([[null, ["", 1]]]);
-    const ground = (element) => {
-        if (!grounds.has(element)) {
-            const style = getComputedStyle(element), [below, opacity] = ground(element.parentElement);
-            const clear = /, 0\\)$|transparent/.test(style.backgroundColor);
-            grounds.set(element, [clear ? below : style.backgroundColor, opacity * style.opacity]);
-        }
-        return grounds.get(element);
-    };
-    for (const element of document.querySelectorAll("body *")) {
-        element.removeAttribute("data-sample");
-        const written = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-        if (!written || !element.checkVisibility()) continue;
-        const { color, fontSize, fontWeight } = getComputedStyle(element);
-        const part = element.closest("svg, button, a, label")?.localName;
-        const style = [color, fontSize, fontWeight, part, ...ground(element)].join();
-        seen.set(style, (seen.get(style) ?? 0) + 1);
-        if (seen.get(style) <= 3) element.dataset.sample = "";
-    }
-}"""
 
 # Of an element that lies above others, and of all in it, the contrast of text to ground: axe does not tell it there.
 CONTRASTS = """(element) => [element, ...element.querySelectorAll("*")].map((each) => {
@@ -92,14 +63,12 @@ CLIPPED = """() => [...document.querySelectorAll("article *")].filter((element) 
 }).map((element) => `${element.outerHTML.slice(0, 200)} lacks ${element.scrollWidth - element.clientWidth} pixels`)"""
 
 
+HIDDEN = "[hidden='until-found']"
 CUT_WORDS = """() => [...document.querySelectorAll(
     "article .pst-scrollable-table-container:has(table.words), article .cell_output .output pre"
 )].filter((element) => element.checkVisibility() && element.scrollWidth > element.clientWidth + 1)
 .map((element) => element.textContent.slice(0, 200))"""
 
-CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-PAGES = list(build.pages(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))))
-CHAPTERS = [name for name in PAGES if name.startswith("chapters/")]
 WITHOUT_INTERACTIVE = {"chapters/10_dropout_today"}  # no other may do without
 INTERACTIVE = [name for name in CHAPTERS if "dropout_lessons.widgets" in (ROOT / f"{name}.ipynb").read_text("utf-8")]
 
@@ -132,17 +101,12 @@ class Visit:
     failed: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     formulas_at_first: int = 0
+    hidden_at_first: int = 0
 
 
-# As a reader has it who wants nothing hidden behind a prediction.
-NOTHING_HIDDEN = "localStorage.setItem('dropout-lessons.predictions', '{\"open\": true}')"
-
-
-def open_page(browser: Browser, origin: str, name: str, *, hiding: bool = False) -> Visit:
-    """Open a page with every request to another origin recorded and refused, and read it to its end."""
+def open_page(browser: Browser, origin: str, name: str) -> Visit:
+    """Open a page with every request to another origin recorded and refused."""
     context = browser.new_context(viewport=LAPTOP, reduced_motion="reduce")
-    if not hiding:
-        context.add_init_script(NOTHING_HIDDEN)
     visit = Visit(name, context.new_page())
 
     def only_own_origin(route: Route) -> None:
@@ -172,8 +136,16 @@ def open_page(browser: Browser, origin: str, name: str, *, hiding: bool = False)
     visit.page.add_style_tag(content="*, ::before, ::after { transition: none !important }")
     visit.page.evaluate("() => window.MathJax?.startup.promise.then(() => null)")
     visit.formulas_at_first = visit.page.locator("mjx-container mjx-math").count()
-    read_to_the_end(visit.page)
+    visit.hidden_at_first = visit.page.locator(HIDDEN).count()
     return visit
+
+
+def press(page: Page, name: str) -> bool:
+    """Click the first button of this name that can be seen, if there is one."""
+    button = page.locator("button:visible", has_text=name).first
+    if there := button.count() > 0:
+        button.click()
+    return there
 
 
 def read_to_the_end(page: Page) -> None:
@@ -184,11 +156,16 @@ def read_to_the_end(page: Page) -> None:
     page.wait_for_load_state("networkidle")  # MathJax asks for fonts only once it has typeset
 
 
-# One page after the other, each in the hands of one worker: pytest -n 2 --dist loadgroup.
-@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in PAGES])
+# One page after the other, each in the hands of one worker: pytest -n 2 --dist loadgroup. As a reader has it who wants
+# nothing hidden behind a prediction.
+@pytest.fixture(scope="module", params=each(PAGES))
 def visit(request: pytest.FixtureRequest, browser: Browser, origin: str) -> Iterator[Visit]:
     visit = open_page(browser, origin, f"{request.param}.html")
     visit.name = request.param
+    if visit.hidden_at_first:
+        show_all = visit.page.get_by_text("Show all results of this book").first
+        show_all.dispatch_event("click")  # which neither scrolls nor leaves the mouse on what is looked at
+    read_to_the_end(visit.page)
     yield visit
     visit.page.context.close()
 
@@ -246,7 +223,7 @@ def test_a_page_is_light(visit: Visit, record_property: Callable[[str, object], 
 
 def test_nothing_holds_up_a_page(visit: Visit) -> None:
     """Scripts of the frame come with `defer`, pictures when they are near, with room kept for them."""
-    page = BeautifulSoup((HTML / f"{visit.name}.html").read_text(encoding="utf-8"), "html.parser")
+    page = soup(visit.name)
     waited_for = [script["src"] for script in page.select("script[src]:not([defer])")]
     assert [script for script in waited_for if "documentation_options" not in script] == []
     images = page.select("article img")
@@ -283,7 +260,16 @@ def test_every_image_is_there_and_says_what_it_shows(visit: Visit) -> None:
         assert figure.locator("figcaption").inner_text().startswith("Figure ")
 
 
-@pytest.mark.parametrize("size", [LAPTOP, PHONE, SMALL], ids=["laptop", "phone", "small phone"])
+def test_a_chapter_passes_the_bars_of_reading(visit: Visit) -> None:
+    if visit.name not in CHAPTERS:
+        return
+    show(visit.page, "light", LAPTOP)
+    measured = measure.measures(visit.page, ROOT / f"{visit.name}.ipynb")
+    missed = measure.misses(pd.DataFrame([measured])).loc[0]
+    assert not missed.any(), {bar: (measured[bar], measure.BARS[bar]) for bar in missed[missed].index}
+
+
+@pytest.mark.parametrize("size", [PHONE, SMALL, LAPTOP], ids=["phone", "small phone", "laptop"])
 def test_a_page_does_not_scroll_sideways_and_clips_nothing(visit: Visit, size: dict[str, int]) -> None:
     show(visit.page, "light", size)
     visit.page.wait_for_timeout(100)  # book.js looks for what is wide in the next frame
@@ -301,27 +287,9 @@ def test_a_page_is_accessible(visit: Visit, mode: str) -> None:
     if folder := os.environ.get("BOOK_SCREENSHOTS"):
         picture = f"{visit.name.replace('/', '_')}-{mode.split()[0]}-{MODES[mode]['width']}.png"
         visit.page.screenshot(path=Path(folder, picture), full_page=True)
-    visit.page.evaluate(SAMPLES)
-    found = violations(visit.page, {} if mode.startswith("light") else {"runOnly": ["color-contrast"]})
+    rules = {} if mode.startswith("light") else {"runOnly": ["color-contrast"]}
+    found = accessibility.violations(visit.page, **rules)
     assert not found, "\n".join(found)
-
-
-def violations(page: Page, options: dict) -> list[str]:
-    """What axe finds wrong; contrast, in samples. The members of the reference are alike: one in twelve is looked at."""
-    if not page.evaluate("() => 'axe' in window"):
-        page.evaluate(Axe().axe_script)
-        page.evaluate("() => axe.configure({rules: [{id: 'color-contrast', selector: '[data-sample]'}]})")
-        page.evaluate("() => [...document.querySelectorAll('dl.py')].forEach((e, i) => i % 12 && e.remove())")
-    found = page.evaluate(
-        "options => axe.run(options).then(results => results.violations)",
-        {"resultTypes": ["violations"], "preload": False, **options},
-    )
-    return [
-        f"{violation['id']}: {' '.join(map(str, node['target']))}: {node['failureSummary']}"
-        for violation in found
-        for node in violation["nodes"]
-        if not any(violation["id"] == rule and mark in node["html"] for rule, mark in EXCUSED)
-    ]
 
 
 @pytest.mark.parametrize(
@@ -339,36 +307,9 @@ def test_a_search_finds_the_page_that_explains_a_term_first(
 ) -> None:
     visit = open_page(browser, origin, f"search.html?q={words}")
     results = visit.page.locator("#search-results li a")
-    results.first.wait_for()
+    results.and_(visit.page.locator("[href*='book/glossary.html']")).first.wait_for()
     found = [urlsplit(link).path for link in results.evaluate_all("links => links.map(link => link.href)")]
     assert found[0] == f"/{page}.html"
-    assert "/book/glossary.html" in found
-    assert visit.errors == []
-    visit.page.context.close()
-
-
-@pytest.mark.parametrize("name", CHAPTERS)
-def test_predictions_hide_what_follows_and_know_what_came_out(browser: Browser, origin: str, name: str) -> None:
-    visit = open_page(browser, origin, f"{name}.html", hiding=True)
-    hidden = visit.page.locator("[hidden='until-found']")
-    assert hidden.count() >= 1
-    asked = [json.loads(text) for text in visit.page.locator(".prediction > script").all_text_contents()]
-    found = {
-        element.get_attribute("data-prediction"): json.loads(element.get_attribute("data-found"))
-        for element in visit.page.locator(".prediction-outcome").all()
-    }
-    for prediction in asked:
-        came_out = found.get(prediction["name"])
-        if prediction["kind"] == "choice":
-            assert came_out in prediction["choices"]
-        elif prediction["kind"] == "curve":
-            assert len(came_out) == len(prediction["places"])
-        elif came_out is not None:
-            assert prediction["low"] <= came_out <= prediction["high"]
-    assert set(found) <= {prediction["name"] for prediction in asked}
-    while (button := visit.page.get_by_role("button", name="Show me").first).count():
-        button.click()
-    assert hidden.count() == 0
     assert visit.errors == []
     visit.page.context.close()
 
@@ -381,7 +322,7 @@ def test_a_term_shows_its_meaning_to_the_mouse_and_to_the_keyboard(visit: Visit,
     if not term.count():
         return
     show(visit.page, mode, LAPTOP)
-    meaning = visit.page.get_by_role("tooltip")
+    meaning = visit.page.locator("[role=tooltip]:visible")
     for reach, leave in ((term.focus, lambda: visit.page.keyboard.press("Escape")), (term.hover, term.blur)):
         visit.page.mouse.move(0, 0)
         reach()
@@ -410,7 +351,6 @@ def test_a_chapter_opens_on_colab(visit: Visit, origin: str) -> None:
 
 
 def test_interactives_answer_to_the_keyboard_offline(visit: Visit) -> None:
-    """The last look at a page, since it changes it."""
     if visit.name not in INTERACTIVE:
         assert visit.name not in CHAPTERS or visit.name in WITHOUT_INTERACTIVE
         return
@@ -419,7 +359,9 @@ def test_interactives_answer_to_the_keyboard_offline(visit: Visit) -> None:
         interactive.scroll_into_view_if_needed()
         for button in interactive.get_by_role("button", name="Train").all():
             button.click()  # a laboratory fetches its digits when it first trains
-    visit.page.wait_for_timeout(2000)
+            bar = interactive.locator("progress").element_handle()
+            visit.page.wait_for_function("bar => bar.value > 0", arg=bar, polling=50)
+            interactive.get_by_text("Stop", exact=True).evaluate_all("all => all.forEach(button => button.click())")
     visit.page.context.set_offline(True)
     interactives = visit.page.locator(".dropout-lessons-interactive[data-interactive]")
     assert interactives.count() >= 1, f"{visit.name} has no interactive"
@@ -443,4 +385,34 @@ def test_interactives_answer_to_the_keyboard_offline(visit: Visit) -> None:
             deadline = time.monotonic() + 5
             while values.all_inner_texts() == before:
                 assert time.monotonic() < deadline, f"{title} does not answer to {control.get_attribute('id')}"
+                visit.page.wait_for_timeout(20)
+    assert visit.errors == []
+
+
+def test_predictions_hide_what_follows_and_know_what_came_out(visit: Visit) -> None:
+    """The last look at a page, since it changes it."""
+    if visit.name not in CHAPTERS:
+        return
+    hidden = visit.page.locator(HIDDEN)
+    assert visit.hidden_at_first >= 1
+    assert hidden.count() == 0
+    asked = [json.loads(text) for text in visit.page.locator(".prediction > script").all_text_contents()]
+    found = {
+        element.get_attribute("data-prediction"): json.loads(element.get_attribute("data-found"))
+        for element in visit.page.locator(".prediction-outcome").all()
+    }
+    for prediction in asked:
+        came_out = found.get(prediction["name"])
+        if prediction["kind"] == "choice":
+            assert came_out in prediction["choices"]
+        elif prediction["kind"] == "curve":
+            assert len(came_out) == len(prediction["places"])
+        elif came_out is not None:
+            assert prediction["low"] <= came_out <= prediction["high"]
+    assert set(found) <= {prediction["name"] for prediction in asked}
+    assert press(visit.page, "Hide results until I answer")
+    assert hidden.count() == visit.hidden_at_first
+    while press(visit.page, "Show me"):
+        pass
+    assert hidden.count() == 0
     assert visit.errors == []

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import measure  # of the folder book
 import pytest
-from bs4 import BeautifulSoup
+from built import CHAPTERS, HTML, each, soup
 from playwright.sync_api import Browser, expect
 
-ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "_build/html/chapters" / f"{path.stem}.html" for path in sorted(ROOT.glob("chapters/*.ipynb"))]
 
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_code_that_checks_a_claim_is_in_its_fold_and_nowhere_else(page: Path) -> None:
-    article = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").find("article")
-    claims = article.select(".claims")
+@pytest.mark.parametrize("name", each(CHAPTERS))
+def test_the_code_that_checks_a_claim_is_in_its_fold_and_nowhere_else(name: str) -> None:
+    claims = soup(name).find("article").select(".claims")
     assert claims
     for claim in claims:
         cell = claim.find_parent(class_="cell")
@@ -26,7 +20,7 @@ def test_the_code_that_checks_a_claim_is_in_its_fold_and_nowhere_else(page: Path
 
 def test_one_switch_unfolds_all_code_and_is_remembered(browser: Browser) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 800})
-    page.goto(PAGES[1].as_uri())
+    page.goto((HTML / f"{CHAPTERS[1]}.html").as_uri())
     folds = page.locator(".cell details.hide, .claims details")
     closed = ".cell details.hide:not([open]), .claims details:not([open])"
     assert page.locator(closed).count() == folds.count() > 5
@@ -41,7 +35,7 @@ def test_one_switch_unfolds_all_code_and_is_remembered(browser: Browser) -> None
 
 def test_on_a_phone_code_that_would_be_cut_is_folded_until_it_is_opened(browser: Browser) -> None:
     page = browser.new_page(viewport={"width": 390, "height": 844})
-    page.goto(PAGES[3].as_uri())
+    page.goto((HTML / f"{CHAPTERS[3]}.html").as_uri())
     assert page.evaluate(measure.CUT) == 0
     fold = page.locator("details.on-phones:visible").first
     code = fold.locator("pre")

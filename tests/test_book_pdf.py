@@ -13,6 +13,7 @@ import build
 import pdf
 import pytest
 
+pytestmark = pytest.mark.xdist_group("pdf")
 PAGES = ["book/glossary", "chapters/05_model_averaging"]
 
 
@@ -66,7 +67,7 @@ def test_two_books_can_be_printed_at_a_time_and_leave_nothing_behind() -> None:
     with pdf.opened(pdf.whole_book(PAGES[:1])) as page:
         own = build.HTML / page.url.rpartition("/")[2]
         with ThreadPoolExecutor(1) as other:  # Playwright wants a thread of its own for each
-            assert other.submit(open_and_name, PAGES[1:]).result() != own.name
+            assert other.submit(open_and_name, PAGES[:1]).result() != own.name
         assert own.exists()
     assert not own.exists()
 

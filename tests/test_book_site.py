@@ -10,7 +10,6 @@ import io
 import json
 import re
 from collections import Counter
-from functools import cache
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 from xml.etree import ElementTree
@@ -18,23 +17,15 @@ from xml.etree import ElementTree
 import build
 import pytest
 import yaml
-from bs4 import BeautifulSoup
+from built import CONFIG, HTML, PAGES, each, soup
 from fontTools.ttLib import TTFont
 from PIL import Image
 from playwright.sync_api import Browser
 
-HTML = build.HTML
-CONFIG = yaml.safe_load((build.ROOT / "_config.yml").read_text(encoding="utf-8"))
-PAGES = list(build.pages(yaml.safe_load((build.ROOT / "_toc.yml").read_text(encoding="utf-8"))))
 BASE = CONFIG["html"]["baseurl"]
 REPOSITORY = CONFIG["repository"]["url"]
 
-every_page = pytest.mark.parametrize("name", PAGES)
-
-
-@cache
-def soup(name: str) -> BeautifulSoup:
-    return BeautifulSoup((HTML / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
+every_page = pytest.mark.parametrize("name", each(PAGES))
 
 
 def said(name: str, key: str) -> str:
@@ -147,7 +138,7 @@ def test_every_term_names_a_page_of_the_book() -> None:
         assert soup(term["glossary"]).find(id=key) is not None
 
 
-@pytest.mark.parametrize("name", [name for name in PAGES if re.match(r"chapters/(?!00)\d\d_", name)])
+@pytest.mark.parametrize("name", each([name for name in PAGES if re.match(r"chapters/(?!00)\d\d_", name)]))
 def test_a_chapter_and_its_sections_carry_its_number(name: str) -> None:
     number = int(Path(name).name[:2])
     headings = soup(name).select("article h1, article h2")
