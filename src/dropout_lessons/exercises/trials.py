@@ -24,7 +24,11 @@ def gradients(outputs: list[Any], leaves: list[Tensor], upstream: list[Tensor]) 
     for y, leaf, gradient in reversed(list(zip(outputs, leaves, upstream, strict=True))):
         if not isinstance(y, Tensor) or not y.requires_grad:
             return None
-        (each,) = torch.autograd.grad(y, leaf, gradient.to(y.dtype), allow_unused=True)
+        if y.shape == gradient.shape:
+            # As of a sum: given the gradient itself, PyTorch imports sympy, in every sandbox for a quarter of a second.
+            (each,) = torch.autograd.grad((y * gradient.to(y.dtype)).sum(), leaf, allow_unused=True)
+        else:  # which PyTorch says in its words
+            (each,) = torch.autograd.grad(y, leaf, gradient.to(y.dtype), allow_unused=True)
         if each is None:
             return None
         found.append(each)
