@@ -302,14 +302,14 @@ ANSWERS = {  # that pretend to be right ones, one after the other
     ),
     "not a number": "def shared_dropout(x, keep_prob): return x * float('nan')",
     "exiting within the answer": "def shared_dropout(x, keep_prob): raise SystemExit(0)",
+    "a huge array": "def shared_dropout(x, keep_prob): return x.new_zeros(10**8)",
+}
+FORGERIES = {  # that speak for the worker, or look for so long that a busy machine may end them
     "looking for the solution": (
         "import glob\nfound = []\n"
         "for top in ('/job', '/tmp', '/root', '/home', '/work'): found += glob.glob(top + '/**/training-1.py', recursive=True)\n"
         "def shared_dropout(x, keep_prob): return eval(open(found[0]).read())"
     ),
-    "a huge array": "def shared_dropout(x, keep_prob): return x.new_zeros(10**8)",
-}
-FORGERIES = {  # that speak for the worker
     "forged messages": (
         "import os, sys, numpy as np\nfrom dropout_lessons.grading.messages import encode\n"
         "os.write(int(sys.argv[2]), encode({'kind': np.array('attempt'), 'name': np.array('run'), 'passed': np.array(True), "
