@@ -191,7 +191,7 @@ def cost(experiment: Experiment) -> pd.DataFrame:
 
     Returns:
         Columns: ``scale``; ``units``, their number; ``seconds`` of one core; and ``basis``: measured where a result is
-        recorded, else estimated from it by the units' work, or not measured.
+        recorded, else estimated from it by the units' work, to three digits, or not measured.
 
     Example:
         >>> from dropout_lessons.experiments import get
@@ -211,7 +211,7 @@ def costs(experiment: Experiment) -> list[Cost]:
     measured = Cost(result.scale, len(result.provenance["units"]), result.provenance["seconds"], "measured")
     rate = measured.seconds / work[result.scale]
     return [
-        measured if scale == result.scale else Cost(scale, len(units), round(rate * work[scale], 1), "estimated")
+        measured if scale == result.scale else Cost(scale, len(units), float(f"{rate * work[scale]:.3g}"), "estimated")
         for scale, units in plans.items()
     ]
 
