@@ -60,8 +60,7 @@ for (const link of document.querySelectorAll("a.term")) {
 note.addEventListener("mouseleave", forget);
 addEventListener("keydown", ({ key }) => key === "Escape" && forget());
 
-// On a phone, code that is wider than the page is folded: who wants to read it opens it, and scrolls. But not where the
-// text is about it.
+// On a phone, code that is wider than the page is folded: who wants to read it opens it, and scrolls.
 const phone = matchMedia("(max-width: 600px)");
 const summary = `<summary aria-label="Toggle hidden content"><p class="collapsed admonition-title">Code</p>
   <p class="expanded admonition-title">Code</p></summary>`;
@@ -80,7 +79,7 @@ const seen = new ResizeObserver((entries) => {
     fold(target);
   }
 });
-for (const lines of document.querySelectorAll(".bd-article .cell:not(.tag_open-on-phones) > .cell_input pre")) {
+for (const lines of document.querySelectorAll(".bd-article .cell > .cell_input pre")) {
   seen.observe(lines.closest(".cell_input")); // what a prediction hides is as wide as the page when it is shown
 }
 phone.addEventListener("change", () => {
