@@ -346,6 +346,16 @@ def test_the_way_back_to_the_top_can_be_read_also_under_the_mouse(browser: Brows
     page.context.close()
 
 
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_a_link_in_a_table_can_be_read_under_the_mouse(browser: Browser, origin: str, mode: str) -> None:
+    page = open_page(browser, origin, "book/replication.html").page
+    show(page, mode, LAPTOP)
+    link = page.locator("article td a").first
+    link.hover()
+    assert min(link.evaluate(CONTRASTS)) >= 4.5
+    page.context.close()
+
+
 def test_a_chapter_opens_on_colab(visit: Visit, origin: str) -> None:
     if visit.name not in CHAPTERS:
         return
