@@ -80,7 +80,7 @@ def wants_cpu_build() -> bool:
         return False
 
 
-def run(command: Sequence[str | Path], total: int = 0, told: Mapping[str, str] | None = None) -> None:
+def run(command: Sequence[str | Path], total: int = 0, variables: Mapping[str, str] | None = None) -> None:
     """Run a command; say in one line what went wrong. On a terminal, count what it collects out of a total."""
     live = total and sys.stdout.isatty()
     said: list[str] = []
@@ -89,7 +89,7 @@ def run(command: Sequence[str | Path], total: int = 0, told: Mapping[str, str] |
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**(told or {}), **os.environ},
+        env={**(variables or {}), **os.environ},
     ) as process:
         collected = 0
         for line in process.stdout:

@@ -18,7 +18,9 @@ DEAD = ["--index-url", "http://127.0.0.1:9/simple", "--retries", "1", "--no-cach
 def commands(monkeypatch):
     """What would be run, in order; nothing is, and no server is asked."""
     ran = []
-    monkeypatch.setattr(environment, "run", lambda command, total=0, told=None: ran.append(" ".join(map(str, command))))
+    monkeypatch.setattr(
+        environment, "run", lambda command, total=0, variables=None: ran.append(" ".join(map(str, command)))
+    )
     monkeypatch.setattr(environment, "told", lambda python: {})
     monkeypatch.setattr(environment, "wants_cpu_build", lambda: False)
     monkeypatch.setattr(environment.shutil, "which", lambda name: None)
@@ -38,7 +40,7 @@ def failing(monkeypatch):
     def fail(*words):
         ran = []
 
-        def run(command, total=0, told=None):
+        def run(command, total=0, variables=None):
             ran.append(" ".join(map(str, command)))
             if set(words) & set(ran[-1].split()):
                 raise environment.SetUpError("no such index")
@@ -112,7 +114,7 @@ def test_uv_is_told_what_pip_was_told_of_indexes_unless_it_was_told_itself(tmp_p
         "import os, sys; sys.exit('error: ' + os.environ['UV_FIND_LINKS'] + os.environ['TOLD'])",
     ]
     with pytest.raises(environment.SetUpError, match="uv's own, and more"):
-        environment.run(see, told={"UV_FIND_LINKS": "pip's", "TOLD": ", and more"})
+        environment.run(see, variables={"UV_FIND_LINKS": "pip's", "TOLD": ", and more"})
 
 
 @pytest.mark.parametrize(
