@@ -17,6 +17,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -171,8 +172,10 @@ def build() -> None:
             shutil.rmtree(HTML, ignore_errors=True)
             shutil.rmtree(DOCTREES, ignore_errors=True)
         execute([path for name in changed if (path := source(name)).suffix == ".ipynb" and not outputs.executed(path)])
-        make_pages()
-        plain.write(HTML / "notebooks")  # the pages' download buttons lead there
+        with ThreadPoolExecutor() as beside:  # while Jupyter Book has a process of its own
+            notebooks = beside.submit(plain.write, HTML / "notebooks")  # the pages' download buttons lead there
+            make_pages()
+            notebooks.result()
         if found := [f"{name}: {problem}" for name in changed for problem in problems(name)]:
             sys.exit("\n".join(["The book was built, but something is wrong with it.", *found]))
         BUILT_FROM.write_text(json.dumps(current))

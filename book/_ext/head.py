@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -14,6 +15,9 @@ from sphinx.application import Sphinx
 
 LONGEST = 300
 """Letters of a description: what search engines show, and some more."""
+
+_ARTIST = ThreadPoolExecutor(max_workers=1)
+_BEING_DRAWN: list[Future[None]] = []
 
 
 def description(app: Sphinx, name: str, doctree: nodes.document) -> str:
@@ -65,7 +69,15 @@ def draw(app: Sphinx, picture: Path, title: str) -> None:
     path = Path(app.outdir, picture)
     path.parent.mkdir(parents=True, exist_ok=True)
     logo = Path(app.confdir, "book/_static/logo.svg")
-    cards.card(title, app.config.html_title, logo).save(path, optimize=True)
+    # In a thread beside Sphinx, which has another core for itself.
+    drawn = _ARTIST.submit(lambda: cards.card(title, app.config.html_title, logo).save(path, optimize=True))
+    _BEING_DRAWN.append(drawn)
+
+
+def finish_drawing(app: Sphinx, exception: Exception | None) -> None:
+    """Wait for the cards, and pass on what went wrong with one."""
+    while _BEING_DRAWN:
+        _BEING_DRAWN.pop().result()
 
 
 def write_site(app: Sphinx, exception: Exception | None) -> None:
@@ -87,5 +99,6 @@ def write_site(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-page-context", describe)
+    app.connect("build-finished", finish_drawing)
     app.connect("build-finished", write_site)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
