@@ -231,8 +231,8 @@ def _edges(results: Sequence[Result]) -> str:
         f"Of {tuned} tuned arms {ended} chose a value at an end of what was tried, where a better one may lie beyond. "
         "Where only two values were tried, each is an end."
     )
-    table = _table(["experiment", "arms at an edge", "of what"], rows)
-    return f":::{{dropdown}} Edges: {ended} of {tuned} tuned arms\n{said}\n\n{table}\n:::" if rows else ""
+    table = _table(["experiment", "arms at an end", "of what"], rows)
+    return f":::{{dropdown}} Ends of ranges: {ended} of {tuned} tuned arms\n{said}\n\n{table}\n:::" if rows else ""
 
 
 def _section(result: Result) -> str:
@@ -246,7 +246,11 @@ def _section(result: Result) -> str:
         if (chosen := [entry for entry in found if entry.origin == origin and not entry.primary])
     ]
     edges = result.table["edge"].ne("").tolist() if "edge" in result.table else []
-    edge = f"Of {len(edges)} reported rows {sum(edges)} are of arms tuned to an edge." if any(edges) else ""
+    edge = (
+        f"Of {len(edges)} reported rows {sum(edges)} are of arms that chose an end of what was tried."
+        if any(edges)
+        else ""
+    )
     return _paragraphs(
         f"({_label(experiment.name)})=\n## {_text(experiment.title)}",
         f"**{result.verdict.capitalize()}** on {_text(data_of(result))}, {seeds} seeds. Source: {_text(experiment.source)}.",

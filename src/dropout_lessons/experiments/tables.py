@@ -76,7 +76,8 @@ def difference(
             f"and {second.index.tolist()} for {dict(control)}"
         )
     edges = {", ".join(map(str, where.values())): _edges(table, where) for where in (treatment, control)}
-    note = "; ".join(f"edge: {edge} of {name}" for name, edge in edges.items() if edge)
+    ends = " and ".join(f"{edge} of {name}" for name, edge in edges.items() if edge)
+    note = f"best at an end of what was tried: {ends}" if ends else ""
     return replace(paired(first.to_numpy(float), second.to_numpy(float), unit=unit), note=note, recorded=True)
 
 
@@ -100,7 +101,7 @@ def _unknown(n: int, unit: str) -> Evidence:
 def _edges(table: pd.DataFrame, where: Mapping[str, Any]) -> str:
     """What tuning chose at an end of its range, of the rows that fit."""
     found: list[str] = table["edge"][fits(table, where)].unique().tolist() if "edge" in table else []
-    return ", ".join(sorted(edge for edge in found if edge))
+    return ", ".join(sorted(edge.replace("_", " ") for edge in found if edge))
 
 
 def _of_seeds(table: pd.DataFrame, column: str, where: Mapping[str, Any]) -> pd.Series[float]:
