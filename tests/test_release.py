@@ -19,6 +19,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from repositories import commit, git
 
+from dropout_lessons.grading import autograders
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -207,6 +209,13 @@ def test_a_workflow_is_a_thin_call_of_make_and_each_call_can_be_made(path):
                 assert dry.returncode == 0, dry.stderr
             else:
                 assert re.fullmatch(r"[\w-]+/[\w-]+@(v\d+|release/v1)", step["uses"]), step["uses"]
+
+
+def test_an_action_has_one_version_in_all_workflows_those_of_classrooms_among_them():
+    texts = [path.read_text(encoding="utf-8") for path in (*WORKFLOWS, Path(autograders.__file__))]
+    used = dict.fromkeys(found for text in texts for found in re.findall(r"uses: (\S+)@(\S+)", text))
+    assert len(used) > 5
+    assert len(used) == len(dict(used)), list(used)
 
 
 def jobs(workflow):
