@@ -31,7 +31,6 @@ EXERCISES = (
                 "conv_placement",
                 "fig4_architectures",
                 "table9_regularizers",
-                "ensemble_of_ten",
             )
         },
         prompt=r"""

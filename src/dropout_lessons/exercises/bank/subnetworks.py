@@ -31,7 +31,7 @@ EXERCISES = (
         prompt=r"""
 A layer has {{n}} units, and $p = {{keep_prob}}$. In how many of the 60,000 masks of a training run do you expect every unit to
 be dropped? Answer before you count them with `sample_mask`. And for 256 units? What does the network predict for such an
-example? *Expect, for 256 units, a number with more than fifty zeros after the decimal point. The prediction no longer
+example? *Expect, for 256 units, a number with more than forty zeros after the decimal point. The prediction no longer
 depends on the example.*
 """,
         stub="empty = None  # masks of 60,000 with every unit dropped, on average",

@@ -65,11 +65,12 @@ class Masked(nn.Module):
 def second_order(
     network: MLP, x: Float[Tensor, "batch inputs"], keep_prob: float
 ) -> tuple[Float[Tensor, "batch classes"], Float[Tensor, " batch"]]:
-    r"""Logits, and what dropout of hidden units adds to the expected cross-entropy to second order in its noise.
+    r"""Logits, and what dropout of hidden units adds to the expected cross-entropy, nearly.
 
     .. math:: \frac{1}{2} \frac{1-p}{p} \sum_l \sum_j h_{lj}^2 \, \big[J_l^\top (\mathrm{diag}(q) - q q^\top) J_l\big]_{jj}
 
-    with :math:`J_l` the derivative of the logits by the units of layer :math:`l`, and :math:`q` the predicted probabilities.
+    with :math:`J_l` the derivative of the logits by the units of layer :math:`l`, and :math:`q` the predicted probabilities: second order in the
+    noise, without the term of a ReLU's bend, which is small where the examples are fitted.
 
     Source: Wei, Kakade and Ma 2020, Section 3.1.
     """
