@@ -31,6 +31,7 @@ EXERCISES = (
                 "conv_placement",
                 "fig4_architectures",
                 "table9_regularizers",
+                "late_dropout",
             )
         },
         prompt=r"""

@@ -89,7 +89,7 @@ What do you conclude if the interval has zero in it?
 Look at the figure of a small transformer on fresh and on repeated text. (a) On fresh text, what may you say of $p =
 0.9$ against no dropout at 500 steps, and what at 1,000? (b) A friend stops the network on repeated text where its
 loss is lowest, and says that this is as good as dropout. Read both losses off. (c) Training costs money by the step.
-For whom is the left panel an argument against dropout, and for whom is it none?
+For whom is the panel of fresh text an argument against dropout, and for whom is it none?
 """,
     ),
 )
