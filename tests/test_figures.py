@@ -432,6 +432,25 @@ def test_the_study_is_drawn_as_paired_ratios_with_their_intervals():
         figures.study_intervals(STUDY, measures=["error"])
 
 
+def test_the_marks_of_a_row_stand_closer_together_than_those_of_two_rows_and_each_panel_has_its_unit():
+    arms = {"plain": 1.0, "L2": 1.1, "max-norm": 1.2, "dropout": 1.3}
+    values = [
+        (arm, seed, layer, name, times)
+        for arm, times in arms.items()
+        for seed in range(5)
+        for layer in "ab"
+        for name in "xyz"
+    ]
+    table = pd.DataFrame(values, columns=["arm", "seed", "layer", "measure", "value"])
+    figure = figures.study_intervals(Study(table, {arm: [] for arm in arms}, tuple(range(5)), ("a", "b")))
+    for axis in figure.axes:
+        assert axis.get_xlabel() == "times that of plain"
+        marks = sorted(line.get_ydata()[0] for line in axis.get_lines() if len(line.get_ydata()) == 1)
+        assert np.rint(marks).tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+        gaps = np.diff(marks)
+        assert gaps[[0, 1, 3, 4, 6, 7]].max() < 0.5 * gaps[[2, 5]].min()
+
+
 def test_the_report_marks_the_perturbations_that_were_met_in_training():
     network, x, y = MLP([6, 4, 4, 3]), torch.randn(20, 6), torch.arange(20) % 3
     figure = figures.coadaptation_report(report(LayerUnits(network, "hidden1", x, y), trained_with=["weight noise"]))
