@@ -87,7 +87,9 @@ FIGURES = {
     ),
     "winner_curves": lambda: figures.winner_curves([100, 500, 1000], SEEDS - 0.01, SEEDS),
     "coefficients": lambda: figures.coefficients(
-        {"plain": [0.5, -0.2], "L2": [0.3, -0.1], "dropout": np.array([[0.3, 0.31], [-0.1, -0.11]])}, ["age", "bmi"]
+        {"plain": [0.5, -0.2], "L2": [0.3, -0.1], "dropout": np.array([[0.3, 0.31], [-0.1, -0.11]])},
+        ["age", "bmi"],
+        named={"plain": "least squares", "L2": "ridge, in closed form", "dropout": "SGD with dropout"},
     ),
     "approximation_ratios": lambda: figures.approximation_ratios(
         [0.0625, 1.0, 8.0], {0.8: [1.0, 1.1, 0.6], 0.5: np.array([[1.0, 1.1], [1.3, 1.2], [0.5, 0.8]])}
@@ -123,7 +125,9 @@ FIGURES = {
     "image_rows": lambda: figures.image_rows({"one": torch.rand(4, 9), "two": torch.rand(4, 9)}, (3, 3)),
     "mask_grid": lambda: figures.mask_grid(torch.rand(8, 20) < 0.5),
     "thinned_networks": lambda: figures.thinned_networks([[torch.arange(5) > 1, torch.arange(4) > 2]] * 3, n_outputs=2),
-    "distinct_masks": lambda: figures.distinct_masks([1, 10], {"2 units": [1.0, 3.8]}, {"2 units": 4}),
+    "distinct_masks": lambda: figures.distinct_masks(
+        [1, 10_000, 10_000_000], {"2 units": [1.0, 4.0, 4.0]}, {"2 units": 4}
+    ),
     "member_scores": lambda: figures.member_scores({"a": torch.rand(50), "b": torch.rand(9)}, {"c": 0.1}, label="x"),
     "kept_counts": lambda: figures.kept_counts({"ours": torch.full((50,), 40.0)}, n_units=50, keep_prob=0.8),
     "learning_curves": lambda: figures.learning_curves({"plain": [RUN, RUN], "dropout": [RUN, RUN]}),
@@ -209,6 +213,15 @@ def test_no_label_is_cut_off(name, narrow):
     assert box.y0 >= -0.02
     assert box.x1 <= width + 0.02
     assert box.y1 <= height + 0.02
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_number_touches_the_next_one(name, narrow):
+    for axis in drawn(name, narrow).axes:
+        numbers = [tick.label1 for tick in axis.xaxis.get_major_ticks() if tick.label1.get_visible()]
+        boxes = [text.get_window_extent() for text in numbers if text.get_text()]
+        assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
 
 
 def test_a_long_label_is_broken_on_a_phone():

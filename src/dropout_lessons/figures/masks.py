@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dropout_lessons.figures.marks import write_beside
+from dropout_lessons.figures.marks import set_ticks, write_beside
 from dropout_lessons.figures.palette import COLORS, NEUTRALS
 from dropout_lessons.figures.style import styled, subplots
 
@@ -146,10 +146,10 @@ def distinct_masks(draws: Sequence[int], seen: Mapping[str, Sequence[float]], wh
         >>> figure = distinct_masks([1, 10, 100], {"4 units": [1, 8, 16]}, {"4 units": 16})
     """
     figure, axis = subplots(figsize=(5.6, 3.6))
-    middle = draws[len(draws) // 2]
     axis.plot(draws, draws, color=NEUTRALS["ground"], linewidth=6, solid_capstyle="butt", zorder=0)
-    look = {"ha": "right", "fontweight": "normal"}
-    write_beside(axis, (middle, middle), "every draw is new", (-10, 4), COLORS["reference"], **look)
+    early = draws[len(draws) // 4]
+    look = {"va": "top", "fontweight": "normal"}
+    write_beside(axis, (early, early), "every draw is new", (9, 2), COLORS["reference"], **look)
     for name, values in seen.items():
         axis.plot(draws, values, color=COLORS["dropout"])
         if whole[name] < draws[-1]:
@@ -158,6 +158,9 @@ def distinct_masks(draws: Sequence[int], seen: Mapping[str, Sequence[float]], wh
         write_beside(axis, end, name, (4, 0), COLORS["dropout"], va="center", annotation_clip=False)
     axis.set_xscale("log")
     axis.set_yscale("log")
+    first, last = math.ceil(math.log10(draws[0])), math.floor(math.log10(draws[-1]))
+    step = max(1, math.ceil((last - first) / 3))  # a million takes the room of two or three decades on a phone
+    set_ticks(axis.xaxis, [10**power for power in range(first, last + 1, step)], "{:,}")
     axis.set_xlabel("masks drawn")
     axis.set_ylabel("different masks among them")
     return figure
