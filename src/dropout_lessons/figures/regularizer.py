@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dropout_lessons.figures.marks import draw_rows, set_ticks
 from dropout_lessons.figures.palette import COLORS, NEUTRALS
-from dropout_lessons.figures.style import styled, subplots
+from dropout_lessons.figures.style import NARROW, styled, subplots
 
 _MARKERS = {"plain": "o", "L2": "D", "dropout": "o"}
 
@@ -54,7 +54,8 @@ def coefficients(
     axis.grid(axis="y", color=NEUTRALS["ground"], linewidth=1)
     axis.set_axisbelow(True)
     axis.set_xlabel("weight of the standardized feature")
-    figure.legend(loc="outside upper left", ncols=len(weights), fontsize=10, handlelength=1.0, columnspacing=1.2)
+    columns = min(len(weights), 2) if figure.get_figwidth() <= NARROW else len(weights)
+    figure.legend(loc="outside upper left", ncols=columns, fontsize=10, handlelength=1.0, columnspacing=1.2)
     return figure
 
 
