@@ -30,24 +30,18 @@ def input_distribution(
         >>> import torch
         >>> figure = input_distribution({"inverted": torch.randn(500)}, {"inverted": 0.0}, label="input")
     """
-    figure, axes = subplots(len(draws), 1, sharex=True, squeeze=False, figsize=(5.6, 1.25 * len(draws) + 0.7))
+    figure, axes = subplots(len(draws), 1, sharex=True, squeeze=False, figsize=(5.6, 1.25 * len(draws) + 1.0))
     everything = np.concatenate([values.cpu().numpy() for values in draws.values()])
     bins = np.histogram_bin_edges(np.append(everything, list(at_test.values())), bins=70)
     for axis, (name, values) in zip(axes[:, 0], draws.items(), strict=True):
         sample: NDArray[Any] = values.cpu().numpy()
-        axis.hist(sample, bins=bins, color=COLORS["dropout"], alpha=0.45, density=True)
-        axis.axvline(sample.mean(), color=COLORS["dropout"])
-        axis.axvline(at_test[name], color=COLORS["plain"], linestyle="--")
+        axis.hist(sample, bins=bins, color=COLORS["dropout"], alpha=0.3, density=True)
+        axis.axvline(sample.mean(), color=COLORS["dropout"], label="mean in training")
+        axis.axvline(at_test[name], color=COLORS["plain"], linestyle="--", label="at test time")
         axis.set_title(name)
         axis.set_yticks([])
         axis.spines["left"].set_visible(False)
-        for words, at, other, color in (
-            ("mean in training", sample.mean(), at_test[name], "dropout"),
-            ("at test time", at_test[name], sample.mean(), "plain"),
-        ):
-            right = at > other or (at == other and color == "plain")
-            ha, gap = ("left", 1) if right else ("right", -1)
-            where = at + gap * (bins[-1] - bins[0]) / 100, axis.get_ylim()[1]
-            axis.text(*where, words, color=COLORS[color], ha=ha, va="top")
     axes[-1, 0].set_xlabel(label)
+    named = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*named, loc="outside upper left", ncols=2, labelcolor="linecolor", handlelength=1.6)
     return figure
