@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 from torch import Tensor
 
 from dropout_lessons.coadaptation import Compensation, Curve, Report, Study
 from dropout_lessons.coadaptation.removal import Perturbation
 from dropout_lessons.figures.marks import draw_rows, set_ticks, write_beside
-from dropout_lessons.figures.palette import COLORS, NEUTRALS
+from dropout_lessons.figures.palette import COLORS, DARK, NEUTRALS
 from dropout_lessons.figures.style import styled, subplots
 
 _GROUND = NEUTRALS["ground"]
@@ -319,7 +321,9 @@ def coadaptation_report(report: Report) -> Figure:
             handlelength=1.4,
             fontsize=10,
             loc="upper center",
-            bbox_to_anchor=(0.45, -0.26),
+            bbox_to_anchor=(0.45, 0),
+            bbox_transform=axis.transAxes
+            + ScaledTranslation(0, -0.56, figure.dpi_scale_trans),  # below the axis's name
             borderaxespad=0,
         )
     axes[1, 0].set_title("units removed or replaced")
@@ -333,6 +337,11 @@ _CLAMPS: tuple[Perturbation, ...] = ("zero clamp", "mean clamp")
 _NOISES: tuple[Perturbation, ...] = ("activation noise", "weight noise", "input corruption")
 
 
+# From the page, light or dark, to a color that stands out from both: halfway between the blues of the two.
+_BLUE = np.mean([to_rgb(COLORS["kept"]), to_rgb(DARK["kept"])], axis=0)
+_STRENGTH = LinearSegmentedColormap.from_list("strength", [(*_BLUE, 0.0), (*_BLUE, 1.0)])
+
+
 def _draw_pairs(axis: Axes, strength: Float[Tensor, "units units"] | None) -> None:
     axis.set_title("interaction of pairs (nats)")
     if strength is None:
@@ -341,11 +350,13 @@ def _draw_pairs(axis: Axes, strength: Float[Tensor, "units units"] | None) -> No
         return
     matrix = strength.cpu().numpy()
     order = np.argsort(-matrix.sum(0))
-    image = axis.imshow(matrix[order][:, order], cmap="magma_r", norm="linear", vmax=_nearly_largest(matrix))
+    image = axis.imshow(matrix[order][:, order], cmap=_STRENGTH, norm="linear", vmin=0, vmax=_nearly_largest(matrix))
+    axis.set_anchor("W")
     axis.set_xlabel("units, sorted")
     axis.set_xticks([])
     axis.set_yticks([])
-    bar = axis.figure.colorbar(image, ax=axis, shrink=0.8, extend="max")
+    bar = axis.figure.colorbar(image, cax=axis.inset_axes((1.05, 0.1, 0.06, 0.8)), extend="max")
+    bar.solids.set_rasterized(True)  # type: ignore[union-attr]  # else lines show between its steps, which the page shines through
     bar.ax.tick_params(labelsize=10)
     bar.outline.set_visible(False)  # type: ignore[operator]
 
