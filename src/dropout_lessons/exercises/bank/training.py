@@ -109,8 +109,8 @@ to be behind at first and ahead by 40 epochs; where you see it cross may differ.
         prompt=r"""
 Look at the figure of the two losses. (a) From about which epoch on does the plain network overfit, and in which panel
 do you see it? (b) Both losses are measured with nothing dropped. Would the training loss of the dropout arm be higher
-or lower if it were measured under masks, as in its own steps? (c) In the panel of the validation loss the bands overlap. Somebody says
-that so no difference is shown. What do the bands show, and which figure of this chapter answers the question?
+or lower if it were measured under masks, as in its own steps? (c) In the panel of the validation loss the bands overlap.
+Somebody says that so no difference is shown. What do the bands show, and which figure of this chapter answers the question?
 """,
     ),
     Written(

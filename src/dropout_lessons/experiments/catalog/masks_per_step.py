@@ -69,8 +69,8 @@ def second_order(
 
     .. math:: \frac{1}{2} \frac{1-p}{p} \sum_l \sum_j h_{lj}^2 \, \big[J_l^\top (\mathrm{diag}(q) - q q^\top) J_l\big]_{jj}
 
-    with :math:`J_l` the derivative of the logits by the units of layer :math:`l`, and :math:`q` the predicted probabilities: second order in the
-    noise, without the term of a ReLU's bend, which is small where the examples are fitted.
+    with :math:`J_l` the derivative of the logits by the units of layer :math:`l`, and :math:`q` the predicted probabilities:
+    second order in the noise, without the term of a ReLU's bend, which is small where the examples are fitted.
 
     Source: Wei, Kakade and Ma 2020, Section 3.1.
     """
