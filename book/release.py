@@ -141,6 +141,14 @@ def refuse_changes(root: Path) -> None:
         raise ReleaseError(f"A release is made of what is committed; commit these or remove them:\n{changes}")
 
 
+def refuse_solutions(root: Path) -> None:
+    if git(root, "ls-files", "instructor"):
+        raise ReleaseError(
+            "This repository has solutions, in instructor/, and in its history; what is pushed is public. Export without "
+            "them: dropout-lessons publish FOLDER, in a clone of the public repository; commit, and make release there"
+        )
+
+
 def prepare(root: Path, new: Facts, check: Sequence[str]) -> list[str]:
     """Write the release, check it, commit and tag it; where the check fails all is as it was."""
     refuse_changes(root)
@@ -209,6 +217,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> None:
         if options.rehearse:
             rehearse(root, new, check)
             return
+        refuse_solutions(root)
         prepare(root, new, check)
         print(f"Tagged v{new.version}. To publish it: git push --follow-tags {new.repository} HEAD:main")
     except ReleaseError as error:

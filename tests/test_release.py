@@ -165,6 +165,17 @@ def test_a_rehearsal_says_what_would_change_and_changes_nothing(repository, caps
     assert release.facts(repository).version == "0.1.0"
 
 
+def test_a_repository_with_solutions_is_rehearsed_and_not_released(repository, capsys):
+    (repository / "instructor").mkdir()
+    (repository / "instructor/training-1.py").write_text("# the answer")
+    commit(repository)
+    with pytest.raises(SystemExit, match=r"This repository has solutions.*: dropout-lessons publish"):
+        make(repository, "--version", "0.2.0")
+    assert git(repository, "tag") == git(repository, "status", "--porcelain") == ""
+    make(repository, "--version", "0.2.0", "--rehearse")
+    assert "Rehearsed" in capsys.readouterr().out
+
+
 def test_notebooks_go_to_a_branch_of_their_own_and_the_checkout_stays(repository, tmp_path, capsys):
     remote, folder = tmp_path / "remote.git", repository / "_build/html/notebooks"
     git(tmp_path, "init", "-q", "--bare", str(remote))
