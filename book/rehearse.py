@@ -129,6 +129,7 @@ def rehearse(site: Path) -> None:
             wheel = wheel_of(clone)
         with step("The plain notebooks are on their branch"):
             release.git(folder, "init", "--quiet", "--bare", "remote.git")
+            release.git(clone, "config", "user.name", "")  # a runner has none; a commit without one is refused
             branch = release.push_notebooks(clone, notebooks, str(folder / "remote.git"))
             found = release.git(folder / "remote.git", "ls-tree", "--name-only", branch).split()
             assert found == sorted(path.name for path in notebooks.iterdir())
@@ -150,7 +151,10 @@ def main() -> None:
     site = parser.parse_args().site
     if not (site / "notebooks").is_dir():
         sys.exit(f"There is no built book in {site}: make book builds it")
-    rehearse(site.resolve())
+    try:
+        rehearse(site.resolve())
+    except release.ReleaseError as error:
+        sys.exit(f"The rehearsal ends here: {error}")
 
 
 if __name__ == "__main__":

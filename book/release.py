@@ -59,8 +59,12 @@ def facts(root: Path = ROOT) -> Facts:
 
 
 def git(root: Path, *arguments: str, **options: object) -> str:
+    """What git prints, or an error that says what it said."""
     command = ["git", "-C", str(root), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, **options).stdout  # type: ignore[call-overload]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, **options)  # type: ignore[call-overload]
+    if done.returncode:
+        raise ReleaseError(f"git {shlex.join(arguments)} failed:\n{done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
 
 
 def texts(root: Path) -> Iterator[tuple[Path, str]]:
@@ -193,7 +197,8 @@ def push_notebooks(root: Path, folder: Path, remote: str) -> str:
         index = {**os.environ, "GIT_INDEX_FILE": str(Path(aside, "index"))}
         git(root, f"--work-tree={folder}", "add", "--all", "--force", ".", env=index, cwd=folder)
         tree = git(root, "write-tree", env=index).strip()
-    commit = git(root, "commit-tree", tree, "-m", f"The notebooks of version {version}").strip()
+    someone = ["-c", "user.name=Notebooks", "-c", "user.email=noreply@example.org"]  # a runner has no name
+    commit = git(root, *someone, "commit-tree", tree, "-m", f"The notebooks of version {version}").strip()
     git(root, "push", "--quiet", "--force", remote, f"{commit}:refs/heads/notebooks-v{version}")
     return f"notebooks-v{version}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -40,6 +41,17 @@ FILES = {
     "chapters/01.ipynb": '"    release = \\"git+https://github.com/someone/lessons@v0.1.0\\"\\n",\n',
     "src/data/NOTICE.txt": "https://github.com/zalandoresearch/fashion-mnist\n",
 }
+
+
+@pytest.fixture
+def nobody(monkeypatch, tmp_path):
+    """A machine that does not know who works at it, as a runner of continuous integration is."""
+    for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "EMAIL"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "strict").write_text("[user]\n\tuseConfigOnly = true\n")  # nor guesses it of its own name
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", str(tmp_path / "strict"))
 
 
 @pytest.fixture
@@ -190,6 +202,27 @@ def test_notebooks_go_to_a_branch_of_their_own_and_the_checkout_stays(repository
     assert git(repository, "status", "--porcelain", "--branch") == before
 
 
+def test_notebooks_are_pushed_where_nobody_has_a_name(repository, tmp_path, nobody):
+    for key in ("user.name", "user.email"):
+        git(repository, "config", "--unset", key)
+    with pytest.raises(release.ReleaseError, match="ident"):
+        release.git(repository, "commit", "--allow-empty", "-m", "by nobody")
+    remote, folder = tmp_path / "remote.git", repository / "_build/html/notebooks"
+    git(tmp_path, "init", "-q", "--bare", str(remote))
+    folder.mkdir(parents=True)
+    (folder / "01_x.ipynb").write_text("{}")
+    release.main(["--push-notebooks", str(remote)], repository)
+    assert git(remote, "ls-tree", "--name-only", "notebooks-v0.1.0").split() == ["01_x.ipynb"]
+
+
+def test_what_git_refuses_ends_with_what_it_said(repository, tmp_path):
+    folder = repository / "_build/html/notebooks"
+    folder.mkdir(parents=True)
+    (folder / "01_x.ipynb").write_text("{}")
+    with pytest.raises(SystemExit, match=r"^git push .*\n[^~]*nowhere\.git"):
+        release.main(["--push-notebooks", str(tmp_path / "nowhere.git")], repository)
+
+
 def test_a_rehearsal_sees_a_link_of_the_first_page_that_leads_nowhere(tmp_path):
     (tmp_path / "index.html").write_text('<a href="a.html#x">a</a> <img src="b.png"> <a href="https://c.org">c</a>')
     for name in ("a.html", "b.png"):
@@ -264,6 +297,11 @@ def test_what_is_published_is_what_was_built():
     )
     assert sorted(kept) == sorted(taken)
     assert all(name == "build" or "build" in job["needs"] for name, job in published.items())
+
+
+def test_what_cannot_be_taken_back_is_published_after_all_else():
+    published = jobs("publish")
+    assert {*published["index"]["needs"], "index"} == set(published)
 
 
 # What Colab has, by its list of August 2026, of what the package requires.
