@@ -153,25 +153,31 @@ def refuse_solutions(root: Path) -> None:
         )
 
 
-def prepare(root: Path, new: Facts, check: Sequence[str]) -> list[str]:
-    """Write the release, check it, commit and tag it; where the check fails all is as it was."""
-    refuse_changes(root)
+def refuse_old_news(root: Path, new: Facts) -> None:
     if git(root, "tag", "--list", f"v{new.version}").strip():
         raise ReleaseError(f"There is a release v{new.version}; give another VERSION")
     log = (root / "CHANGELOG.md").read_text(encoding="utf-8")
     if not re.search(r"^## Unreleased\n\n+(?!## )\S", log, re.MULTILINE):
         raise ReleaseError("CHANGELOG.md says nothing under `## Unreleased`: say what a reader will notice")
-    changed = write(root, new)
+
+
+def prepare(root: Path, new: Facts, check: Sequence[str]) -> list[str]:
+    """Write the release, check it, commit and tag it; where any of these fails all is as it was."""
+    refuse_changes(root)
+    for role in ("AUTHOR", "COMMITTER"):
+        git(root, "var", f"GIT_{role}_IDENT")  # fails where git knows no name, before what takes long
+    before = git(root, "rev-parse", "HEAD").strip()
     try:
+        changed = write(root, new)
         if found := strays(root):
             raise ReleaseError("\n".join(["These name another release:", *found]))
         if subprocess.run(check, cwd=root, check=False).returncode:
             raise ReleaseError(f"Nothing was released: this failed: {shlex.join(check)}")
+        git(root, "commit", "--quiet", "--all", "--message", f"Release {new.version}")
+        git(root, "tag", "--annotate", f"v{new.version}", "--message", f"Version {new.version}")
     except BaseException:
-        git(root, "checkout", "--", ".")
+        git(root, "reset", "--quiet", "--hard", before)
         raise
-    git(root, "commit", "--quiet", "--all", "--message", f"Release {new.version}")
-    git(root, "tag", "--annotate", f"v{new.version}", "--message", f"Version {new.version}")
     return changed
 
 
@@ -219,6 +225,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> None:
             print(push_notebooks(root, root / "_build/html/notebooks", options.push_notebooks))
             return
         new, check = intended(options, facts(root)), shlex.split(options.check)
+        refuse_old_news(root, new)
         if options.rehearse:
             rehearse(root, new, check)
             return

@@ -168,6 +168,44 @@ def test_a_release_that_is_there_or_has_no_news_is_refused(repository):
         make(repository, "--version", "0.2.0")
 
 
+def test_a_rehearsal_refuses_a_release_that_is_there(repository):
+    make(repository, "--version", "0.1.0")
+    (repository / "CHANGELOG.md").write_text(FILES["CHANGELOG.md"])
+    commit(repository)
+    with pytest.raises(SystemExit, match=r"There is a release v0\.1\.0"):
+        make(repository, "--version", "0.1.0", "--rehearse")
+
+
+def test_every_push_can_be_rehearsed_right_after_a_release(repository, tmp_path, monkeypatch):
+    make(repository, "--version", "0.1.0")
+    monkeypatch.setattr(rehearse, "ROOT", repository)
+    clone = rehearse.tagged_clone(tmp_path)
+    assert git(clone, "describe", "--exact-match").strip() == "v0.1.1"
+    assert release.strays(clone) == []
+
+
+@pytest.mark.parametrize("hook", ["pre-commit", "reference-transaction"])
+def test_a_commit_or_tag_that_git_refuses_leaves_everything_as_it_was(repository, hook):
+    before = git(repository, "rev-parse", "HEAD")
+    refuses = {"pre-commit": "exit 1", "reference-transaction": "! grep -q refs/tags/ || [ $1 != prepared ]"}
+    path = repository / ".git/hooks" / hook
+    path.write_text(f"#!/bin/sh\n{refuses[hook]}\n")
+    path.chmod(0o755)
+    with pytest.raises(SystemExit, match=r"git (commit|tag) .* failed:"):
+        make(repository, "--version", "0.2.0")
+    assert git(repository, "rev-parse", "HEAD") == before
+    assert git(repository, "status", "--porcelain") == git(repository, "tag") == ""
+
+
+def test_who_releases_is_asked_before_the_check(repository, nobody, tmp_path):
+    for key in ("user.name", "user.email"):
+        git(repository, "config", "--unset", key)
+    with pytest.raises(SystemExit, match=r"git config --global user\.email"):
+        make(repository, "--version", "0.2.0", check=f"touch {tmp_path / 'checked'}")
+    assert not (tmp_path / "checked").exists()
+    assert git(repository, "status", "--porcelain") == ""
+
+
 def test_a_rehearsal_says_what_would_change_and_changes_nothing(repository, capsys):
     make(repository, "--version", "0.2.0", "--rehearse")
     printed = capsys.readouterr().out
