@@ -17,7 +17,7 @@ SIDE_BY_SIDE := book test-examples test-rounding test-types
 
 .DEFAULT_GOAL := help
 .PHONY: help setup book pdf slides serve page-bars test $(STAGES) notebooks bench gpu ledger replicate exercises check-exercises lock clean
-.PHONY: test-colab film doctor system newest site package push-notebooks links workflows rehearse release same-python
+.PHONY: test-colab film doctor system newest site package tagged push-notebooks links workflows rehearse release same-python
 
 help: ## Show what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -154,6 +154,9 @@ package: $(ENVIRONMENT) ## Build the package into dist, and check what an index 
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
 	$(BIN)/python -m twine check --strict dist/*
+
+tagged: ## See that what is checked out has the tag of its version
+	@$(PYTHON) book/release.py --tagged
 
 push-notebooks: ## Put the plain notebooks of a built book on the release's branch
 	@$(PYTHON) book/release.py --push-notebooks $(or $(REMOTE),origin)

@@ -55,6 +55,7 @@ def tagged_clone(folder: Path) -> Path:
     options = argparse.Namespace(version=f"{major}.{minor}.{patch + 1}", repository="", site="", contact="")
     release.prepare(clone, release.intended(options, release.facts(clone)), ["true"])
     release.git(clone, "checkout", "--quiet", f"v{options.version}")
+    release.tagged(clone)
     return clone
 
 

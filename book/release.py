@@ -194,6 +194,17 @@ def rehearse(root: Path, new: Facts, check: Sequence[str]) -> None:
     print(f"Rehearsed: {len(changed)} files change, and nothing did here. Without REHEARSE=1 it is done.")
 
 
+def tagged(root: Path) -> str:
+    """The tag of what is checked out, which is that of its version."""
+    wanted, there = f"v{facts(root).version}", git(root, "tag", "--points-at", "HEAD").split()
+    if wanted not in there:
+        raise ReleaseError(
+            f"The version is {wanted[1:]}, and there is no tag {wanted} here, but {', '.join(there) or 'none'}: "
+            "make release sets both"
+        )
+    return wanted
+
+
 def push_notebooks(root: Path, folder: Path, remote: str) -> str:
     """Put the plain notebooks on the release's own branch of the remote, and leave this checkout as it is."""
     if not sorted(folder.glob("*.ipynb")):
@@ -219,8 +230,12 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> None:
     parser.add_argument(
         "--push-notebooks", metavar="REMOTE", help="only put the notebooks of a built book on their branch"
     )
+    parser.add_argument("--tagged", action="store_true", help="only see that what is checked out has its version's tag")
     options = parser.parse_args(arguments)
     try:
+        if options.tagged:
+            print(tagged(root))
+            return
         if options.push_notebooks:
             print(push_notebooks(root, root / "_build/html/notebooks", options.push_notebooks))
             return

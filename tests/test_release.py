@@ -116,6 +116,18 @@ def test_a_release_sets_every_copy_and_is_tagged(repository, capsys):
     assert "git push --follow-tags https://github.com/Uni/dropout HEAD:main" in capsys.readouterr().out
 
 
+def test_what_is_published_has_the_tag_of_its_version(repository, capsys):
+    with pytest.raises(SystemExit, match=r"The version is 0\.1\.0, and there is no tag v0\.1\.0 here, but none"):
+        release.main(["--tagged"], repository)
+    git(repository, "tag", "v0.2.0")
+    with pytest.raises(SystemExit, match=r"no tag v0\.1\.0 here, but v0\.2\.0: make release sets both"):
+        release.main(["--tagged"], repository)
+    make(repository, "--version", "0.1.0")
+    capsys.readouterr()
+    release.main(["--tagged"], repository)
+    assert capsys.readouterr().out == "v0.1.0\n"
+
+
 def test_the_contact_is_changed_in_its_one_place(repository):
     make(repository, "--version", "0.2.0", "--contact", "teacher@example.org")
     assert release.facts(repository).contact == "teacher@example.org"

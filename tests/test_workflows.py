@@ -61,6 +61,25 @@ def test_every_night_the_chapters_run_with_seeds_that_nobody_looked_at_and_what_
     assert written <= set(ROOT.glob(kept[0]))
 
 
+def test_a_tag_that_is_not_of_the_version_publishes_nothing():
+    assert commands(jobs("publish")["build"])[0] == "make tagged"  # all else needs this job
+
+
+def test_a_run_is_cut_short_only_where_a_newer_one_says_the_same():
+    """A push to main that is not tested to its end, or a release that is half published, is a gap that nobody sees."""
+    test, publish = (
+        yaml.safe_load((ROOT / f".github/workflows/{name}.yml").read_text()) for name in ("test", "publish")
+    )
+    assert test["concurrency"]["cancel-in-progress"] == "${{ github.event_name == 'pull_request' }}"
+    assert publish["concurrency"] == {"group": "publish", "cancel-in-progress": False}
+
+
+def test_what_a_repository_must_be_set_to_is_said_in_both_places():
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("CONTRIBUTING.md", ".github/workflows/publish.yml")]
+    for text in texts:
+        assert all(word in text for word in ("GitHub Actions", "github-pages", "`v*`", "trusted publisher", "`pypi`"))
+
+
 def test_what_is_published_is_what_was_built():
     published = jobs("publish")
     steps = [step for job in published.values() for step in job["steps"]]
