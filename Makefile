@@ -137,7 +137,7 @@ system: ## Install what a bare Debian or Ubuntu lacks, or say what it is
 	.ci/packages
 
 newest: $(ENVIRONMENT) ## Upgrade the environment to the newest of everything, to see what breaks
-	$(BIN)/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable ".[test]"
+	@$(PYTHON) book/environment.py $(VENV) --newest
 
 site: pdf ## Make all that a website serves: the book, its plain notebooks, its PDF
 	cp _build/dropout-measured.pdf _build/html/

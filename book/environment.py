@@ -161,16 +161,27 @@ def install(venv: Path, root: Path = ROOT) -> None:
     run([*pip, "--no-deps", "--no-build-isolation", "--editable", root])
 
 
+def upgrade(venv: Path, root: Path = ROOT) -> None:
+    """Install the newest of everything that pyproject.toml allows; of PyTorch, where there is no card, still the CPU build."""
+    pip = [venv / "bin/python", "-m", "pip", "install", "--quiet", "--upgrade", "--upgrade-strategy", "eager"]
+    if wants_cpu_build():  # 2.13.0+cpu is above 2.13.0, so that PyPI's does not replace it
+        run([*pip, "--index-url", CPU_BUILDS, "torch"])
+    run([*pip, "--editable", f"{root}[test]"])
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("venv", type=Path)
     parser.add_argument("--asked", default="", help="the Python that was asked for, as it was written")
     parser.add_argument("--check", action="store_true", help="only see that the environment is not of another Python")
+    parser.add_argument("--newest", action="store_true", help="upgrade the environment that is there")
     options = parser.parse_args(arguments)
     try:
         if options.asked:
             check_same(options.venv)
-        if not options.check:
+        if options.newest:
+            upgrade(options.venv)
+        elif not options.check:
             check_version(options.asked or sys.executable)
             check_writable()
             install(options.venv)

@@ -92,6 +92,15 @@ def test_a_build_of_pytorch_without_cuda_is_taken_where_an_index_offers_one(comm
     assert commands[2].endswith(f"--torch-backend cpu -r {root}/requirements.txt")
 
 
+@pytest.mark.parametrize("cpu", [False, True])
+def test_the_newest_pytorch_is_one_without_cuda_too(commands, root, monkeypatch, cpu):
+    monkeypatch.setattr(environment, "wants_cpu_build", lambda: cpu)
+    environment.upgrade(root / "venv", root)
+    pip = f"{root}/venv/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager"
+    first = [f"{pip} --index-url {environment.CPU_BUILDS} torch"] if cpu else []
+    assert commands == [*first, f"{pip} --editable {root}[test]"]
+
+
 def test_uv_is_told_what_pip_was_told_of_indexes_unless_it_was_told_itself(tmp_path, monkeypatch):
     (tmp_path / "pip.conf").write_text(
         "[global]\nindex-url = https://of.the/house\nextra-index-url =\n  https://one/\n  https://two/\n"
