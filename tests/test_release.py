@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from urllib.error import HTTPError
 
+import environment
 import links
 import pytest
 import rehearse
@@ -280,6 +281,16 @@ def test_a_rehearsal_sees_a_link_of_the_first_page_that_leads_nowhere(tmp_path):
 def test_a_rehearsal_stops_at_what_fails_and_shows_what_it_said():
     with pytest.raises(SystemExit, match=r"ends here: \S+ -c [^~]*the reason"):
         rehearse.run([sys.executable, "-c", "raise ValueError('the reason')"])
+
+
+def test_the_package_says_where_it_is_tested_and_takes_no_test_along():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    oldest, newest = environment.OLDEST[1], environment.NEWEST[1]
+    said = set(project["classifiers"])
+    pythons = {f"Programming Language :: Python :: 3.{minor}" for minor in range(oldest, newest + 1)}
+    assert {each for each in said if each.startswith("Programming Language :: Python :: 3.")} == pythons
+    assert {"Operating System :: POSIX :: Linux", "Operating System :: MacOS"} <= said
+    assert "prune tests" in (ROOT / "MANIFEST.in").read_text(encoding="utf-8").splitlines()
 
 
 # What Colab has, by its list of August 2026, of what the package requires.
