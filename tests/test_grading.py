@@ -89,8 +89,13 @@ def test_the_image_is_made_of_files_that_there_are_and_of_no_solution():
     copied = [line.split()[1:-1] for line in lines if line.startswith("COPY")]
     assert copied
     assert all((ROOT / name).exists() for names in copied for name in names)
+    assert {"LICENSE", "LICENSE-DATA.md"} <= {name for names in copied for name in names}, (
+        "the data have one of their own"
+    )
     ignored = (ROOT / ".dockerignore").read_text().split()
-    assert "instructor" in ignored
+    assert {"instructor", "data", "build", "dist"} <= set(ignored)
+    installs = [line for line in lines if "pip install" in line]
+    assert "https://download.pytorch.org/whl/cpu torch" in installs[0], "PyPI's PyTorch brings CUDA along on Linux"
     assert lines[-1] == 'ENTRYPOINT ["dropout-lessons"]'
 
 

@@ -106,3 +106,6 @@ def test_a_dev_container_is_set_up_by_make():
     dry = subprocess.run([*container["postCreateCommand"].split(), "-n"], cwd=ROOT, capture_output=True, text=True)
     assert dry.returncode == 0, dry.stderr
     assert re.search(r":3\.1[0-3]\b", container["image"]), "a Python that the book supports"
+    page = (ROOT / "book/assigning.md").read_text(encoding="utf-8")
+    needed = [f"--security-opt={option}" for option in re.findall(r"--security-opt (\S+)", page)]
+    assert container["runArgs"] == needed != [], "for the sandbox of grading"
