@@ -122,6 +122,22 @@ def test_moodle_is_read(tmp_path):
     assert all("/" not in one.student and " " not in one.student for one in found)
 
 
+def test_moodles_online_text_is_its_students_and_a_remark(tmp_path):
+    page = "<html><head><title>x</title></head><body><p>It is <b>paired</b> &amp; caf\xe9.</p></body></html>"
+    content = {
+        "Ann Lee_31_assignsubmission_file_/hw.ipynb": EMPTY,
+        "Ann Lee_31_assignsubmission_onlinetext_/onlinetext.html": page.encode(),
+        "Bob_32_assignsubmission_onlinetext_/onlinetext.html": b"<p></p>",
+        "Bob_32_assignsubmission_file_/hw.ipynb": EMPTY + b" ",
+        "Eve_33_assignsubmission_onlinetext_onlinetext.html": b"<p>I am ill.",
+    }
+    found, remarks = find(tree(tmp_path, content))
+    assert [(one.name, one.file) for one in found] == [("Ann Lee", "hw.ipynb"), ("Bob", "hw.ipynb"), ("Eve", "")]
+    said = "There is an online text, which no program marks:"
+    assert [one.remarks for one in found] == [(f"{said} It is paired & caf\xe9.",), (), (f"{said} I am ill.",)]
+    assert remarks == []
+
+
 def test_plain_files_folders_and_zips_of_them_are_read(tmp_path):
     content = {"ann.ipynb": EMPTY, "bob/work.ipynb": EMPTY + b" ", "bob/.ipynb_checkpoints/work.ipynb": EMPTY}
     plain = tree(tmp_path / "plain", content)

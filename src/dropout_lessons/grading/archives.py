@@ -5,11 +5,13 @@ These functions are called through ``border.apart``.
 
 from __future__ import annotations
 
+import re
 import shutil
 import stat
 import zipfile
 from collections.abc import Iterator
 from datetime import date
+from html import unescape
 from pathlib import Path, PurePosixPath
 
 import yaml
@@ -19,6 +21,7 @@ from dropout_lessons.grading.notebooks import LARGEST
 
 MOST_FILES, MOST_BYTES = 1_000, LARGEST  # of a student's archive; bytes of its notebooks, unpacked
 _LIST = 20 * 2**20  # bytes of a list of people
+_PAGE, _WORDS = 2**20, 500  # bytes of a typed text that are read, and characters that are shown
 
 
 def unpack(archive: Path, folder: Path) -> tuple[list[tuple[str, Path]], list[str]]:
@@ -94,6 +97,14 @@ def people(path: Path) -> dict[str, list[dict[str, str]]]:
                 facts = {str(key).lstrip(":"): plain(_word(value)) for key, value in row.items() if _word(value)}
                 found.setdefault(plain(folder), []).append(facts)
     return found
+
+
+def typed(path: Path) -> str:
+    """The first words of a page that a student has typed into a platform, without its tags."""
+    with path.open("rb") as file:
+        text = file.read(_PAGE).decode("utf-8-sig", "replace")
+    text = re.sub(r"<(style|script|title)\b[^<>]*>[^<]*|<[^<>]*>", " ", text)
+    return plain(" ".join(unescape(text).split()), _WORDS)
 
 
 def _word(value: object) -> str:

@@ -97,7 +97,7 @@ def feedback_archives(results: Sequence[StudentResult], pages: Mapping[str, str]
             for result in mine:
                 place = PurePosixPath(result.ids["place"])
                 if platform == "moodle":
-                    name = f"{str(place).partition('_assignsubmission_file')[0]}_assignsubmission_file_/feedback.html"
+                    name = f"{str(place).partition('_assignsubmission_')[0]}_assignsubmission_file_/feedback.html"
                 else:
                     name = str(place.with_suffix(".html"))
                 archive.writestr(zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0)), pages[result.student])

@@ -1,8 +1,9 @@
 """Find who handed in what: a folder or a zip as Canvas, Gradescope or Moodle exports it, or plain notebooks.
 
 Layouts are told from names: Canvas has ``doejane_12345_67890_name.ipynb`` (with ``_LATE_`` where it was late),
-Gradescope ``submission_123/`` beside ``submission_metadata.yml``, Moodle ``Jane Doe_123_assignsubmission_file_/``. In
-anything else a notebook, or a folder with one, is named after its student; what may mean something else is refused.
+Gradescope ``submission_123/`` beside ``submission_metadata.yml``, Moodle ``Jane Doe_123_assignsubmission_file_/``, and
+beside it ``..._onlinetext_/`` for what was typed. In anything else a notebook, or a folder with one, is named after its
+student; what may mean something else is refused.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
-from dropout_lessons.grading.archives import people, unpack, unpack_export
+from dropout_lessons.grading.archives import people, typed, unpack, unpack_export
 from dropout_lessons.grading.border import Overrun, apart, plain
 
 _CANVAS = re.compile(r"(?P<name>[^_]+)_(?P<late>LATE_)?(?P<id>\d+)_(?P<upload>\d+)_(?P<file>.+)")
-_MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_file_?(?P<file>.*)")
+_MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_(?P<kind>file|onlinetext)_?(?P<file>.*)")
 _GRADESCOPE = re.compile(r"submission_(?P<id>\d+)")
 _JUNK = ("__MACOSX", ".ipynb_checkpoints", ".DS_Store", ".git", ".github", ".gitignore")
 _PEOPLE = "submission_metadata.yml"
@@ -74,6 +75,7 @@ class _Student:
     time: datetime | None = None
     attempts: list[tuple[int, str, Path, str]] = field(default_factory=list)  # upload, name, where it is, export's name
     others: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
 
 class _Unpacked:
@@ -120,7 +122,7 @@ def find(source: Path) -> tuple[list[Submission], list[str]]:
             continue
         for student in _owners(path, known, students):
             _add(student, path, place, unpacked.path, remarks)
-        if path.suffix.lower() not in (".ipynb", ".zip"):
+        if path.suffix.lower() not in (".ipynb", ".zip") and not _is_typed(path):
             remarks.append(f"{path}: is no notebook, and was left out")
     found = [_submission(key, student) for key, student in sorted(students.items())]
     _refuse_guesses(found, students)
@@ -209,11 +211,18 @@ def _add(student: _Student, path: PurePosixPath, place: Path, folder: Path, rema
         student.others += [] if inside else [name]
     else:
         student.others.append(name)
+        if _is_typed(path):
+            try:
+                words = apart(typed, place)
+            except (Overrun, OSError) as error:
+                words = f"it cannot be read ({plain(error, 100)})"
+            # Moodle writes an empty page where nothing was typed.
+            student.remarks += [f"There is an online text, which no program marks: {words}"] if words else []
 
 
 def _submission(key: str, student: _Student) -> Submission:
     """The attempt that counts."""
-    empty = Submission(key, student.name, "", "", None, student.ids, student.late, student.time)
+    empty = Submission(key, student.name, "", "", None, student.ids, student.late, student.time, tuple(student.remarks))
     if not student.attempts:
         listed = ", ".join(student.others[:5])
         return replace(empty, problem=f"There is no notebook (.ipynb) in what was handed in ({listed}).")
@@ -232,7 +241,7 @@ def _submission(key: str, student: _Student) -> Submission:
                 digest.update(chunk)
     except OSError as error:
         return replace(empty, problem=f"The file cannot be read: {plain(error)}.")
-    return replace(empty, file=name, digest=digest.hexdigest(), path=path, ids=ids, remarks=said)
+    return replace(empty, file=name, digest=digest.hexdigest(), path=path, ids=ids, remarks=(*said, *empty.remarks))
 
 
 def _refuse_guesses(found: list[Submission], students: dict[str, _Student]) -> None:
@@ -257,6 +266,12 @@ def _safe(name: str) -> str:
     """A name as that of a file: letters, digits and dashes, and a fingerprint if that lost something."""
     short = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80]
     return short if short == name else "-".join(filter(None, (short, sha256(name.encode()).hexdigest()[:6])))
+
+
+def _is_typed(path: PurePosixPath) -> bool:
+    """Whether this is what a student has typed into Moodle, beside the files."""
+    match = _MOODLE.fullmatch(path.parts[0])
+    return bool(match) and match["kind"] == "onlinetext" and path.suffix.lower() in (".html", ".htm")
 
 
 def _is_junk(path: PurePosixPath) -> bool:
