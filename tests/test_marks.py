@@ -224,6 +224,21 @@ def test_moodles_grading_worksheet_is_filled_in(tmp_path):
         filled_in(HOMEWORK, [full], book)
 
 
+def test_a_grade_book_gets_the_share_of_what_was_not_excused(tmp_path):
+    full = marked(HOMEWORK, BOB, {("bob-8", WRITTEN): Mark(excused=True)})
+    assert (full.points, full.out_of) == (3, 4)
+    assert list(csv.reader(io.StringIO(canvas_csv(HOMEWORK, [full]))))[1:] == [
+        ["    Points Possible", "", "", "", "", "10"],
+        ["Bob", "8", "", "", "", "7.5"],
+    ]
+    (tmp_path / "canvas.csv").write_text("Student,ID,Homework 2\n\"Bob, B.\",8,\n")
+    (tmp_path / "moodle.csv").write_text("Identifier,Full name,Grade,Maximum Grade\nParticipant 31,Bob,,10.00\n")
+    for book in ("canvas.csv", "moodle.csv"):
+        assert "7.5" in filled_in(HOMEWORK, [full], tmp_path / book)[1]
+    nothing = marked(HOMEWORK, BOB, {("bob-8", one): Mark(excused=True) for one in HOMEWORK.exercises})
+    assert list(csv.reader(io.StringIO(canvas_csv(HOMEWORK, [nothing]))))[2][-1] == ""
+
+
 def test_feedback_is_packed_under_the_platforms_own_names(tmp_path):
     write_all(HOMEWORK, [RESULT, replace(BOB, ids={key: BOB.ids[key] for key in ("moodle", "place")})], tmp_path)
     names = {kind: zipfile.ZipFile(tmp_path / f"feedback-{kind}.zip").namelist() for kind in ("canvas", "moodle")}

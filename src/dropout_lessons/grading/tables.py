@@ -136,7 +136,7 @@ def _fill_canvas(table: Table, assignment: Assignment, results: Sequence[Student
         if row[0].strip() == "Points Possible":
             row[column] = f"{assignment.out_of:g}"
         elif result := by_id.get(row[1].strip()):
-            row[column] = str(total(result))
+            row[column] = str(total(assignment, result))
 
 
 def _fill_moodle(table: Table, assignment: Assignment, results: Sequence[StudentResult], path: Path) -> None:
@@ -152,7 +152,7 @@ def _fill_moodle(table: Table, assignment: Assignment, results: Sequence[Student
                 f"{path} must be out of {assignment.out_of:g} points, as the assignment is, got {most:g}: change the maximum "
                 "grade in Moodle, or the points in assignment.toml"
             )
-        row[at["Grade"]] = str(total(result))
+        row[at["Grade"]] = str(total(assignment, result))
         if "Feedback comments" in at and not result.waits:
             reasons = (f"{one.title}: {reason}" for one in result.exercises for reason in one.reasons)
             row[at["Feedback comments"]] = str(_harmless("\n".join(reasons)))
@@ -163,7 +163,7 @@ def canvas_csv(assignment: Assignment, results: Sequence[StudentResult]) -> str:
     rows: list[Sequence[Any]] = [("Student", "ID", "SIS User ID", "SIS Login ID", "Section", assignment.title)]
     rows.append(("    Points Possible", "", "", "", "", assignment.out_of))
     rows += [
-        (result.name, result.ids.get("canvas", ""), "", result.ids.get("email", ""), "", total(result))
+        (result.name, result.ids.get("canvas", ""), "", result.ids.get("email", ""), "", total(assignment, result))
         for result in results
     ]
     return to_csv(rows)
@@ -177,7 +177,8 @@ def gradescope_csv(assignment: Assignment, results: Sequence[StudentResult]) -> 
     rows: list[Sequence[Any]] = [head]
     for result in results:
         ids = result.ids
-        facts = (result.name, ids.get("sid", ""), ids.get("email", ""), total(result), result.out_of)
+        points = "" if result.waits else result.points  # beside the maximum that is the student's own
+        facts = (result.name, ids.get("sid", ""), ids.get("email", ""), points, result.out_of)
         state = "Ungraded" if result.waits else "Graded"
         each = ("" if one.points is None or one.excused else one.points + one.bonus for one in result.exercises)
         rows.append((*facts, state, ids.get("gradescope", ""), result.late or "", *each))
@@ -198,6 +199,11 @@ def grades_csv(assignment: Assignment, results: Sequence[StudentResult]) -> str:
     return to_csv(rows)
 
 
-def total(result: StudentResult) -> float | str:
-    """Points for a grade book; nothing while a human has not decided."""
-    return "" if result.waits else result.points
+def total(assignment: Assignment, result: StudentResult) -> float | str:
+    """Points for a grade book, which has one maximum for all: as a share of it where an exercise is excused.
+
+    Nothing while a human has not decided, or where all is excused.
+    """
+    if result.waits or (assignment.out_of and not result.out_of):
+        return ""
+    return round(result.points * (assignment.out_of / result.out_of if result.out_of else 1.0), 2)
