@@ -66,6 +66,26 @@ def test_marks_are_given_on_a_page_without_names_and_come_back(tmp_path, browser
     assert complaints == []
 
 
+def test_what_a_browser_has_kept_takes_back_no_newer_mark(tmp_path, browser):
+    write_all(HOMEWORK, [RESULT], tmp_path)
+    page = browser.new_context(offline=True, accept_downloads=True).new_page()
+    page.set_default_timeout(10_000)
+    page.goto((tmp_path / "marking.html").as_uri())
+    page.get_by_label("Points").fill("2")
+    page.get_by_label("Comment").fill("Why?")
+    rows = (tmp_path / "marks.csv").read_text(encoding="utf-8-sig").replace(f"{WRITTEN},,", f"{WRITTEN},5,")
+    (tmp_path / "marks.csv").write_text(rows)
+    write_all(HOMEWORK, [RESULT], tmp_path)
+    page.goto((tmp_path / "marking.html").as_uri())
+    assert page.get_by_label("Points").input_value() == "5"
+    assert page.get_by_label("Comment").input_value() == "Why?"
+    with page.expect_download() as download:
+        page.get_by_role("button").click()
+    download.value.save_as(tmp_path / "saved.csv")
+    with (tmp_path / "saved.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert [(row["points"], row["comment"]) for row in csv.DictReader(file)] == [("", "Why?")]
+
+
 def test_statistics_say_what_the_class_did_not_understand(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assign(HOMEWORK.exercises, HOMEWORK.title, tmp_path / "hw2", variant=7)

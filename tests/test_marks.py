@@ -140,6 +140,18 @@ def test_marks_of_anonymous_answers_find_their_students(tmp_path):
     assert eve.points == 7, "it is kept"
 
 
+def test_a_sheet_replaces_the_fields_that_it_has_and_says_which(tmp_path):
+    said = []
+    (tmp_path / "marks.csv").write_text(f"{HEADER}\neve-7,{WRITTEN},4,1,,Read.,\nbob-8,{WRITTEN},,,yes,Ill.,\n")
+    sheet = f"student,exercise,points,comment\neve-7,{WRITTEN},5,\nbob-8,{WRITTEN},3,Ill.\n"
+    (tmp_path / "saved.csv").write_text(sheet)
+    given = Given(marks=tmp_path / "saved.csv")
+    eve, bob = write_all(HOMEWORK, [RESULT, BOB], tmp_path, given, tell=said.append)
+    assert (eve.exercises[2].points, eve.exercises[2].bonus, eve.exercises[2].reasons) == (5, 1, ("Read.",))
+    assert (bob.exercises[2].excused, bob.exercises[2].reasons) == (True, ("Ill.",))
+    assert said == [f"1 mark replaced by {tmp_path / 'saved.csv'}:", f"  eve-7, {WRITTEN}, points: 4 -> 5"]
+
+
 # --- coming late
 
 
@@ -231,7 +243,7 @@ def test_a_grade_book_gets_the_share_of_what_was_not_excused(tmp_path):
         ["    Points Possible", "", "", "", "", "10"],
         ["Bob", "8", "", "", "", "7.5"],
     ]
-    (tmp_path / "canvas.csv").write_text("Student,ID,Homework 2\n\"Bob, B.\",8,\n")
+    (tmp_path / "canvas.csv").write_text('Student,ID,Homework 2\n"Bob, B.",8,\n')
     (tmp_path / "moodle.csv").write_text("Identifier,Full name,Grade,Maximum Grade\nParticipant 31,Bob,,10.00\n")
     for book in ("canvas.csv", "moodle.csv"):
         assert "7.5" in filled_in(HOMEWORK, [full], tmp_path / book)[1]

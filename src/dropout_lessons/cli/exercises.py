@@ -69,7 +69,7 @@ def grade(options: argparse.Namespace) -> int:
         print(f"dropout-lessons: {error}", file=sys.stderr)
         return 3
     given = grading.Given(options.marks, options.gradebook, options.rubrics or Path("instructor"))
-    results = grading.write_all(assignment, results, out, given, remarks)
+    results = grading.write_all(assignment, results, out, given, remarks, print)
     waiting = sum(result.waits for result in results)
     mean = sum(result.points for result in results) / len(results)
     print(f"{len(results)} submissions, {mean:.2f} of {assignment.out_of:g} points on average")

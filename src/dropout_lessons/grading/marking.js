@@ -1,10 +1,12 @@
-// The page that marks are given on. It keeps what is entered in this browser, and saves it as a table for `grade`.
+// The page that marks are given on. It keeps what is entered in this browser, and saves it as a table for `grade`: only
+// what differs from the page, which `grade` has written, so that an old page takes back no newer mark.
 "use strict";
 const key = document.body.dataset.key;
 const answers = [...document.querySelectorAll("article")];
 const kept = JSON.parse(localStorage.getItem(key) ?? "{}");
 
 const field = (answer, name) => answer.querySelector(`[name=${name}]`);
+const NAMES = ["points", "comment"];
 const boxes = (answer) => [...answer.querySelectorAll("[type=checkbox]")];
 
 function remember(answer) {
@@ -12,6 +14,7 @@ function remember(answer) {
     points: field(answer, "points").value,
     comment: field(answer, "comment").value,
     boxes: boxes(answer).map((box) => box.checked),
+    page: Object.fromEntries(NAMES.map((name) => [name, field(answer, name).defaultValue])),
   };
   localStorage.setItem(key, JSON.stringify(kept));
   count();
@@ -25,9 +28,11 @@ function count() {
 for (const answer of answers) {
   const before = kept[answer.id];
   if (before) {
-    field(answer, "points").value = before.points;
-    field(answer, "comment").value = before.comment;
-    boxes(answer).forEach((box, at) => (box.checked = before.boxes[at] ?? false));
+    // What was entered on a page that said something else is older than what this one says.
+    for (const name of NAMES.filter((name) => before.page?.[name] === field(answer, name).defaultValue)) {
+      field(answer, name).value = before[name];
+      if (name === "points") boxes(answer).forEach((box, at) => (box.checked = before.boxes[at] ?? false));
+    }
   }
   for (const box of boxes(answer)) {
     box.addEventListener("change", () => {
@@ -45,11 +50,18 @@ function quoted(text) {
   return `"${harmless.replaceAll('"', '""')}"`;
 }
 
+function changed(answer, name) {
+  const { value, defaultValue } = field(answer, name);
+  return value === defaultValue ? "" : value;
+}
+
 function table() {
-  const rows = answers.map((answer) => {
-    const points = field(answer, "points").value;
-    return [quoted(answer.dataset.student), quoted(answer.dataset.exercise), points, quoted(field(answer, "comment").value)];
-  });
+  const rows = answers.map((answer) => [
+    quoted(answer.dataset.student),
+    quoted(answer.dataset.exercise),
+    changed(answer, "points"),
+    quoted(changed(answer, "comment")),
+  ]);
   return [["student", "exercise", "points", "comment"], ...rows].map((row) => row.join(",")).join("\r\n") + "\r\n";
 }
 

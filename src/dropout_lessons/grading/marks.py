@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -85,6 +85,22 @@ def read_marks(path: Path, assignment: Assignment, names: Mapping[str, str]) -> 
             plain(said["comment"].removeprefix("'"), 5000, lines=True),
         )
     return marks
+
+
+def merged(marks: Marks, newer: Marks) -> tuple[Marks, list[str]]:
+    """Marks with what a newer sheet says, field by field, and what this replaces; what a sheet leaves empty stands."""
+    found, replaced = dict(marks), []
+    for key, mark in newer.items():
+        old = marks.get(key, Mark())
+        given = {one.name: getattr(mark, one.name) for one in fields(Mark)}
+        given = {name: value for name, value in given.items() if value != getattr(Mark(), name)}
+        for name, value in given.items():
+            before = getattr(old, name)
+            if before not in (value, getattr(Mark(), name)):
+                shown = (f"{one:g}" if isinstance(one, float) else repr(one) for one in (before, value))
+                replaced.append(f"{key[0]}, {key[1]}, {name}: {' -> '.join(shown)}")
+        found[key] = replace(old, **given)
+    return found, replaced
 
 
 def marked(assignment: Assignment, result: StudentResult, marks: Marks) -> StudentResult:

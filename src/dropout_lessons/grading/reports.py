@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dropout_lessons.grading.assignment import Assignment
 from dropout_lessons.grading.feedback import feedback_archives, feedback_html, feedback_markdown
 from dropout_lessons.grading.marking import marking_page, rubrics
-from dropout_lessons.grading.marks import Marks, code_name, marked, read_marks, sheet, unknown
+from dropout_lessons.grading.marks import Marks, code_name, marked, merged, read_marks, sheet, unknown
 from dropout_lessons.grading.results import StudentResult, load
 from dropout_lessons.grading.similar import similar
 from dropout_lessons.grading.statistics import items_page
@@ -38,6 +38,7 @@ def write_all(
     out: Path,
     given: Given | None = None,
     remarks: Sequence[str] = (),
+    tell: Callable[[str], object] = lambda line: None,
 ) -> list[StudentResult]:
     """Merge what a human says, and write all reports.
 
@@ -50,6 +51,7 @@ def write_all(
         out: Folder of the reports.
         given: What an instructor gives beside the submissions.
         remarks: What an instructor should know.
+        tell: Called with each line that an instructor should see at once, such as ``print``.
 
     Returns:
         The results with the marks.
@@ -58,7 +60,7 @@ def write_all(
         ValueError: If a row of the sheet cannot be, or the grade book is none; nothing is merged or written then.
     """
     given = given or Given()
-    marks, delimiter = _marks(assignment, results, out, given.marks)
+    marks, delimiter, replaced = _marks(assignment, results, out, given.marks)
     results = [marked(assignment, result, marks) for result in results]
     said = [*remarks, *(f"{result.student}: {line}" for result in results for line in result.remarks)]
     said += similar(assignment, results)
@@ -82,6 +84,10 @@ def write_all(
         files[f"feedback/{result.student}.html"] = pages[result.student]
         files[f"feedback/{result.student}.md"] = feedback_markdown(assignment, result)
     files |= feedback_archives(results, pages)
+    if replaced:
+        tell(f"{len(replaced)} mark{'s' * (len(replaced) > 1)} replaced by {given.marks}:")
+    for line in replaced:
+        tell(f"  {line}")
     for name, content in files.items():
         path = out / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +107,7 @@ def read_all(assignment: Assignment, out: Path) -> list[StudentResult]:
     students = [row["student"].removeprefix("'") for row in read_table(out / "grades.csv").dicts()]
     found = [load(out / "results" / f"{student}.json") for student in students]
     results = [result for result in found if result]
-    marks, _ = _marks(assignment, results, out, None)
+    marks, *_ = _marks(assignment, results, out, None)
     return [marked(assignment, result, marks) for result in results]
 
 
@@ -113,12 +119,13 @@ def secret_of(out: Path) -> bytes:
 
 def _marks(
     assignment: Assignment, results: Sequence[StudentResult], out: Path, other: Path | None
-) -> tuple[Marks, str]:
-    """What is in ``marks.csv`` and in another sheet, and what stands between the cells of the first."""
+) -> tuple[Marks, str, list[str]]:
+    """What is in ``marks.csv`` and in another sheet, what stands between the cells of the first, and what it loses."""
     names = {code_name(secret_of(out), result.student): result.student for result in results}
     own = out / "marks.csv"
     marks: Marks = read_marks(own, assignment, names) if own.exists() else {}
     delimiter = read_table(own).delimiter if own.exists() else ","
+    replaced: list[str] = []
     if other and other.resolve() != own.resolve():
-        marks |= read_marks(other, assignment, names)
-    return marks, delimiter
+        marks, replaced = merged(marks, read_marks(other, assignment, names))
+    return marks, delimiter, replaced

@@ -271,7 +271,7 @@ def _safe(name: str) -> str:
 def _is_typed(path: PurePosixPath) -> bool:
     """Whether this is what a student has typed into Moodle, beside the files."""
     match = _MOODLE.fullmatch(path.parts[0])
-    return bool(match) and match["kind"] == "onlinetext" and path.suffix.lower() in (".html", ".htm")
+    return match is not None and match["kind"] == "onlinetext" and path.suffix.lower() in (".html", ".htm")
 
 
 def _is_junk(path: PurePosixPath) -> bool:
