@@ -27,8 +27,16 @@ VARIANTS = 10
 
 
 def of(exercise: str) -> list[Answer]:
-    """All answers to an exercise, the reference first."""
-    return answers(next(HERE.glob(f"{exercise}.*")))
+    """All answers to an exercise, the reference first.
+
+    Raises:
+        FileNotFoundError: If there is no file with its answers.
+    """
+    suffix = "py" if isinstance(exercises.get(exercise), Coded) else "md"
+    path = HERE / f"{exercise}.{suffix}"
+    if not path.exists():
+        raise FileNotFoundError(f"{exercise} has no solution: add instructor/{path.name}, as instructor/README.md says")
+    return answers(path)
 
 
 def build(answer: Answer, variant: int = 0) -> Any:

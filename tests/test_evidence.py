@@ -141,7 +141,9 @@ def test_a_claim_requires_what_it_says(chapter: Path) -> None:
     for cell in cells:
         if cell.cell_type == "code" and "check(" in cell.source:
             for sentence, said, required in said_and_required(cell.source):
-                assert any(abs(value - said) < 1e-9 for value in required), (sentence, said, required)
+                assert any(abs(value - said) < 1e-9 for value in required), (
+                    f"the sentence {sentence!r} says {said:g}, the bound is {' or '.join(f'{value:g}' for value in required)}"
+                )
 
 
 def test_a_claim_that_requires_another_number_than_it_says_is_found() -> None:

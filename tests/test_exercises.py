@@ -140,6 +140,13 @@ def test_a_definition_with_a_fault_is_refused(changes, message):
         echo(**changes)
 
 
+def test_an_exercise_without_a_judge_says_which_function_to_add_and_where():
+    with pytest.raises(
+        AttributeError, match=r"training-9 has no judge: add judge_echo\(.+ to exercises/judges/training\.py"
+    ):
+        inputs_of(echo(examiner=None), seed=1)
+
+
 def test_an_unknown_exercise_is_refused_with_the_nearest():
     with pytest.raises(ValueError, match="got 'training-22'; did you mean 'training-2'"):
         exercises.get("training-22")

@@ -35,6 +35,7 @@ from interactives import (
 from IPython.core.formatters import DisplayFormatter
 from playwright.sync_api import Page, expect
 
+from dropout_lessons import widgets
 from dropout_lessons.conventions import CONVENTIONS, Convention
 from dropout_lessons.widgets import KeepDropConverter, ScalingExplorer, ThinnedNetwork
 from dropout_lessons.widgets.base import Interactive
@@ -46,6 +47,15 @@ with_keep_prob = pytest.mark.parametrize(
 
 
 # What Python hands out
+
+
+def test_every_public_interactive_is_among_those_that_are_tested() -> None:
+    public = {name for name in widgets.__all__ if isinstance(getattr(widgets, name), type)}
+    built = {type(build()).__name__ for build in BUILDS}
+    assert built == public, (
+        f"BUILDS in tests/interactives.py must build every interactive: add a function that builds "
+        f"{sorted(public - built)}, to HANDLES if it has a slider"
+    )
 
 
 @every_slider

@@ -149,7 +149,12 @@ def _examiner(exercise: Coded) -> Examiner:
     if exercise.examiner is not None:
         return exercise.examiner
     judges = importlib.import_module(f"dropout_lessons.exercises.judges.{exercise.topic}")
-    judge, draw = getattr(judges, f"judge_{exercise.answer}"), getattr(judges, f"draw_{exercise.answer}", None)
+    judge, draw = (getattr(judges, f"{part}_{exercise.answer}", None) for part in ("judge", "draw"))
+    if judge is None:
+        raise AttributeError(
+            f"{exercise.id} has no judge: add judge_{exercise.answer}(inputs, outputs), and draw_{exercise.answer}(rng) if "
+            f"its inputs are drawn, to exercises/judges/{exercise.topic}.py"
+        )
     return Examiner(judge, draw) if draw else Examiner(judge)
 
 
