@@ -27,10 +27,12 @@ from dropout_lessons.experiments import (
     Result,
     Unit,
     cost,
+    entries,
     get,
     ledger,
     ledger_page,
     names,
+    page,
     recorded,
     run,
 )
@@ -354,6 +356,21 @@ def test_the_ledger_has_a_row_for_each_finding_and_for_each_number_that_was_not_
         rows = table[table.experiment == missing.title]
         assert rows.paper.tolist() == [number.value for number in missing.reported]
         assert (rows.note == missing.reason).all()
+
+
+def test_a_claim_of_the_course_that_waits_for_its_record_is_listed_and_not_counted_as_a_result_of_the_paper(
+    monkeypatch,
+):
+    waiting = replace(get("svhn_table3"), title="One of our own", origin="course")
+    for module in (entries, page):
+        monkeypatch.setattr(module, "names", lambda: ["fig9a_keep_prob", waiting.name])
+        monkeypatch.setattr(module, "get", lambda name: waiting if name == waiting.name else get(name))
+    text = ledger_page()
+    assert f"[{len(NOT_RUN)} results of the paper](#ledger-not-run)" in text
+    assert "\n### One of our own\n" in text.partition("## Not run here")[2]
+    table = ledger()
+    assert set(table[table.experiment == waiting.name].origin) == {"course"}
+    assert set(table[table.experiment != waiting.name].origin) == {"paper"}
 
 
 @of_the_ledger

@@ -102,7 +102,7 @@ def _values(evidence: Evidence) -> str:
 
 
 def ledger() -> pd.DataFrame:
-    """Return the ledger: a row for each finding, and for each result of the paper that was not run here.
+    """Return the ledger: a row for each finding, and for each reported number that was not computed here.
 
     Returns:
         Columns: ``experiment``; ``source``; ``statement``; ``origin``, whose it is: the paper's, another paper's, or this
@@ -119,7 +119,7 @@ def ledger() -> pd.DataFrame:
     for experiment in in_order(map(get, names())):
         head = {"experiment": experiment.name, "source": experiment.source}
         if not is_recorded(experiment.name):
-            rows += _rows_not_run(head, experiment.reported, experiment.not_run or _WAITING)
+            rows += _rows_not_run(head, experiment.origin, experiment.reported, experiment.not_run or _WAITING)
             continue
         result = recorded(experiment.name)
         where = {"scale": result.scale, "data": data_of(result), "note": experiment.remark}
@@ -128,13 +128,15 @@ def ledger() -> pd.DataFrame:
             rows.append({**head, **shown, "ours": shown.pop("effect"), "primary": bool(entry.primary), **where})
     for missing in NOT_RUN:
         head = {"experiment": missing.title, "source": missing.source}
-        rows += _rows_not_run(head, missing.reported, missing.reason)
+        rows += _rows_not_run(head, "paper", missing.reported, missing.reason)
     return pd.DataFrame(rows).drop(columns="effect")
 
 
-def _rows_not_run(head: dict[str, str], reported: Iterable[Reported], reason: str) -> list[dict[str, Any]]:
+def _rows_not_run(
+    head: dict[str, str], origin: Origin, reported: Iterable[Reported], reason: str
+) -> list[dict[str, Any]]:
     blank = dict.fromkeys(("values", "relative", "required", "scale", "data", "remarks"), "")
-    same = {**head, "origin": "paper", "primary": False, **blank, "ours": _NOT_RUN, "verdict": _NOT_RUN, "note": reason}
+    same = {**head, "origin": origin, "primary": False, **blank, "ours": _NOT_RUN, "verdict": _NOT_RUN, "note": reason}
     return [{**same, "statement": number.what, "paper": number.value} for number in reported]
 
 
