@@ -11,6 +11,10 @@ from pathlib import Path
 
 import chromium  # of the folder book
 import pytest
+
+# Before PyTorch is imported, which asks once: with more threads, workers side by side wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import torch
 from hypothesis import settings
 from playwright.sync_api import Browser, Error, Page, Route, sync_playwright
