@@ -167,18 +167,23 @@ def build() -> None:
         before = {}
     changed = [name for name in names if before.get(name) != current[name]]
     if changed:
+        execute([path for name in changed if (path := source(name)).suffix == ".ipynb" and not outputs.executed(path)])
         BUILT_FROM.unlink(missing_ok=True)  # until the pages are whole again
         if not before:
             shutil.rmtree(HTML, ignore_errors=True)
             shutil.rmtree(DOCTREES, ignore_errors=True)
-        execute([path for name in changed if (path := source(name)).suffix == ".ipynb" and not outputs.executed(path)])
         with ThreadPoolExecutor() as beside:  # while Jupyter Book has a process of its own
             notebooks = beside.submit(plain.write, HTML / "notebooks")  # the pages' download buttons lead there
             make_pages()
             notebooks.result()
-        if found := [f"{name}: {problem}" for name in changed for problem in problems(name)]:
-            sys.exit("\n".join(["The book was built, but something is wrong with it.", *found]))
+        faults = {name: found for name in changed if (found := list(problems(name)))}
+        for name in faults:
+            del current[name]
+            (DOCTREES / f"{name}.doctree").unlink(missing_ok=True)  # Sphinx reads the page again
         BUILT_FROM.write_text(json.dumps(current))
+        if faults:
+            lines = [f"{name}: {fault}" for name, found in faults.items() for fault in found]
+            sys.exit("\n".join(["The book was built, but something is wrong with it.", *lines]))
     print(f"The first page of the book: {os.path.relpath(HTML / 'index.html')}")
 
 

@@ -128,6 +128,88 @@ def test_other_pages_are_made_anew_only_for_what_they_may_show_of_an_edit(edit, 
     assert (build.skeleton("page") != before) == seen
 
 
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a build has done in a book of two pages, the second a chapter, and where it is told to fail; built once."""
+    done: list[str] = []
+
+    def step(name: str) -> None:
+        done.append(name)
+        if (tmp_path / f"{name} fails").exists():
+            sys.exit(name)
+
+    def make_pages() -> None:
+        (tmp_path / "html").mkdir(exist_ok=True)
+        try:
+            step("pages")
+        except SystemExit:
+            shutil.rmtree(tmp_path / "html")
+            raise
+
+    (tmp_path / "_toc.yml").write_text("root: page\nchapters: [{file: chapter}]")
+    (tmp_path / "page.md").write_text("# A page")
+    write(tmp_path / "chapter.ipynb", "1")
+    for module in (build, outputs):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    for name, path in (("HTML", "html"), ("DOCTREES", "doctrees"), ("BUILT_FROM", "built-from")):
+        monkeypatch.setattr(build, name, tmp_path / path)
+    monkeypatch.setattr(outputs, "refresh", lambda: "code")
+    monkeypatch.setattr(outputs, "executed", lambda path: None)
+    monkeypatch.setattr(build.plain, "write", lambda folder: None)
+    monkeypatch.setattr(build, "execute", lambda notebooks: step("chapters") if notebooks else None)
+    monkeypatch.setattr(build, "make_pages", make_pages)
+    monkeypatch.setattr(
+        build, "problems", lambda page: ["a fault"] if (tmp_path / f"{page} is faulty").exists() else []
+    )
+    build.build()
+    assert done == ["chapters", "pages"]
+    done.clear()
+    (tmp_path / "doctrees").mkdir()  # as Sphinx leaves it, of which build.py removes what is to be read again
+    for name in ("page", "chapter"):
+        (tmp_path / f"doctrees/{name}.doctree").touch()
+    return done
+
+
+def edit(path: Path) -> None:
+    path.write_text(path.read_text().replace("Prose", "Better prose"))
+
+
+def test_a_chapter_that_fails_costs_no_page_that_was_made(made, tmp_path):
+    edit(tmp_path / "chapter.ipynb")
+    (tmp_path / "chapters fails").touch()
+    with pytest.raises(SystemExit):
+        build.build()
+    (tmp_path / "chapters fails").unlink()
+    build.build()
+    assert made == ["chapters", "chapters", "pages"]
+    assert (tmp_path / "doctrees").exists()
+
+
+def test_a_page_with_a_fault_is_looked_at_until_it_has_none_and_no_other_is_made_anew(made, tmp_path):
+    edit(tmp_path / "chapter.ipynb")
+    (tmp_path / "chapter is faulty").touch()
+    for _ in range(2):
+        with pytest.raises(SystemExit, match=r"something is wrong with it\.\nchapter: a fault"):
+            build.build()
+    assert [path.stem for path in (tmp_path / "doctrees").iterdir()] == ["page"]
+    (tmp_path / "chapter is faulty").unlink()
+    build.build()
+    assert made == ["chapters", "pages"] * 3
+    build.build()
+    assert made == ["chapters", "pages"] * 3
+
+
+def test_pages_that_could_not_be_made_are_all_made_anew(made, tmp_path):
+    edit(tmp_path / "chapter.ipynb")
+    (tmp_path / "pages fails").touch()
+    with pytest.raises(SystemExit):
+        build.build()
+    (tmp_path / "pages fails").unlink()
+    build.build()
+    assert not (tmp_path / "doctrees").exists()
+    assert build.built_from().keys() == {"", "page", "chapter"}
+
+
 WITH_GRANDCHILD = """
 import subprocess, sys, time
 subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
