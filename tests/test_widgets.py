@@ -506,6 +506,17 @@ def test_on_a_phone_labels_can_be_read_an_axis_has_one_name_and_a_second_line_of
     assert not any(found["indents"])
 
 
+def test_on_a_phone_a_slider_is_as_wide_as_its_interactive_below_its_name_and_its_value(open_page: Open) -> None:
+    page = open_page(*(output(build()) for build in BUILDS), width=374)
+    page.locator("details").evaluate_all("folds => folds.forEach(fold => { fold.open = true })")
+    sliders = page.locator(".dl-slider:visible").evaluate_all("""sliders => sliders.map((slider) => {
+        const [box, label, range, value] = [slider, ...slider.children].map((each) => each.getBoundingClientRect());
+        return [range.width >= box.width - 1, Math.abs(label.top - value.top) < 1, range.top >= label.bottom - 1];
+    })""")
+    assert len(sliders) > 10
+    assert all(map(all, sliders))
+
+
 @every_interactive
 def test_without_scripts_the_sentence_is_read(open_page: Open, build: Callable[[], Interactive]) -> None:
     widget = build()
