@@ -335,6 +335,28 @@ def test_a_reader_can_have_nothing_hidden(visit):
     assert not seen(page, "After the number.")
 
 
+def test_who_showed_everything_by_mistake_undoes_it_at_the_same_place(visit):
+    page = visit()
+    press(page, "a number", "Show me")
+    everything = box(page, "a curve").get_by_role("button", name="Show all results of this book")
+    everything.scroll_into_view_if_needed()
+    place = box(page, "a curve").bounding_box()["y"]
+    everything.click()
+    assert "All results are shown." in box(page, "a curve").inner_text()
+    assert page.get_by_role("button", name="Undo").count() == 1
+    assert seen(page, "After the choice.")
+    assert box(page, "a curve").bounding_box()["y"] == pytest.approx(place, abs=1)  # although more stands above it
+    page.keyboard.press("Enter")
+    assert not seen(page, "After the choice.")
+    assert not seen(page, "All results are shown.")
+    assert page.evaluate("document.activeElement.textContent") == "Show all results of this book"
+    assert box(page, "a curve").bounding_box()["y"] == pytest.approx(place, abs=1)
+    page.keyboard.press("Enter")
+    assert seen(page, "After the choice.")
+    page.locator(".prediction-summary").get_by_role("button", name="Hide results until I answer").click()
+    assert not page.get_by_role("button", name="Undo").is_visible()
+
+
 def test_a_link_to_a_hidden_place_shows_it(visit):
     page = visit("#deep")
     assert seen(page, "After the curve.")

@@ -245,17 +245,25 @@
     const commit = button("Commit", () => settle({ answer: input.get() }), "commit");
     const input = inputs[data.kind](data, box, () => (commit.disabled = input.get() === undefined));
     const status = h("p", { class: "prediction-status", role: "status", tabindex: -1 });
-    const controls = h(
-      "div", { class: "prediction-buttons" }, commit,
-      button("Show me", () => settle({ shown: true })),
-      button("Show all results of this book", () => {
-        change((all) => (all.open = true));
-        update();
-      }, "quiet"),
-    );
+    const controls = h("div", { class: "prediction-buttons" }, commit, button("Show me", () => settle({ shown: true })));
+    const all = button("Show all results of this book", () => showAll(true), "quiet");
+    const undo = button("Undo", () => showAll(false));
+    const told = h("p", { class: "prediction-all", hidden: true }, h("span", { role: "status" }), undo);
     const yours = h("div", { class: "prediction-yours" });
     outcome?.append(yours);
+    controls.append(all, told);
     box.append(controls, status);
+
+    /** Show everything, or no longer; this question stays where it is, although those above it grow or shrink. */
+    function showAll(open) {
+      const before = box.getBoundingClientRect().top;
+      change((stored) => (stored.open = open));
+      told.hidden = !open;
+      update();
+      told.firstChild.textContent = open ? "All results are shown." : "";
+      (open ? undo : all).focus({ preventScroll: true });
+      scrollBy({ top: box.getBoundingClientRect().top - before, behavior: "instant" });
+    }
 
     function settle(result) {
       change((all) => (all[key] = result));
@@ -267,7 +275,8 @@
       const now = state();
       box.classList.toggle("answered", Boolean(now));
       controls.hidden = Boolean(now);
-      controls.lastChild.hidden = open;
+      all.hidden = open;
+      told.hidden ||= !open;
       commit.disabled = true;
       input.set(now?.answer);
       input.lock(Boolean(now));
