@@ -1,6 +1,7 @@
 // What is too wide scrolls in a box of its own, and the keyboard must reach the box to scroll it. Formulas are typeset
 // while one reads, so what is wide is looked for again whenever some are.
 const BOXES = ".pst-scrollable-table-container, .bd-article mjx-container, .bd-article .cell_output .text_html";
+const goesOn = (box) => box.classList.toggle("goes-on", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
 const reachable = () => {
   for (const formula of document.querySelectorAll(".bd-article span.math > mjx-container")) {
     formula.classList.remove("wide");
@@ -10,6 +11,7 @@ const reachable = () => {
   for (const box of document.querySelectorAll(BOXES)) {
     if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
     else if (box.tabIndex === 0) box.removeAttribute("tabindex");
+    goesOn(box);
   }
 };
 let planned = 0;
@@ -17,6 +19,8 @@ const plan = () => {
   cancelAnimationFrame(planned);
   planned = requestAnimationFrame(reachable);
 };
+const scrolled = ({ target }) => target.matches?.(BOXES) && goesOn(target);
+document.addEventListener("scroll", scrolled, { capture: true, passive: true }); // it does not bubble
 addEventListener("load", plan);
 addEventListener("resize", plan);
 document.fonts.addEventListener("loadingdone", plan);
