@@ -39,6 +39,33 @@ def meaning(page: Page) -> list[str]:
     return page.locator("#term-meaning:visible").all_inner_texts()
 
 
+def test_the_first_tap_on_a_term_shows_its_meaning_and_the_second_opens_the_glossary(page: Page) -> None:
+    page.get_by_role("link", name="mask").tap()
+    assert meaning(page) == ["Which units are kept."]
+    page.get_by_role("link", name="unit").tap()
+    assert meaning(page) == ["A number."]
+    assert page.url.endswith("/chapter.html")
+    page.get_by_role("link", name="unit").tap()
+    page.wait_for_url("**/glossary.html#unit")
+
+
+def test_a_tap_elsewhere_closes_the_meaning(page: Page) -> None:
+    page.get_by_role("link", name="mask").tap()
+    assert meaning(page) == ["Which units are kept."]
+    page.touchscreen.tap(200, 700)
+    assert meaning(page) == []
+
+
+@pytest.mark.parametrize("reach", ["keyboard", "mouse"])
+def test_who_reads_with_the_keyboard_or_the_mouse_follows_a_term_at_once(page: Page, reach: str) -> None:
+    link = page.get_by_role("link", name="mask")
+    if reach == "mouse":
+        link.click()
+    else:
+        link.press("Enter")
+    page.wait_for_url("**/glossary.html#mask")
+
+
 def test_what_is_cut_off_fades_out_until_it_is_scrolled_to_its_end(page: Page) -> None:
     fades = "element => getComputedStyle(element).maskImage !== 'none'"
     wide = page.locator(".wide")

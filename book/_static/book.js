@@ -31,7 +31,8 @@ for (const article of document.querySelectorAll("article.bd-article")) {
   }).observe(article, { childList: true, subtree: true });
 }
 
-// What a term of the glossary means, shown at the term while the mouse or the focus is on it; Escape closes it.
+// What a term of the glossary means, shown at the term while the mouse or the focus is on it; Escape closes it. A finger
+// cannot wait above a link: its first tap shows the meaning, and its second follows the link.
 const note = document.createElement("div");
 note.id = "term-meaning";
 note.role = "tooltip";
@@ -53,7 +54,16 @@ const forget = () => {
   note.previousElementSibling?.removeAttribute("aria-describedby");
   note.remove();
 };
+const stands = (link) => note.previousElementSibling === link;
 for (const link of document.querySelectorAll("a.term")) {
+  let first = false;
+  link.addEventListener("pointerdown", ({ pointerType }) => (first = pointerType === "touch" && !stands(link)));
+  link.addEventListener("click", (event) => {
+    if (!first) return;
+    first = false;
+    event.preventDefault();
+    explain(link);
+  });
   link.addEventListener("mouseenter", () => explain(link));
   link.addEventListener("focus", () => explain(link));
   link.addEventListener("mouseleave", () => {
@@ -62,6 +72,7 @@ for (const link of document.querySelectorAll("a.term")) {
   link.addEventListener("blur", forget);
 }
 note.addEventListener("mouseleave", forget);
+addEventListener("pointerdown", ({ target }) => [note, note.previousElementSibling].some((place) => place?.contains(target)) || forget());
 addEventListener("keydown", ({ key }) => key === "Escape" && forget());
 
 // On a phone, code that is wider than the page is folded: who wants to read it opens it, and scrolls.
