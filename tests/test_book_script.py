@@ -80,3 +80,9 @@ def test_what_is_cut_off_fades_out_until_it_is_scrolled_to_its_end(page: Page) -
     page.keyboard.press("Tab")
     wide.focus()
     assert not wide.evaluate(fades)  # nor what shows where the focus is
+
+
+def test_a_check_that_nobody_can_answer_here_is_not_shown_and_nothing_else_is_hidden(page: Page) -> None:
+    text = page.locator("article").inner_text()
+    assert "not solved yet" not in text
+    assert "What the cell prints." in text
