@@ -265,6 +265,26 @@ def test_a_submission_that_cannot_be_dealt_with_waits_for_a_human_and_stops_nobo
     write_all(HOMEWORK, [ann, eve], tmp_path / "out")
 
 
+def test_a_folder_has_the_results_of_one_assignment(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sandbox, "available", lambda: None)
+    monkeypatch.setattr(_Grader, "_grade", lambda grader, submission: grader._result(submission, grader._unread("No.")))
+    tree(tmp_path, {"subs/ann.ipynb": EMPTY})
+    for number, variant in ((2, 7), (3, 7), (2, 8)):
+        title, folder = f"Homework {number}", tmp_path / f"hw{number}-{variant}"
+        assign(IDS, title, folder, variant=variant)
+    assert main(["grade", "hw2-7/assignment.toml", "subs"]) == 0
+    before = {path: path.read_bytes() for path in Path("graded").rglob("*") if path.is_file()}
+    capsys.readouterr()
+    for other, name in (("hw3-7", "'Homework 3', variant 7"), ("hw2-8", "'Homework 2', variant 8")):
+        for command in (["grade", f"{other}/assignment.toml", "subs"], ["statistics", f"{other}/assignment.toml"]):
+            assert main(command) == 2
+            said = capsys.readouterr().err
+            assert f"of this assignment, {name}; 'graded' has the results of 'Homework 2', variant 7: name" in said
+    assert {path: path.read_bytes() for path in Path("graded").rglob("*") if path.is_file()} == before
+    assert main(["grade", "hw3-7/assignment.toml", "subs", "--out", "graded-homework-3"]) == 0
+
+
 def coded(**outputs):
     """What a worker, or a student's forgery of it, sends for the first exercise."""
     return b"".join(

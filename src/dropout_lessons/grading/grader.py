@@ -26,7 +26,7 @@ from dropout_lessons.grading.assignment import Assignment
 from dropout_lessons.grading.border import Overrun, apart, plain
 from dropout_lessons.grading.messages import attempts, cell_errors, decode, pack_inputs
 from dropout_lessons.grading.notebooks import Notebook, UnreadableNotebook, read_file
-from dropout_lessons.grading.results import ExerciseResult, StudentResult, load, save
+from dropout_lessons.grading.results import ExerciseResult, StudentResult, belongs, load, save
 from dropout_lessons.grading.sandbox import Limits, Outcome, SandboxUnavailable
 from dropout_lessons.grading.submissions import Submission
 
@@ -63,11 +63,13 @@ def grade(
 
     Raises:
         SandboxUnavailable: If there is no sandbox, and ``unsafe`` is not set.
+        ValueError: If the folder has the results of another assignment; nothing is graded then.
     """
     if (reason := sandbox.available()) and not unsafe:
         raise SandboxUnavailable(f"{reason} --unsafe grades without a sandbox; read what it means first")
     folder = out / "results"
     folder.mkdir(parents=True, exist_ok=True)
+    belongs(out, assignment, claim=True)
     grader = _Grader(assignment, _secret(out / ".secret"), limits or Limits(), tuple(hidden), unsafe)
     results: dict[str, StudentResult] = {}
     waiting = []

@@ -10,7 +10,7 @@ from dropout_lessons.grading.assignment import Assignment
 from dropout_lessons.grading.feedback import feedback_archives, feedback_html, feedback_markdown
 from dropout_lessons.grading.marking import marking_page, rubrics
 from dropout_lessons.grading.marks import Marks, code_name, marked, merged, read_marks, sheet, unknown
-from dropout_lessons.grading.results import StudentResult, load
+from dropout_lessons.grading.results import StudentResult, belongs, load
 from dropout_lessons.grading.similar import similar
 from dropout_lessons.grading.statistics import items_page
 from dropout_lessons.grading.tables import canvas_csv, filled_in, grades_csv, gradescope_csv, read_table
@@ -100,8 +100,9 @@ def read_all(assignment: Assignment, out: Path) -> list[StudentResult]:
     """The results that ``write_all`` has reported last, with the marks as they are now.
 
     Raises:
-        ValueError: If nothing was graded into the folder.
+        ValueError: If nothing was graded into the folder, or another assignment was.
     """
+    belongs(out, assignment)
     if not (out / "grades.csv").is_file():
         raise ValueError(f"--out must be a folder that `grade` has filled, got {str(out)!r}; run `grade` first")
     students = [row["student"].removeprefix("'") for row in read_table(out / "grades.csv").dicts()]

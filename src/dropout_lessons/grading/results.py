@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dropout_lessons.grading.assignment import Assignment
 from dropout_lessons.grading.notebooks import Part
 from dropout_lessons.runtime import replacing
 
@@ -87,6 +88,25 @@ class StudentResult:
     def waits(self) -> bool:
         """Whether an exercise waits for a human."""
         return any(one.points is None and not one.excused for one in self.exercises)
+
+
+def belongs(out: Path, assignment: Assignment, *, claim: bool = False) -> None:
+    """Refuse a folder of results that another assignment has; one that nobody has may be claimed.
+
+    Raises:
+        ValueError: If the folder holds the results of another title or variant.
+    """
+    path = out / ".assignment"
+    mine = f"{assignment.title!r}, variant {assignment.variant}"
+    other = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if other and other != mine:
+        raise ValueError(
+            f"--out must be a folder of this assignment, {mine}; {str(out)!r} has the results of {other}: name another "
+            f"folder with --out, such as --out graded-{assignment.slug}"
+        )
+    if claim and not other:
+        with replacing(path) as aside:
+            aside.write_text(mine, encoding="utf-8")
 
 
 def save(result: StudentResult, path: Path) -> None:
