@@ -20,6 +20,7 @@ from torch.utils.flop_counter import flop_registry
 from dropout_lessons.running.calls import DropoutCall, Interception, is_dropout
 from dropout_lessons.running.examples import Given, tensors_of
 from dropout_lessons.running.modes import drawing_from, plain_attributes
+from dropout_lessons.running.replay import version_of
 from dropout_lessons.running.sites import Drops, Site, numbered, place, site_of
 
 
@@ -186,7 +187,7 @@ class _Search:
 
         def note(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
             if args:
-                seen.linears.append((module, args[0], args[0]._version, output, output._version))
+                seen.linears.append((module, args[0], version_of(args[0]), output, version_of(output)))
 
         interception = Interception(self.network, answer, owners=True, drawing=in_training)
         seen.meter.on_draw = lambda: (
@@ -266,7 +267,7 @@ class _Search:
             return None
         dropped, version = few.dropped[-1]
         for module, x, x_version, y, y_version in few.linears:
-            same = x is dropped and x_version == version and y is output and y_version == output._version
+            same = x is dropped and x_version == version and y is output and y_version == version_of(output)
             if same and dropped.dim() == 2:
                 name: str = self.names[module]
                 return name

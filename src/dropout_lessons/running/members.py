@@ -93,6 +93,8 @@ class Members:
         ):
             return None
         module = self.network.get_submodule(self._found.head)
+        if module._forward_pre_hooks:
+            return None  # the layer may make its weight there, as torch.nn.utils.weight_norm does, or change its input
         with evaluating(module):  # where a parametrization is read, such as spectral normalization
             weight, bias = module.weight, module.bias
         assert isinstance(weight, Tensor)

@@ -57,9 +57,13 @@ def recording(network: nn.Module, interception: Interception) -> Iterator[list[R
 
 
 def _versions(args: Any, kwargs: Any) -> list[int]:
-    """How often each tensor was written into; those of inference mode, which may be the user's own, do not tell."""
-    tensors = (leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor))
-    return [tensor._version for tensor in tensors if not tensor.is_inference()]
+    """How often each tensor was written into."""
+    return [version_of(leaf) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+
+
+def version_of(tensor: Tensor) -> int:
+    """How often it was written into; tensors of inference mode, which may be the user's own, do not tell."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 @contextmanager
