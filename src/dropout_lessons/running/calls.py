@@ -171,6 +171,8 @@ class Interception:
     def _enter(self, module: nn.Module, args: Any) -> None:
         self._inside += 1
         self.position += 1
+        if module.training:
+            module.training = False  # the network may have said module.train() in its forward pass
 
     def _leave(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], unmasked: Tensor) -> Tensor:
         self._inside -= 1

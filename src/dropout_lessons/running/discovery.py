@@ -5,8 +5,8 @@ from __future__ import annotations
 import warnings
 import weakref
 from collections import Counter
-from collections.abc import Collection, Sequence
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+from dropout_lessons.layers import Dropout, GaussianDropout
 from dropout_lessons.running.calls import DropoutCall, Interception, is_dropout
 from dropout_lessons.running.examples import Given, tensors_of
-from dropout_lessons.running.modes import drawing_from, plain_attributes
+from dropout_lessons.running.modes import (
+    TorchRandomState,
+    drawing_from,
+    other_random_states,
+    plain_attributes,
+    random_states_kept,
+)
 from dropout_lessons.running.replay import version_of
 from dropout_lessons.running.sites import Drops, Site, numbered, place, site_of
 
@@ -57,9 +64,25 @@ def discover(given: Given) -> Discovery:
     known = _FOUND.get(given.network)
     if known is not None and known[0] == version:
         return known[1]
-    found = _Search(given).result()
+    with random_states_kept():
+        found = _Search(given).result()
     _FOUND[given.network] = (version, found)
     return found
+
+
+@contextmanager
+def refusing_draws(given: Given) -> Iterator[None]:
+    """A block with a pass in evaluation mode, which draws nothing, or nothing that changes the prediction."""
+    before = TorchRandomState()
+    try:
+        yield
+    finally:
+        has_moved = before.has_moved()
+        if has_moved:
+            before.restore()
+    if has_moved:
+        with random_states_kept():
+            _Search(given).plain()
 
 
 def _kind_of(given: Given) -> Any:
@@ -101,10 +124,10 @@ class Meter(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         may_draw = self.on_draw is not None and torch.Tag.nondeterministic_seeded in func.tags
-        before = _random_state() if may_draw else None
+        before = TorchRandomState() if may_draw else None
         out = func(*args, **(kwargs or {}))
         # Fused attention is tagged too, and draws nothing with a drop probability of 0.
-        if may_draw and (_random_state() != before or (kwargs or {}).get("generator") is not None):
+        if before is not None and (before.has_moved() or (kwargs or {}).get("generator") is not None):
             self.on_draw()
         count = flop_registry.get(func.overloadpacket) if self.with_flops else None
         if count is not None:
@@ -114,12 +137,6 @@ class Meter(TorchDispatchMode):
         )
         self.bytes.append(sum(leaf.numel() * leaf.element_size() for leaf in tensors))
         return out
-
-
-def _random_state() -> bytes:
-    """Of PyTorch's global generators."""
-    states = [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else ())]
-    return b"".join(state.numpy().tobytes() for state in states)
 
 
 @dataclass(eq=False)
@@ -146,7 +163,7 @@ class _Search:
         self.names = {module: name for name, module in self.network.named_modules()}
 
     def result(self) -> Discovery:
-        plain = self._pass(2, (), with_flops=True)
+        plain = self.plain()
         trained = self._training_pass()
         needed: list[nn.Module] = []
         if trained is not None:
@@ -173,9 +190,12 @@ class _Search:
             head=self._head(few),
         )
 
-    def _pass(self, examples: int, in_training: Collection[nn.Module], *, with_flops: bool = False) -> _Pass:
+    def _pass(
+        self, examples: int, in_training: Collection[nn.Module], *, with_flops: bool = False, seed: int | None = None
+    ) -> _Pass:
         """Run the network on some examples, and look at its calls of dropout; none of them drops."""
         seen = _Pass([], [], [], Meter(with_flops=with_flops), None, [], [])
+        generator = torch.Generator() if seed is None else torch.Generator().manual_seed(seed)
 
         def answer(call: DropoutCall) -> Tensor:
             # A tensor of its own, to be recognized by. With its version, since a change in place goes unseen otherwise.
@@ -198,7 +218,7 @@ class _Search:
                 if getattr(module.forward, "__func__", None) is nn.Linear.forward:
                     stack.callback(module.register_forward_hook(note, prepend=True).remove)
             stack.enter_context(interception.active())
-            stack.enter_context(drawing_from(torch.Generator()))  # whatever draws leaves the user's random state alone
+            stack.enter_context(drawing_from(generator))  # whatever draws leaves the user's random state alone
             with seen.meter:
                 seen.output = self.some[examples].returned()
         return seen
@@ -210,13 +230,32 @@ class _Search:
         same = (own for own in tensors_of(self.some[2].x) if own.numel() == x.numel())
         return "inputs" if any(torch.equal(x, own.reshape(x.shape).to(x.dtype)) for own in same) else "units"
 
+    def plain(self) -> _Pass:
+        """A pass in evaluation mode, or where it draws, if its prediction depends on that."""
+        plain = self._pass(2, (), with_flops=True)
+        if not plain.draws:
+            return plain
+        again = self._pass(2, (), seed=1)
+        if torch.equal(self.outputs.arranged(plain.output), self.outputs.arranged(again.output)):
+            return plain
+        module = plain.draws[0][0]
+        name = self.names.get(module)
+        where = f"its module {name!r} ({type(module).__name__})" if name else "its own forward pass"
+        raise ValueError(
+            f"network draws random numbers in evaluation mode, in {where}, so that it has no prediction with all units; draw "
+            "only in training mode, as in dropout_p=p if self.training else 0.0, or with nn.Dropout or F.dropout, which are "
+            "switched off here (a traced network keeps the mode that it was traced in)"
+        )
+
     def _training_pass(self) -> _Pass | None:
         """The calls that training mode makes; normalization stays in evaluation mode, where it changes nothing."""
+        # PyTorch's dropout layers too: where their forward method is called by name, past all hooks, a function drops.
         modules = [
-            module for module in self.network.modules() if not is_dropout(module) and not isinstance(module, _NormBase)
+            module for module in self.network.modules() if not isinstance(module, (Dropout, GaussianDropout, _NormBase))
         ]
+        before = other_random_states()
         try:
-            return self._pass(2, modules)
+            seen = self._pass(2, modules)
         except Exception as error:  # training mode may want targets, or return something else
             warnings.warn(
                 f"network does not run in training mode on its inputs alone ({type(error).__name__}: {error}), so dropout "
@@ -224,6 +263,12 @@ class _Search:
                 stacklevel=2,
             )
             return None
+        if other_random_states() != before:
+            raise ValueError(
+                "network draws from Python's random or from numpy.random in training mode, which no generator of PyTorch "
+                "reaches, so that its masks cannot be drawn; let it draw from torch, as in torch.rand(()).item() < p"
+            )
+        return seen
 
     def _sites(self, few: _Pass, more: _Pass, trained: _Pass | None, drawing: Sequence[nn.Module]) -> list[Site]:
         if [(*_which(c), c.x.dim()) for c in few.calls] != [(*_which(c), c.x.dim()) for c in more.calls]:

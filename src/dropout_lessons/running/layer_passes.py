@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_only
 
 from dropout_lessons.running.calls import DropoutCall, Interception
+from dropout_lessons.running.discovery import refusing_draws
 from dropout_lessons.running.examples import Given
 from dropout_lessons.running.layer import Layer, no_such_layer
 from dropout_lessons.running.replay import ReachedError, Record, cloned, recording, replaying
@@ -112,7 +113,7 @@ class LayerPasses:
             own = cloned(values)  # what follows may write into them
             below.close()
 
-        with self._interception.active(), ExitStack() as below:
+        with refusing_draws(given), self._interception.active(), ExitStack() as below:
             # Its hooks come before that of the layer, which takes them away.
             self._records = below.enter_context(recording(given.network, self._interception))
             try:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dropout_lessons.running.calls import without_dropout
 from dropout_lessons.running.checks import check_network
-from dropout_lessons.running.discovery import discover
+from dropout_lessons.running.discovery import discover, refusing_draws
 from dropout_lessons.running.examples import Given
 from dropout_lessons.running.members import Members
 from dropout_lessons.running.outputs import Examples, Kind, Outputs, as_outputs
@@ -78,7 +78,7 @@ class MaskedNetwork:
     def predict(self, x: Examples) -> Float[Tensor, "examples *positions outputs"]:
         """What the network predicts with all units, also where it would drop in evaluation mode; checked and arranged."""
         given = self.given(x)
-        with without_dropout(self.network):
+        with refusing_draws(given), without_dropout(self.network):
             return self.says.checked(given.output(), len(given))
 
     def run(

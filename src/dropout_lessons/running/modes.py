@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 import warnings
 from collections.abc import Collection, Iterator
@@ -93,3 +94,45 @@ def drawing_from(generator: torch.Generator | None) -> Iterator[None]:
     finally:
         generator.set_state(get(*where))
         put(before, *where)
+
+
+class TorchRandomState:
+    """Where PyTorch's global generators are."""
+
+    def __init__(self) -> None:
+        self.cpu = torch.get_rng_state()
+        self.cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+
+    def has_moved(self) -> bool:
+        """Whether one of them has been drawn from."""
+        now = TorchRandomState()
+        return not all(map(torch.equal, (self.cpu, *self.cuda), (now.cpu, *now.cuda)))
+
+    def restore(self) -> None:
+        """Put them back."""
+        torch.set_rng_state(self.cpu)
+        if self.cuda:
+            torch.cuda.set_rng_state_all(self.cuda)
+
+
+def other_random_states() -> tuple[Any, ...]:
+    """Of Python's and of NumPy's global generators."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return (random.getstate(),)
+    kind, keys, *rest = numpy.random.get_state()
+    return random.getstate(), (kind, keys.tobytes(), *rest)
+
+
+@contextmanager
+def random_states_kept() -> Iterator[None]:
+    """Restore every global generator after the block: PyTorch's, Python's and NumPy's."""
+    torch_own, own, numpy = TorchRandomState(), random.getstate(), sys.modules.get("numpy")
+    of_numpy = numpy.random.get_state() if numpy is not None else None
+    try:
+        yield
+    finally:
+        torch_own.restore()
+        random.setstate(own)
+        if numpy is not None:
+            numpy.random.set_state(of_numpy)
