@@ -247,6 +247,17 @@ def test_one_student_with_two_notebooks_waits_and_stops_nobody(tmp_path):
     assert [one.problem for one in found] == ["", "", "It is not clear which notebook counts: hw.ipynb, other.ipynb."]
 
 
+@pytest.mark.parametrize("folder", ["Ann_31_assignsubmission_file_", "submission_7"])
+def test_two_notebooks_of_one_upload_wait_and_two_uploads_do_not(tmp_path, folder):
+    content = {f"{folder}/hw.ipynb": EMPTY, f"{folder}/zz old.ipynb": EMPTY + b" "}
+    content |= {"bob_1_5_hw.ipynb": EMPTY, "bob_1_6_zz.ipynb": EMPTY + b"  "}
+    found, _ = find(tree(tmp_path, content))
+    assert {(one.file, one.problem) for one in found} == {
+        ("", "It is not clear which notebook counts: hw.ipynb, zz old.ipynb."),
+        ("zz.ipynb", ""),
+    }
+
+
 def test_nothing_to_grade_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="must hold notebooks"):
         find(tmp_path)

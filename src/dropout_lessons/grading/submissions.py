@@ -90,7 +90,8 @@ def find(source: Path) -> tuple[list[Submission], list[str]]:
     """All submissions in a folder or a zip, sorted by student, and remarks on files that belong to nobody.
 
     Links, devices and pipes are not opened. Students' archives are unpacked in a process of its own, within limits, one
-    level deep. If a student has several notebooks the last attempt counts, as the export numbers it.
+    level deep. If a student has several notebooks the last attempt counts, as the export numbers it; where no number
+    tells them apart the student waits for a human.
 
     Args:
         source: Folder, zip or notebook.
@@ -230,7 +231,8 @@ def _submission(key: str, student: _Student) -> Submission:
     student.attempts.sort(key=lambda attempt: (attempt[0], _copy(PurePosixPath(attempt[1]).stem, stems)[1], attempt[1]))
     upload, name, path, top = student.attempts[-1]
     names = [name for _, name, _, _ in student.attempts]
-    if student.is_plain and len({_copy(stem, stems)[0] for stem in stems}) > 1:
+    last = {PurePosixPath(name).stem for number, name, _, _ in student.attempts if number == upload}
+    if len({_copy(stem, last)[0] for stem in last}) > 1:  # of one upload, no number says which is the later
         return replace(empty, problem=f"It is not clear which notebook counts: {', '.join(names[:10])}.")
     ids = {**student.ids, **({"upload": str(upload), "place": top} if upload else {})}
     said = (f"{len(names)} notebooks: {name} was graded, not {', '.join(names[:-1])}",) if len(names) > 1 else ()
@@ -247,7 +249,7 @@ def _submission(key: str, student: _Student) -> Submission:
 def _refuse_guesses(found: list[Submission], students: dict[str, _Student]) -> None:
     """Folders of which most hold several notebooks are no students' folders."""
     folders = [one for one in found if students[one.student].is_plain and "/" not in one.file]
-    unclear = [one for one in found if "not clear which" in one.problem]
+    unclear = [one for one in found if "not clear which" in one.problem and students[one.student].is_plain]
     if unclear and 2 * len(unclear) >= len(folders):
         listed = "; ".join(f"{one.name}/: {one.problem.split(': ', 1)[1]}" for one in unclear[:5])
         raise ValueError(
