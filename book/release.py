@@ -191,7 +191,8 @@ def rehearse(root: Path, new: Facts, check: Sequence[str]) -> None:
             git(clone, "config", key, value)
         changed = prepare(clone, new, check)
         print(git(clone, "show", "--stat", "--format=%s", f"v{new.version}").strip())
-    print(f"Rehearsed: {len(changed)} files change, and nothing did here. Without REHEARSE=1 it is done.")
+    public = ", in a clone of the public repository" if git(root, "ls-files", "instructor") else ""
+    print(f"Rehearsed: {len(changed)} files change, and nothing did here. Without REHEARSE=1{public} it is done.")
 
 
 def tagged(root: Path) -> str:

@@ -231,7 +231,7 @@ def test_a_repository_with_solutions_is_rehearsed_and_not_released(repository, c
         make(repository, "--version", "0.2.0")
     assert git(repository, "tag") == git(repository, "status", "--porcelain") == ""
     make(repository, "--version", "0.2.0", "--rehearse")
-    assert "Rehearsed" in capsys.readouterr().out
+    assert "in a clone of the public repository it is done" in capsys.readouterr().out
 
 
 def test_notebooks_go_to_a_branch_of_their_own_and_the_checkout_stays(repository, tmp_path, capsys):
