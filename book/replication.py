@@ -219,7 +219,8 @@ def _cells(one: Returned) -> list[str]:
     ends = dict.fromkeys(f"{effect:.3g}" for effect in (min(one.effects), max(one.effects)))
     unit = one.unit if one.unit in ("", "%") else f" {one.unit}"
     effects = f"at most {max(one.effects):.2g}{unit}" if one.exact else f"{' to '.join(ends)}{unit}"
-    required = f"at most {one.required}" if one.exact else one.required
+    bound = re.sub(r"\d+\.\d{5,}", lambda number: f"{float(number[0]):.3g}", one.required)  # a logarithm, say
+    required = f"at most {bound}" if one.exact else bound
     return [_text(one.statement), _text(required), _text(effects), f"{one.times} of {one.runs}"]
 
 
