@@ -85,6 +85,20 @@ def test_every_local_link_and_picture_leads_somewhere(page):
     assert missing == []
 
 
+def test_what_a_contributor_is_to_add_to_is_there():
+    table = CONTRIBUTING.partition("## Add something new")[2].partition("\n## ")[0]
+    named = {
+        path
+        for path in re.findall(r"`([\w./]+[/.]\w+)[ `]", table)
+        if not re.search(r"/?[A-Z]{2}", path) and path[0] != "."
+    }
+    assert {"book/teaching.md", "exercises/exercise.py", "tests/interactives.py"} <= named
+    missing = {
+        path for path in named if not any((root / path).exists() for root in (ROOT, ROOT / "src/dropout_lessons"))
+    }
+    assert missing - {"instructor/tests"} == set()  # which a public clone lacks
+
+
 COMMANDS = [
     line
     for page in ("README.md", "CONTRIBUTING.md", "book/reading.md", "book/assigning.md")
