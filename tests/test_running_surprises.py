@@ -1,6 +1,7 @@
 """Networks that do more in a forward pass than compute: the right number comes out, or an error that says what was seen."""
 
 import random
+from types import SimpleNamespace
 
 import numpy
 import pytest
@@ -32,7 +33,7 @@ def dense(drop: float = 0.5) -> nn.Sequential:
 
 
 @torch.no_grad()
-def in_training_mode(network: nn.Module, x: torch.Tensor, calls: int = 5_000) -> torch.Tensor:
+def in_training_mode(network: nn.Module, x: torch.Tensor, calls: int = 3_000) -> torch.Tensor:
     """Mean probabilities of calls in training mode, one after the other."""
     network.train()
     torch.manual_seed(1)
@@ -177,3 +178,104 @@ def test_a_dropout_layer_whose_forward_method_is_called_by_name_drops():
     average = exact_average(network, x, progress=False)
     assert average.members == 2**12
     torch.testing.assert_close(average.probs, in_training_mode(network, x), rtol=0, atol=0.03)
+
+
+# --- which calls a pass makes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("functional", [False, True])
+def test_masks_of_layers_that_are_skipped_go_to_no_other_layer(functional):
+    def block(p):
+        if functional:
+            return Net(lambda self, x: F.dropout(torch.tanh(self.linear(x)), p, self.training), linear=nn.Linear(6, 6))
+        return nn.Sequential(nn.Linear(6, 6), nn.Tanh(), nn.Dropout(p))
+
+    def forward(self, x):
+        h = self.first(x)
+        for block in self.blocks:
+            if not (self.training and torch.rand(()) < 0.5):
+                h = h + 2 * block(h)
+        return self.last(h)
+
+    torch.manual_seed(0)
+    blocks = nn.ModuleList([block(p) for p in (0.05, 0.5, 0.9)])
+    network, x = Net(forward, first=nn.Linear(4, 6), last=nn.Linear(6, 3), blocks=blocks), torch.randn(5, 4)
+    average = monte_carlo_average(network, x, samples=5_000, generator=torch.Generator(), progress=False)
+    torch.testing.assert_close(average.probs.double(), in_training_mode(network, x, 5_000), rtol=0, atol=0.025)
+
+
+@pytest.mark.parametrize("average", [exact_average, monte_carlo_average])
+def test_dropout_that_depends_on_the_numbers_in_x_is_refused(average):
+    def forward(self, x):
+        h = torch.relu(self.a(x))
+        return self.b(self.drop(h) ** 2 if x.abs().max() < 5 else self.other(h))
+
+    network, x = Net(forward, **layers(other=nn.Dropout(0.7))), torch.rand(20, 4)
+    exact_average(network, x, progress=False)
+    x[10] = 7
+    said = {} if average is exact_average else {"samples": 30}
+    with pytest.raises(
+        ValueError, match=r"otherwise than in a first look at a few examples: Dropout 'other' with keep"
+    ):
+        average(network, x, progress=False, **said)
+
+
+def test_a_call_that_some_examples_leave_out_takes_its_mask_along():
+    def forward(self, x):
+        h = torch.relu(self.a(x))
+        return self.b(self.drop(self.other(h) if x.abs().max() < 5 else h) ** 2)
+
+    network, x = Net(forward, **layers(other=nn.Dropout(0.1))), torch.rand(10, 4)
+    x[5] = 7
+    torch.testing.assert_close(
+        exact_average(network, x, progress=False).probs, in_training_mode(network, x), rtol=0, atol=0.03
+    )
+
+
+@pytest.mark.parametrize("keep", ["dictionary", "nested dictionary", "namespace"])
+def test_a_probability_kept_in_a_dictionary_or_a_namespace_is_that_of_now(keep):
+    def forward(self, x):
+        p = {
+            "dictionary": lambda kept: kept["p"],
+            "nested dictionary": lambda kept: kept["drop"]["p"],
+            "namespace": lambda kept: kept.p,
+        }[keep](self.kept)
+        return self.b(F.dropout(torch.relu(self.a(x)), p, self.training))
+
+    def kept(p):
+        return {"dictionary": {"p": p}, "nested dictionary": {"drop": {"p": p}}, "namespace": SimpleNamespace(p=p)}[
+            keep
+        ]
+
+    network, x = Net(forward, a=nn.Linear(4, 6), b=nn.Linear(6, 3)), torch.randn(5, 4)
+    network.kept = kept(0.5)
+    exact_average(network, x, progress=False)
+    if keep == "namespace":
+        network.kept.p = 0.1
+    elif keep == "dictionary":
+        network.kept["p"] = 0.1
+    else:
+        network.kept["drop"]["p"] = 0.1
+    assert [site.keep_prob for site in MaskedNetwork(network).sites(x)] == [0.9]
+
+
+def test_a_probability_that_changed_outside_the_network_is_refused_once_and_then_found():
+    p = 0.5
+    network, x = (
+        Net(lambda self, x: self.b(F.dropout(torch.relu(self.a(x)), p, self.training)), **layers()),
+        torch.randn(5, 4),
+    )
+    exact_average(network, x, progress=False)
+    p = 0.25
+    with pytest.raises(ValueError, match=r"a function with keep probability 0\.75"):
+        exact_average(network, x, progress=False)
+    torch.testing.assert_close(
+        exact_average(network, x, progress=False).probs, in_training_mode(network, x), rtol=0, atol=0.03
+    )
+
+
+def test_dropout_in_a_hook_that_is_registered_later_is_found():
+    network, x = dense(), torch.randn(5, 4)
+    assert len(MaskedNetwork(network).sites(x)) == 1
+    network[0].register_forward_pre_hook(lambda module, args: (F.dropout(args[0], 0.2, module.training),))
+    assert len(MaskedNetwork(network).sites(x)) == 2

@@ -68,6 +68,11 @@ class DropoutCall:
     unmasked: Tensor
 
     @property
+    def signature(self) -> tuple[int | None, str, float]:
+        """What tells it from other calls: the layer, the kind and the probability. Nothing in it refers to the layer."""
+        return None if self.module is None else id(self.module), self.kind, self.keep_prob
+
+    @property
     def mask_shape(self) -> tuple[int, ...]:
         """Shape of the mask that training mode would draw; it broadcasts to that of ``x``."""
         shape = tuple(self.x.shape)

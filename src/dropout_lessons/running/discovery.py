@@ -24,8 +24,8 @@ from dropout_lessons.running.modes import (
     TorchRandomState,
     drawing_from,
     other_random_states,
-    plain_attributes,
     random_states_kept,
+    settings_of,
 )
 from dropout_lessons.running.replay import version_of
 from dropout_lessons.running.sites import Drops, Site, numbered, place, site_of
@@ -40,6 +40,7 @@ class Discovery:
         training: Names of the modules that must be in training mode, so that all of their calls are made.
         functional: Whether there are functional calls.
         output_shape: Shape of what it predicts for two examples, classes last.
+        calls: Signatures of all calls of dropout, in order.
         flops: Floating-point operations for each example: those before each call of dropout, and in all.
         bytes_per_example: Growth with the examples of the largest result of an operation.
         head: Name of a linear layer that makes the output from what the last call of dropout returned, if there is one.
@@ -49,6 +50,7 @@ class Discovery:
     training: tuple[str, ...]
     functional: bool
     output_shape: tuple[int, ...]
+    calls: tuple[tuple[int | None, str, float], ...]
     flops: tuple[float, ...]
     bytes_per_example: int
     head: str | None
@@ -60,7 +62,7 @@ _FOUND: weakref.WeakKeyDictionary[nn.Module, tuple[Any, Discovery]] = weakref.We
 
 def discover(given: Given) -> Discovery:
     """Find where a network drops, or remember it, while neither the network's modules nor their settings change."""
-    version = (given.outputs, _kind_of(given), _version(given.network))
+    version = (given.outputs, _kind_of(given), settings_of(given.network))
     known = _FOUND.get(given.network)
     if known is not None and known[0] == version:
         return known[1]
@@ -68,6 +70,11 @@ def discover(given: Given) -> Discovery:
         found = _Search(given).result()
     _FOUND[given.network] = (version, found)
     return found
+
+
+def forget(network: nn.Module) -> None:
+    """Look at the network anew, the next time."""
+    _FOUND.pop(network, None)
 
 
 @contextmanager
@@ -91,21 +98,6 @@ def _kind_of(given: Given) -> Any:
     shapes = [(tensor.dtype, tensor.device, tensor.dim(), *tensor.shape) for tensor in tensors_of(x)]
     names = tuple(x) if isinstance(x, dict) else type(x)
     return names, tuple(tuple(-1 if own == n else own for own in shape) for shape in shapes)
-
-
-def _version(network: nn.Module) -> Any:
-    return tuple(
-        (id(module), type(module), id(module.__dict__.get("forward")), len(module._forward_hooks), _settings(module))
-        for module in network.modules()
-    )
-
-
-def _settings(module: nn.Module) -> Any:
-    own: dict[str, Any] = plain_attributes(module)
-    for name, value in vars(module).items():
-        if type(value) in (tuple, list) or name == "config":
-            own[name] = repr(value)
-    return own
 
 
 class Meter(TorchDispatchMode):
@@ -185,6 +177,7 @@ class _Search:
             training=tuple(self.names[module] for module in calling),
             functional=any(call.module is None for call in few.calls),
             output_shape=tuple(output.shape),
+            calls=tuple(call.signature for call in few.calls),
             flops=tuple(count / 2 for count in (*few.flops, few.meter.flops)),
             bytes_per_example=max(growth, 0),
             head=self._head(few),

@@ -13,7 +13,7 @@ from torch.func import vmap
 
 from dropout_lessons.networks import evaluating
 from dropout_lessons.running.calls import DropoutCall, Interception
-from dropout_lessons.running.discovery import discover
+from dropout_lessons.running.discovery import discover, forget
 from dropout_lessons.running.examples import Given
 from dropout_lessons.running.modes import drawing_from
 from dropout_lessons.running.replay import ReachedError, Record, recording, replaying
@@ -130,21 +130,25 @@ class Members:
         dead = {site.index: site for site in self.dead}
 
         def answer(call: DropoutCall) -> Tensor:
-            if until is not None and call.index == until.index:
+            index = self._index(call, interception)
+            if until is not None and index == until.index:
                 raise ReachedError(call.x)
-            if call.index in masked:
-                at = masked[call.index]
+            if index in masked:
+                at = masked[index]
                 return multiply(self.sites[at], call.x, current[at])
-            return multiply(dead[call.index], call.x, None) if call.index in dead else call.unmasked
+            return multiply(dead[index], call.x, None) if index in dead else call.unmasked
 
         def member(*own: Tensor) -> Tensor:
             nonlocal current
             current = own
             with replaying(records, interception):
                 try:
-                    return given.output()
+                    output = given.output()
                 except ReachedError as stop:
                     return stop.x  # type: ignore[no-any-return]
+            if until is not None:
+                raise self._otherwise(f"none at {until.name!r}")
+            return output
 
         interception = self._interception(answer)
         with interception.active(), drawing_from(source):
@@ -163,7 +167,7 @@ class Members:
             return []
 
         def answer(call: DropoutCall) -> Tensor:
-            if call.index == self.first:
+            if self._index(call, interception) >= self.first:
                 raise ReachedError(call.x)
             return call.unmasked
 
@@ -171,6 +175,26 @@ class Members:
         with interception.active(), recording(self.network, interception) as records, suppress(ReachedError):
             given.returned()
         return records
+
+    def _index(self, call: DropoutCall, interception: Interception) -> int:
+        """Which of the calls that were found it is. Those before it may be left out, as by layers that are skipped."""
+        calls, signature = self._found.calls, call.signature
+        for index in range(call.index, len(calls)):
+            if calls[index] == signature:
+                interception.position = index + 1
+                return index
+        names = {module: name for name, module in self.network.named_modules()}
+        by = "a function" if call.module is None else f"{type(call.module).__name__} {names.get(call.module)!r}"
+        raise self._otherwise(f"{by} with keep probability {call.keep_prob:g}")
+
+    def _otherwise(self, seen: str) -> ValueError:
+        forget(self.network)
+        return ValueError(
+            f"network called its dropout otherwise than in a first look at a few examples: {seen}, after or instead of the "
+            f"{len(self._found.calls)} calls of then; let no call depend on the numbers in x, or average alike examples by "
+            "themselves. If something outside the network's modules decides its dropout and has changed, call again: the "
+            "network is then looked at anew"
+        )
 
     def _interception(self, answer: Callable[[DropoutCall], Tensor]) -> Interception:
         drawing = [self.network.get_submodule(path) for path in self._in_training]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import sys
 import warnings
+from argparse import Namespace
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -74,6 +76,45 @@ def plain_attributes(module: nn.Module) -> dict[str, Any]:
     return {
         name: value for name, value in vars(module).items() if type(value) in _PLAIN and name not in _OF_EVERY_MODULE
     }
+
+
+def settings_of(network: nn.Module) -> Any:
+    """What may decide which calls of dropout a forward pass makes: modules, their hooks, and what they keep beside tensors."""
+    return tuple(
+        (
+            id(module),
+            type(module),
+            id(module.__dict__.get("forward")),
+            *module._forward_pre_hooks,
+            *module._forward_hooks,
+            _settings(module),
+        )
+        for module in network.modules()
+    )
+
+
+def _settings(module: nn.Module) -> Any:
+    own: dict[str, Any] = {}
+    for name, value in vars(module).items():
+        if name in _OF_EVERY_MODULE:
+            continue
+        kind = type(value)
+        if kind in _PLAIN:
+            own[name] = value
+        elif kind in (tuple, list) or name == "config":
+            own[name] = repr(value)
+        elif isinstance(value, (dict, SimpleNamespace, Namespace)):
+            own[name] = _plain_of(value)
+    return own
+
+
+def _plain_of(value: Any, depth: int = 3) -> Any:
+    """Numbers, flags and words in dictionaries and namespaces, to some depth; of all else the type."""
+    if isinstance(value, (SimpleNamespace, Namespace)):
+        value = vars(value)
+    if isinstance(value, dict) and depth:
+        return {key: _plain_of(own, depth - 1) for key, own in value.items()}
+    return value if type(value) in _PLAIN else type(value)
 
 
 @contextmanager
