@@ -541,6 +541,18 @@ def test_interval_panels_share_their_rows_and_each_has_its_unit():
         figures.interval_panels({"error": {}}, labels={"error": "error"})
 
 
+def test_a_panel_below_another_has_no_empty_rows():
+    labels = {"error": "error (points)", "loss": "loss (nats)"}
+    ten, one = EFFECTS
+    apart = figures.interval_panels({"error": {ten: EFFECTS[ten]}, "loss": {one: EFFECTS[one]}}, labels=labels)
+    assert [axis.get_subplotspec().rowspan.start for axis in apart.axes] == [0, 1]  # also on a wide page
+    lacking = figures.interval_panels({"error": EFFECTS, "loss": {one: EFFECTS[one]}}, labels=labels).redraw()
+    for figure, rows in ((apart, [[ten], [one]]), (apart.redraw(), [[ten], [one]]), (lacking, [[ten, one], [one]])):
+        assert [[label.get_text() for label in axis.get_yticklabels()] for axis in figure.axes] == rows
+        for axis, own in zip(figure.axes, rows, strict=True):
+            assert axis.get_ylim() == (len(own) - 0.5, -0.5)
+
+
 def test_an_interval_chart_of_nothing_is_refused():
     with pytest.raises(ValueError, match="effects must have at least one row"):
         figures.interval_chart({}, label="error")

@@ -50,8 +50,11 @@ def interval_panels(
 ) -> Figure:
     """Draw effects with their 95% intervals in panels side by side, the same rows in each.
 
+    Panels that have no row in common stand below each other, each with its own rows, as all do on a phone.
+
     Args:
-        panels: For each panel, by its title, what is compared and its evidence. A row that a panel lacks stays empty there.
+        panels: For each panel, by its title, what is compared and its evidence. Beside a panel that has it, a row that a panel
+            lacks stays empty.
         labels: For each panel, what the effect is, with its unit.
         scales: For a panel, the factor from the values to the label's unit; 1 where none is given.
         colors: For a row, the key of ``COLORS`` it is drawn in; ``"dropout"`` where none is given.
@@ -67,13 +70,21 @@ def interval_panels(
     if not any(panels.values()):
         raise ValueError("panels must have at least one effect, got none")
     rows = list(dict.fromkeys(name for effects in panels.values() for name in effects))
-    figure, axes = subplots(1, len(panels), squeeze=False, figsize=(5.8, 0.36 * len(rows) + 1.2))
-    for axis, (title, effects) in zip(axes[0], panels.items(), strict=True):
+    apart = len(panels) > 1 and len(rows) == sum(len(effects) for effects in panels.values())
+    shape = (len(panels), 1) if apart else (1, len(panels))
+    figure, axes = subplots(*shape, squeeze=False, figsize=(5.8, 0.36 * len(rows) + 1.2))
+    below = apart or bool(figure.stack)
+    if below:
+        heights = [0.36 * len(effects) + 1.0 for effects in panels.values()]  # inches, with title, numbers and label
+        figure.set_figheight(sum(heights))
+        axes.flat[0].get_subplotspec().get_gridspec().set_height_ratios([height - 0.9 for height in heights])
+    for axis, (title, effects) in zip(axes.flat, panels.items(), strict=True):
+        own = (below and list(effects)) or rows
         _draw_effects(
-            axis, effects, rows=rows, label=labels[title], colors=colors or {}, scale=(scales or {}).get(title, 1.0)
+            axis, effects, rows=own, label=labels[title], colors=colors or {}, scale=(scales or {}).get(title, 1.0)
         )
         axis.set_title(title)
-        axis.locator_params(axis="x", nbins=3)
+        axis.locator_params(axis="x", nbins=5 if apart and not figure.stack else 3)
         if not axis.get_subplotspec().is_first_col():
             axis.set_yticklabels([])
     return figure
