@@ -159,7 +159,8 @@ def draw(table: pd.DataFrame) -> Figure:
     shifts = {
         name: sampled(values(rows[first], "variance_ratio", **arm) - 1, over="seeds") for name, arm in arms.items()
     }
-    panels, labels = {"variance": shifts}, {"variance": f"of {TITLES[first]},\ntoo large by (%)"}
+    remembered = f"remembered\nvariance ({TITLES[first]})"
+    panels, labels = {remembered: shifts}, {remembered: "too large by (%)"}
     for data, here in rows.items():
         panels[TITLES[data]] = {name: difference(here, "test_error", arm, "plain") for name, arm in arms.items()}
         labels[TITLES[data]] = "error, minus no\ndropout (points)"
