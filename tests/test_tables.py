@@ -43,6 +43,37 @@ def test_other_tables_stay_as_they_are(other):
     assert tables.prepared(other) == other
 
 
+NUMBERS = ("batch_normalization_variance_shift", "12", "reproduced elsewhere")
+
+
+def frame(*rows: tuple[str, ...], attributes: str = "") -> str:
+    """A table as pandas writes it."""
+    body = "".join(f"<tr><th>{row[0]}</th>{''.join(f'<td>{cell}</td>' for cell in row[1:])}</tr>" for row in rows)
+    return f'<table class="dataframe"{attributes}>{HEAD}<tbody>{body}</tbody></table>'
+
+
+def test_a_table_of_numbers_that_is_too_wide_for_a_phone_names_its_columns_too():
+    made = BeautifulSoup(tables.prepared(frame(NUMBERS, NUMBERS)), "html.parser")
+    assert made.table["class"] == ["dataframe", "words", "short"]
+    assert [cell.get("data-column") for cell in made.select("td")] == ["without", "with"] * 2
+    assert [cell["role"] for cell in made.select("tr:last-child > *")][-3:] == ["rowheader", "cell", "cell"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        frame(("batch normalization", *NUMBERS[1:])),  # breaks between words, and fits
+        frame(NUMBERS, attributes=' id="T_1"'),  # a style of its own
+        frame(NUMBERS)
+        .replace("dataframe", "table")
+        .replace("</tr></tbody>", "</tr>" + f"<tr>{'<td>1</td>' * 3}</tr>" * 7),
+        frame((*NUMBERS, *"12345")).replace("</tr></thead>", "<th>more</th>" * 5 + "</tr></thead>"),
+    ],
+)
+def test_a_table_that_fits_is_styled_is_sorted_or_has_many_columns_stays_a_table(other):
+    assert "data-column" not in tables.prepared(other)
+
+
 @pytest.mark.parametrize("cell", ["<td>{}</td>", "<td><p>{}</p></td>"])
 def test_what_a_number_lacks_stands_in_its_own_line(cell):
     """In the cell, it would stand above the paragraph of a table that Markdown makes."""
