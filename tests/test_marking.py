@@ -66,6 +66,17 @@ def test_marks_are_given_on_a_page_without_names_and_come_back(tmp_path, browser
     assert complaints == []
 
 
+def test_the_sheet_says_why_there_is_no_answer_and_shows_text_from_elsewhere(tmp_path):
+    rows = [replace(row, reasons=("Nothing was <found>.",)) if row.by_hand else row for row in RESULT.exercises]
+    result = answering(replace(RESULT, exercises=tuple(rows)), Part("text", "Paired, by seed."))
+    (tmp_path / "marks.csv").write_text(f"student,exercise,comment\neve-7,{WRITTEN},Where is it?\n")
+    write_all(HOMEWORK, [result], tmp_path)
+    page = (tmp_path / "marking.html").read_text(encoding="utf-8")
+    assert "<em>Nothing was &lt;found&gt;.</em>" in page
+    assert "Paired, by seed." in page
+    assert page.count("Where is it?") == 1
+
+
 def test_what_a_browser_has_kept_takes_back_no_newer_mark(tmp_path, browser):
     write_all(HOMEWORK, [RESULT], tmp_path)
     page = browser.new_context(offline=True, accept_downloads=True).new_page()

@@ -149,6 +149,20 @@ def test_an_answer_anywhere_between_its_prompt_and_the_next_is_collected(change,
     assert [part.content.lstrip("# ") for part in answers[WRITTEN]] == [RIGHT[WRITTEN]]
 
 
+@pytest.mark.parametrize("tagged", [True, False])
+def test_all_text_of_the_students_own_is_collected_wherever_it_stands(tagged):
+    def change(notebook):
+        notebook.cells.insert(0, new_markdown_cell("Ann Lee"))
+        notebook.cells[1].source += "\n\nPaired, by seed."
+        notebook.cells.insert(5, new_markdown_cell("By seed, paired."))
+        for cell in notebook.cells if not tagged else ():
+            cell.metadata = {}
+
+    found = read(solved({}, change=change), IDS, 7)
+    assert found.texts == tuple(Part("text", said) for said in ("Ann Lee", "Paired, by seed.", "By seed, paired."))
+    assert read(solved({}), IDS, 7).texts == ()
+
+
 def test_figures_code_outputs_and_attachments_are_part_of_an_answer():
     def change(notebook):
         shown = new_output("display_data", {"image/png": PIXEL, "text/plain": "<Figure>"})

@@ -33,6 +33,10 @@ else:
     import tomli as tomllib
 
 TOML, NOTEBOOK = "assignment.toml", "{slug}.ipynb"
+LAST_OF_OPENING = (
+    "Where a text speaks of cells or names that are not here, such as `plain[0]`, they are those of its chapter: work in the "
+    "chapter's notebook, and bring what you found here, with the code that shows it."
+)
 
 
 @dataclass(frozen=True)
@@ -229,9 +233,7 @@ def student_notebook(assignment: Assignment, *, hints: bool = False) -> Notebook
         "notes may go into cells of your own. The cell below an answer checks it as often as you like, each time with other "
         "numbers, and says what is not right yet. Grading runs the same checks with numbers of its own, on what your cells "
         "define when they are run once from top to bottom: run all of them (**Runtime > Restart and run all** on Colab) "
-        "before you hand in the `.ipynb` file.\n\n"
-        "Where a text speaks of cells or names that are not here, such as `plain[0]`, they are those of its chapter: work in the "
-        "chapter's notebook, and bring what you found here, with the code that shows it."
+        f"before you hand in the `.ipynb` file.\n\n{LAST_OF_OPENING}"
     )
     found = [
         new_markdown_cell(opening, id="opening", metadata={KEY: {"role": "opening"}}),

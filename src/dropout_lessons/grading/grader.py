@@ -31,6 +31,9 @@ from dropout_lessons.grading.sandbox import Limits, Outcome, SandboxUnavailable
 from dropout_lessons.grading.submissions import Submission
 
 ROUNDS = 3
+_NOWHERE = (
+    "Nothing was found under this exercise. Text that stands elsewhere in the notebook is shown to whoever marks it."
+)
 _WORKER = "dropout_lessons.grading.worker"
 
 
@@ -172,8 +175,9 @@ class _Grader:
                 share = max([row.points or 0.0, *(credit.get(code, 0.0) for code in row.diagnoses[:1])])
                 rows.append(replace(row, points=round(share * points, 2), out_of=points, answer=answer))
             else:
-                reasons = () if answer else ("Nothing was found under this exercise.",)
-                rows.append(ExerciseResult(one.id, one.title, None, points, reasons, answer=answer, by_hand=True))
+                reasons = () if answer else (_NOWHERE,)
+                shown = answer or notebook.texts
+                rows.append(ExerciseResult(one.id, one.title, None, points, reasons, answer=shown, by_hand=True))
         try:
             errors = apart(_cell_errors, outcome.data)
         except Overrun:

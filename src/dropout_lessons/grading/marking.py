@@ -97,7 +97,9 @@ def _sections(
 
 
 def _answer(number: int, name: str, row: ExerciseResult, mark: Mark, criteria: Sequence[Criterion]) -> str:
-    parts = "\n".join(map(_part, row.answer)) or "<p><em>Nothing was found under this exercise.</em></p>"
+    said = [f"<p><em>{escape(reason)}</em></p>" for reason in row.reasons if reason != mark.comment]
+    nothing = "" if said else "<p><em>Nothing was found under this exercise.</em></p>"
+    parts = "\n".join([*said, *map(_part, row.answer)]) or nothing
     ticks = "".join(
         f'<label><input type="checkbox" value="{points:g}"> {points:g}: {escape(what)}</label>'
         for points, what in criteria

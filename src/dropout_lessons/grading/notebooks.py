@@ -15,7 +15,7 @@ from typing import Any
 
 from dropout_lessons.exercises import Exercise, get
 from dropout_lessons.exercises.notebook import ANSWER_HERE, KEY, marker
-from dropout_lessons.grading.assignment import assigned
+from dropout_lessons.grading.assignment import LAST_OF_OPENING, assigned
 from dropout_lessons.grading.border import plain
 
 LARGEST = 100 * 2**20  # bytes of a file
@@ -60,10 +60,12 @@ class Notebook:
     Attributes:
         code: The code cells, in order, without the calls that check answers.
         answers: By exercise, what stands under its prompt; exercises under which nothing was added are not there.
+        texts: All text of the student's own, wherever it stands.
     """
 
     code: tuple[CodeCell, ...]
     answers: dict[str, tuple[Part, ...]] = field(default_factory=dict)
+    texts: tuple[Part, ...] = ()
 
 
 def read(data: bytes, exercises: Iterable[str] = (), variant: int = 0) -> Notebook:
@@ -87,6 +89,7 @@ def read(data: bytes, exercises: Iterable[str] = (), variant: int = 0) -> Notebo
     found = _cells(_parse(data))
     code: list[CodeCell] = []
     answers: dict[str, list[Part]] = {}
+    texts: list[Part] = []
     prompts = [_Prompt(get(exercise), variant) for exercise in exercises]
     current: _Prompt | None = None
     images = _MOST_IMAGES
@@ -95,13 +98,18 @@ def read(data: bytes, exercises: Iterable[str] = (), variant: int = 0) -> Notebo
         place, role = _place(cell, text, prompts)
         if place or role in ("opening", "set-up"):
             current = place
-        if cell.get("cell_type") == "code":
+        is_code = cell.get("cell_type") == "code"
+        if is_code:
             text = _CHECK.sub("", text)
             if text.strip():
                 code.append(CodeCell(text, current.exercise.id if current else None))
+        added = current.added(text, role) if current else "" if is_code else _before_all(text, role)
+        parts = list(_parts(cell, added)) if current or added else []
+        if not is_code and sum(len(one.content) for one in texts) <= _MOST_TEXT:
+            texts += [part for part in parts if part.kind == "text"]
         if current is None:
             continue
-        for part in _parts(cell, current.added(text, role)):
+        for part in parts:
             mine = answers.setdefault(current.exercise.id, [])
             if part.kind == "figure":
                 images -= len(part.content)
@@ -112,7 +120,7 @@ def read(data: bytes, exercises: Iterable[str] = (), variant: int = 0) -> Notebo
             mine.append(part)
     if sum(len(cell.code) for cell in code) > _LONGEST:
         raise UnreadableNotebook(f"The code of this notebook has more than {_LONGEST:,} characters.")
-    return Notebook(tuple(code), {exercise: tuple(parts) for exercise, parts in answers.items() if parts})
+    return Notebook(tuple(code), {exercise: tuple(parts) for exercise, parts in answers.items() if parts}, tuple(texts))
 
 
 def read_file(path: Path, exercises: Iterable[str] = (), variant: int = 0) -> Notebook:
@@ -144,6 +152,13 @@ class _Prompt:
 
     def _is_head(self, line: str) -> bool:
         return bool(self.heading.fullmatch(line.strip())) or line.startswith(f"*{self.exercise.level}, ")
+
+
+def _before_all(text: str, role: object) -> str:
+    """What the student has written under no exercise, in a cell that was not handed out or below what was."""
+    if LAST_OF_OPENING in text:
+        return text.partition(LAST_OF_OPENING)[2].strip()
+    return "" if role in ("opening", "set-up") else text.strip()
 
 
 def _place(cell: dict[str, Any], text: str, prompts: list[_Prompt]) -> tuple[_Prompt | None, object]:
