@@ -80,6 +80,20 @@ def test_answers_of_one_name_to_two_exercises_do_not_meet(points):
     assert result.exercises[0].diagnoses != result.exercises[1].diagnoses
 
 
+RENAMED = SHARED.replace("shared_dropout", "my_dropout") + '\nexercises.check("training-1", my_dropout, variant=7)'
+
+
+@needs_sandbox
+@pytest.mark.parametrize("stub", ["", "def shared_dropout(x, keep_prob):\n    raise NotImplementedError\n"])
+def test_an_answer_under_another_name_is_told_its_name(points, stub):
+    found, result = points((IDS[0], f"{stub}{RENAMED}"), (IDS[1], "rest = 1"))
+    said = "You defined my_dropout; it must be called shared_dropout."
+    assert found == [0, 0]
+    assert result.exercises[0].reasons[0] == said
+    assert f"training-1: {said}" in result.remarks
+    assert [row.check for row in result.exercises[:2]] == ["", ""], "no check of a name that is not there"
+
+
 def test_limits_are_part_of_what_makes_a_result(tmp_path):
     path = tmp_path / "ann.ipynb"
     path.write_bytes(EMPTY)

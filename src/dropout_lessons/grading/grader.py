@@ -7,6 +7,7 @@ does is to turn inputs into outputs. What happens to one submission happens to n
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import tempfile
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ ROUNDS = 3
 _NOWHERE = (
     "Nothing was found under this exercise. Text that stands elsewhere in the notebook is shown to whoever marks it."
 )
+_DEFINED = "You defined"
 _WORKER = "dropout_lessons.grading.worker"
 
 
@@ -173,6 +175,7 @@ class _Grader:
                 row = self._judged(one, outcome.data, seeds[one.id], ending)
                 credit = self.assignment.credit.get(one.id, {})
                 share = max([row.points or 0.0, *(credit.get(code, 0.0) for code in row.diagnoses[:1])])
+                row = _renamed(row, one.answer, notebook)
                 rows.append(replace(row, points=round(share * points, 2), out_of=points, answer=answer))
             else:
                 reasons = () if answer else (_NOWHERE,)
@@ -187,7 +190,10 @@ class _Grader:
         is_slow = outcome.timed_out or any("too-slow" in row.diagnoses for row in rows)
         is_slow = is_slow or any("took longer than" in error for error in errors)
         result = self._result(submission, rows)
-        remarks = (*submission.remarks, *errors)
+        renamed = [
+            f"{row.exercise}: {row.reasons[0]}" for row in rows if row.reasons and row.reasons[0].startswith(_DEFINED)
+        ]
+        remarks = (*submission.remarks, *renamed, *errors)
         return replace(result, remarks=remarks, seconds=round(outcome.seconds, 2), complete=not is_slow)
 
     def _unread(self, reason: str) -> list[ExerciseResult]:
@@ -258,6 +264,18 @@ def _judge(exercise: str, variant: int, data: bytes, seeds: list[int], ending: s
                 diagnoses=tuple(problem.code for problem in problems),
             )
     return worst
+
+
+def _renamed(row: ExerciseResult, name: str, notebook: Notebook) -> ExerciseResult:
+    """A result that says so if the answer is there under another name, and that repeats no check of what is not there."""
+    if row.diagnoses[:1] not in (("not-found",), ("unsolved",)):
+        return row
+    other = notebook.checked.get(row.exercise, name)
+    is_there = re.compile(rf"(?m)^(?:(?:async )?def|class) +{re.escape(other)}\b|^{re.escape(other)} *=(?!=)")
+    if other != name and any(is_there.search(cell.code) for cell in notebook.code):
+        said = f"{_DEFINED} {other}; it must be called {name}."
+        return replace(row, reasons=(said, *row.reasons), check="")
+    return replace(row, check="") if row.diagnoses[0] == "not-found" else row
 
 
 def _cell_errors(data: bytes) -> list[str]:

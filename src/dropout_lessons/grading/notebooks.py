@@ -25,6 +25,9 @@ _AGAIN = "Download it again (on Colab: File > Download > Download .ipynb) and ha
 _IMAGES = ["png", "jpeg", "gif", "webp", "svg+xml"]
 _INLINE = re.compile(r"data:image/(png|jpeg|gif|webp|svg\+xml);base64,([A-Za-z0-9+/=]+)")
 _CHECK = re.compile(r"(?m)^(?:dropout_lessons\.)?exercises\.check\(.*$\n?")
+_CHECKED = re.compile(
+    r"""(?m)^(?:dropout_lessons\.)?exercises\.check\(\s*["']([\w-]{1,40})["'], *([^\W\d]\w{0,79}) *[,)]"""
+)
 _TERMINAL = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -61,11 +64,13 @@ class Notebook:
         code: The code cells, in order, without the calls that check answers.
         answers: By exercise, what stands under its prompt; exercises under which nothing was added are not there.
         texts: All text of the student's own, wherever it stands.
+        checked: By exercise, the name that the student's own call of the check has.
     """
 
     code: tuple[CodeCell, ...]
     answers: dict[str, tuple[Part, ...]] = field(default_factory=dict)
     texts: tuple[Part, ...] = ()
+    checked: dict[str, str] = field(default_factory=dict)
 
 
 def read(data: bytes, exercises: Iterable[str] = (), variant: int = 0) -> Notebook:
@@ -90,6 +95,7 @@ def read(data: bytes, exercises: Iterable[str] = (), variant: int = 0) -> Notebo
     code: list[CodeCell] = []
     answers: dict[str, list[Part]] = {}
     texts: list[Part] = []
+    checked: dict[str, str] = {}
     prompts = [_Prompt(get(exercise), variant) for exercise in exercises]
     current: _Prompt | None = None
     images = _MOST_IMAGES
@@ -100,6 +106,7 @@ def read(data: bytes, exercises: Iterable[str] = (), variant: int = 0) -> Notebo
             current = place
         is_code = cell.get("cell_type") == "code"
         if is_code:
+            checked.update(_CHECKED.findall(text))
             text = _CHECK.sub("", text)
             if text.strip():
                 code.append(CodeCell(text, current.exercise.id if current else None))
@@ -120,7 +127,8 @@ def read(data: bytes, exercises: Iterable[str] = (), variant: int = 0) -> Notebo
             mine.append(part)
     if sum(len(cell.code) for cell in code) > _LONGEST:
         raise UnreadableNotebook(f"The code of this notebook has more than {_LONGEST:,} characters.")
-    return Notebook(tuple(code), {exercise: tuple(parts) for exercise, parts in answers.items() if parts}, tuple(texts))
+    kept = {exercise: tuple(parts) for exercise, parts in answers.items() if parts}
+    return Notebook(tuple(code), kept, tuple(texts), checked)
 
 
 def read_file(path: Path, exercises: Iterable[str] = (), variant: int = 0) -> Notebook:
