@@ -279,3 +279,54 @@ def test_dropout_in_a_hook_that_is_registered_later_is_found():
     assert len(MaskedNetwork(network).sites(x)) == 1
     network[0].register_forward_pre_hook(lambda module, args: (F.dropout(args[0], 0.2, module.training),))
     assert len(MaskedNetwork(network).sites(x)) == 2
+
+
+# --- what a pass leaves behind -----------------------------------------------------------------------------------
+
+
+class Keeping(nn.Module):
+    """Returns its features times a half, and keeps them."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 6)
+
+    def forward(self, x):
+        self.kept = torch.relu(self.linear(x))
+        return self.kept / 2
+
+
+def skipping(how: str) -> nn.Module:
+    """Features that go past the middle, by an attribute, a hook or a list."""
+    torch.manual_seed(0)
+    parts = {"middle": nn.Sequential(nn.Linear(6, 5), nn.ReLU()), "drop": nn.Dropout(0.5), "last": nn.Linear(11, 3)}
+    if how == "attribute":
+        return Net(
+            lambda self, x: self.last(torch.cat([self.drop(self.middle(self.first(x))), self.first.kept], 1) ** 2),
+            first=Keeping(),
+            **parts,
+        )
+    caught = []
+    first = nn.Sequential(nn.Linear(4, 6), nn.ReLU())
+    first[0].register_forward_hook(lambda module, args, output: caught.append(output))
+    return Net(
+        lambda self, x: self.last(torch.cat([self.drop(self.middle(self.first(x))), caught[-1]], 1) ** 2),
+        first=first,
+        **parts,
+    )
+
+
+@pytest.mark.parametrize("how", ["attribute", "hook"])
+def test_features_that_go_past_what_is_recorded_are_those_of_the_examples_at_hand(how):
+    network, x, y = skipping(how), torch.randn(256, 4), torch.zeros(256, dtype=torch.long)
+    expected = network.eval()(x).log_softmax(dim=1)[:, 0].double()
+    units = LayerUnits(network, "middle", x, y)
+    torch.testing.assert_close(units.intact_values().flatten().double(), expected, rtol=1e-4, atol=1e-4)
+    first = units.first(20).intact_values().flatten()
+    torch.testing.assert_close(first.double(), expected[:20], rtol=1e-4, atol=1e-4)
+
+    def average(memory):
+        said = {"samples": 20, "generator": torch.Generator(), "progress": False}
+        return monte_carlo_average(MaskedNetwork(network, memory=memory), x, **said).probs
+
+    torch.testing.assert_close(average(20_000), average(2**28))

@@ -7,7 +7,7 @@ import weakref
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -44,6 +44,7 @@ class Discovery:
         flops: Floating-point operations for each example: those before each call of dropout, and in all.
         bytes_per_example: Growth with the examples of the largest result of an operation.
         head: Name of a linear layer that makes the output from what the last call of dropout returned, if there is one.
+        replays: Whether what lies below a call can be recorded and replayed, for the calls for which that is known.
     """
 
     sites: tuple[Site, ...]
@@ -54,6 +55,7 @@ class Discovery:
     flops: tuple[float, ...]
     bytes_per_example: int
     head: str | None
+    replays: dict[int, bool] = field(default_factory=dict)
 
 
 # By network; with what it was found for. Nothing in it refers to the network, which may go.

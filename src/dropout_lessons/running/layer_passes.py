@@ -99,6 +99,7 @@ class LayerPasses:
         self._operations = _Operations()
         self._values: Tensor | None = None
         self._reached = False
+        self._are_checked = False  # once, when they are first used: by then all blocks of examples have been recorded
 
         def unmasked(call: DropoutCall) -> Tensor:
             self.has_functional_dropout |= call.module is None and call.is_on and call.keep_prob < 1
@@ -140,7 +141,23 @@ class LayerPasses:
             return values
 
         with self._interception.active(), self._answering(replace):
+            if not self._are_checked:
+                self._check_records()
             yield
+
+    def _check_records(self) -> None:
+        """Keep no records where a pass from them predicts something else, now that the network may have run on other examples.
+
+        So it is where a module leaves its features in an attribute, or a hook elsewhere, past what is recorded.
+        """
+        self._are_checked = True
+        try:
+            again = self._forward(self.activations.clone())
+            same = torch.allclose(again, self.output, rtol=1e-4, atol=1e-5, equal_nan=True)
+        except Exception:  # what was left is of another shape, or was taken away
+            same = False
+        if not same:
+            self._records = []
 
     def _reach(self) -> None:
         if self._reached:
@@ -238,6 +255,7 @@ class LayerPasses:
         else, what lies below the layer runs again.
         """
         other = copy.copy(self)
+        other._are_checked = True  # below
         other.given, other.activations = self.given.take(slice(examples)), self.activations[:examples]
         other._records = [
             Record(record.module, self._first_of(record.output, examples), record.position) for record in self._records

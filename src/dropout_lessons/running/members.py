@@ -16,7 +16,7 @@ from dropout_lessons.running.calls import DropoutCall, Interception
 from dropout_lessons.running.discovery import discover, forget
 from dropout_lessons.running.examples import Given
 from dropout_lessons.running.modes import drawing_from
-from dropout_lessons.running.replay import ReachedError, Record, recording, replaying
+from dropout_lessons.running.replay import ReachedError, Record, recording, replaying, replays
 from dropout_lessons.running.sites import Site, choose_sites, multiply
 
 # Small enough for the members at work to stay in the processor's cache, large enough for a call's overhead not to count. On a
@@ -53,6 +53,7 @@ class Members:
     """
 
     def __init__(self, given: Given, layers: Sequence[str] | None) -> None:
+        self.given = given
         self.network = given.network
         self.outputs = given.outputs
         self.device = given.device
@@ -162,10 +163,13 @@ class Members:
             return _stacked([member(*own) for own in zip(*factors, strict=True)])
 
     def record(self, given: Given) -> list[Record]:
-        """Run the network up to its first site, and keep what its layers return."""
-        if self.drawn:
+        """Run the network up to its first site, and keep what its layers return, if that is all that they do."""
+        # Of several blocks all may be recorded before one is replayed.
+        if self.drawn or (len(given) < len(self.given) and not self._replays()):
             return []
+        return self._recorded(given)
 
+    def _recorded(self, given: Given) -> list[Record]:
         def answer(call: DropoutCall) -> Tensor:
             if self._index(call, interception) >= self.first:
                 raise ReachedError(call.x)
@@ -175,6 +179,13 @@ class Members:
         with interception.active(), recording(self.network, interception) as records, suppress(ReachedError):
             given.returned()
         return records
+
+    def _replays(self) -> bool:
+        known = self._found.replays
+        if self.first not in known:
+            records = self._recorded(self.given.take(slice(2)))
+            known[self.first] = replays(self.given, records, self._interception(lambda call: call.unmasked))
+        return known[self.first]
 
     def _index(self, call: DropoutCall, interception: Interception) -> int:
         """Which of the calls that were found it is. Those before it may be left out, as by layers that are skipped."""
