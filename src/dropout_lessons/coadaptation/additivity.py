@@ -7,6 +7,8 @@ it, and nothing before it, is run for each set. Where the logits themselves are 
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -14,8 +16,9 @@ from torch import Tensor
 from dropout_lessons import runtime
 from dropout_lessons.coadaptation.parts import Above, Part
 from dropout_lessons.masks import sample_mask
+from dropout_lessons.running.layer_passes import Operation
 
-# Rounding of a sum of many terms, in units of the last place of the largest result.
+# Rounding of a sum of many terms, in units of the last place of the result, or of a usual one where the terms cancel.
 _ROUNDING = 64
 # In how many examples and members four sets of units are looked at, at least.
 _PROBES = 32
@@ -27,30 +30,33 @@ def look_above(part: Part, memory: int) -> Above:
     four = _quadruple(part, -(-_PROBES // part.n_examples)).to(dtype)
     with part.passes.active():
         seen = [[part.passes.results(part.present(own), memory // 4) for own in sets] for sets in four]
-        results = [[dict(own) for own, _ in sets] for sets in seen]
-        runs = [own for sets in results for own in sets]
-        additive = {
-            operation: result
-            for operation, result in results[0][0].items()
-            if all(operation in own and own[operation].shape == result.shape for own in runs)
-            and _is_additive(_stacked([[own[operation] for own in sets] for sets in results]), dtype, varies=True)
-        }
-        largest = max([part.passes.activations.nbytes, *(result.nbytes for result in runs[0].values())])
-        bytes_per_example = 3 * largest / part.n_examples
-        outputs = _stacked([[output for _, output in sets] for sets in seen])
-        if _is_additive(part.readout.centered(outputs.flatten(0, 1)).unflatten(0, outputs.shape[:2]), dtype):
-            return Above(None, True, bytes_per_example)
-        copies = 4 * part.n_units  # of what a cut returns, for an example
-        for operation in list(additive)[:-9:-1]:
-            bytes_of_copies = copies * additive[operation].nbytes / part.n_examples
-            if bytes_of_copies > memory:
-                continue
-            try:
+    results = [[dict(own) for own, _ in sets] for sets in seen]
+    runs = [own for sets in results for own in sets]
+    additive = {
+        operation: result
+        for operation, result in results[0][0].items()
+        if all(operation in own and own[operation].shape == result.shape for own in runs)
+        and _is_additive(_stacked([[own[operation] for own in sets] for sets in results]), dtype, varies=True)
+    }
+    largest = max([part.passes.activations.nbytes, *(result.nbytes for result in runs[0].values())])
+    bytes_per_example = 3 * largest / part.n_examples
+    complements = _complements(part)
+    outputs = _stacked([[output for _, output in sets] for sets in seen])
+    if _logits_add(part, outputs, dtype) and _logits_add(part, _predicted(part, complements), dtype):
+        return Above(None, True, bytes_per_example)
+    copies = 4 * part.n_units  # of what a cut returns, for an example
+    for operation in list(additive)[:-9:-1]:
+        bytes_of_copies = copies * additive[operation].nbytes / part.n_examples
+        if bytes_of_copies > memory:
+            continue
+        try:
+            with part.passes.active():
                 output = part.passes.run(additive[operation].unsqueeze(0), resume=operation)[0]
-            except Exception:  # it is called otherwise where the layer is intact
-                continue
-            if _is_close(output, seen[0][0][1], dtype):
-                return Above(operation, False, bytes_per_example, int(memory // bytes_of_copies))
+            adds = _is_additive(_predicted(part, complements, until=operation), dtype)
+        except Exception:  # it is called otherwise where the layer is intact
+            continue
+        if adds and _is_close(output.double(), seen[0][0][1].double(), dtype):
+            return Above(operation, False, bytes_per_example, int(memory // bytes_of_copies))
     return Above(None, False, bytes_per_example)
 
 
@@ -62,11 +68,22 @@ def agrees(part: Part, above: Above) -> bool:
     """Whether the results are additive for all the examples of this part too."""
     if above.cut is None and not above.additive:
         return True
-    four = _quadruple(part, -(-_PROBES // part.n_examples))
-    results = part.predictions(four.flatten(0, 1), until=above.cut)
-    if above.additive:
-        results = part.readout.centered(results)
-    return _is_additive(results.unflatten(0, four.shape[:2]), part.passes.activations.dtype)
+    dtype = part.passes.activations.dtype
+    adds = partial(_logits_add, part) if above.additive else _is_additive
+    quadruples = _quadruple(part, -(-_PROBES // part.n_examples)), _complements(part)
+    return all(adds(_predicted(part, four, until=above.cut), dtype) for four in quadruples)
+
+
+def _predicted(part: Part, four: Tensor, *, until: Operation | None = None) -> Float[Tensor, "4 times ..."]:
+    results: Tensor = part.predictions(four.flatten(0, 1), until=until).unflatten(0, four.shape[:2])
+    return results
+
+
+def _logits_add(part: Part, outputs: Float[Tensor, "4 times ..."], dtype: torch.dtype) -> bool:
+    """Whether logits are additive up to what is the same for all classes, or the values of a regression are."""
+    members = outputs.flatten(0, 1)
+    counts = None if part.readout.is_regression else part.readout.counting(part.readout.logits(members))
+    return _is_additive(part.readout.centered(members).unflatten(0, outputs.shape[:2]), dtype, counts=counts)
 
 
 def _quadruple(part: Part, times: int) -> Bool[Tensor, "4 times examples units"]:
@@ -84,15 +101,31 @@ def _quadruple(part: Part, times: int) -> Bool[Tensor, "4 times examples units"]
     return torch.stack([a, b, a & b, a | b]).to(part.passes.activations.device)
 
 
-def _is_additive(four: Tensor, dtype: torch.dtype, *, varies: bool = False) -> bool:
+def _complements(part: Part) -> Bool[Tensor, "4 1 examples units"]:
+    """Some units, the others, none and all: each example is seen as it is, where a limit such as a clamp may be reached."""
+    shape = (1, part.n_examples, part.n_units)
+    a = sample_mask(shape, 0.5, generator=runtime.generator(0, stream="complements"))
+    return torch.stack([a, ~a, a & ~a, a | ~a]).to(part.passes.activations.device)
+
+
+def _is_additive(
+    four: Float[Tensor, "4 times ..."], dtype: torch.dtype, *, varies: bool = False, counts: Tensor | None = None
+) -> bool:
     a, b, both, either = four.double()
-    return _is_close(a + b, both + either, dtype) and not (varies and _is_close(a, b, dtype))
+    if not _is_close(a + b, both + either, dtype, counts):
+        return False
+    return not (varies and _is_close(a, b, dtype))
 
 
-def _is_close(a: Tensor, b: Tensor, dtype: torch.dtype) -> bool:
-    """Whether two results differ by no more than rounding; never for infinite ones, or in half precision."""
+def _is_close(a: Tensor, b: Tensor, dtype: torch.dtype, counts: Tensor | None = None) -> bool:
+    """Whether two results differ by no more than rounding; never for infinite ones, or in half precision.
+
+    An entry is compared with its own size, so that one that is large, as masked logits are, excuses no other; or with the median
+    of those that count, for it may be small because large terms cancel.
+    """
     eps = torch.finfo(dtype).eps
     if not a.numel():
         return True
-    size = torch.stack([a.abs().max(), b.abs().max()]).max()
-    return eps < 1e-5 and bool((a - b).abs().max() <= _ROUNDING * eps * size)
+    size = torch.maximum(a.abs(), b.abs())
+    usual = size if counts is None else size[counts.expand_as(size)]
+    return eps < 1e-5 and bool(((a - b).abs() <= _ROUNDING * eps * size.clamp(min=usual.median())).all())

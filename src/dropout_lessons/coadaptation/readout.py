@@ -6,11 +6,15 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from dropout_lessons.running import Outputs
 from dropout_lessons.running.targets import IGNORED, check_labels, check_values
+
+# Of logits: e^-745 is 0, so a class so far below another, as masked ones are, counts for nothing.
+_UNDERFLOW = 745.0
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,21 @@ class Readout:
         return logits if self.temperature == 1 else logits / self.temperature
 
     def centered(self, output: Tensor) -> Tensor:
-        """Logits with mean 0 over the classes, which can be additive where the output is not; or the values of a regression."""
+        """Logits with mean 0 over the classes, which can be additive where the output is not; or the values of a regression.
+
+        Classes that count for nothing in all members are left out of the mean, which they would make coarse.
+        """
         logits = self.logits(output)
-        return logits if self.is_regression else logits - logits.mean(-1, keepdim=True)
+        if self.is_regression:
+            return logits
+        counts = self.counting(logits)
+        if bool(counts.all()):
+            return logits - logits.mean(-1, keepdim=True)
+        return logits - logits.where(counts, 0.0).sum(-1, keepdim=True) / counts.sum(-1, keepdim=True)
+
+    def counting(self, logits: Tensor) -> Bool[Tensor, "examples *positions classes"]:
+        """Which classes have a probability other than 0 in any of the members."""
+        return (logits.amax(-1, keepdim=True) - logits < _UNDERFLOW).any(0)
 
     def targets(self, y: Tensor | None, output: Float[Tensor, "examples *positions outputs"]) -> Tensor:
         """Classes, or targets on one axis; what the network predicts where there are none."""
@@ -113,7 +129,9 @@ class Readout:
         if self.is_regression:
             return 16 * eps * (y.abs() + logits.abs()).square().max().item()
         gaps = logits.amax(-1, keepdim=True) - logits  # infinite where a probability is 0
-        return 16 * (eps * gaps[gaps.isfinite()].max().item() + torch.finfo(torch.float64).eps)
+        labels = F.one_hot(y.clamp(min=0), logits.shape[-1]).bool() & (y != IGNORED).unsqueeze(-1)
+        counts = gaps.isfinite() & ((gaps < _UNDERFLOW) | labels)
+        return 16 * (eps * gaps[counts].max().item() + torch.finfo(torch.float64).eps)
 
 
 def _mean_over_positions(
