@@ -51,6 +51,11 @@ def test_an_assignment_comes_back_from_its_file(tmp_path):
             subprocess.run(["bash", "-n"], input=archive.read(name), check=True)
 
 
+def test_a_title_is_a_files_name_with_its_umlauts_spelled():
+    titles = ("(Übung) 2", "Größe é", "作业")
+    assert [Assignment(title, IDS[:1], (1,)).slug for title in titles] == ["uebung-2", "groesse-e", "assignment"]
+
+
 @pytest.mark.parametrize("exercise", exercises.bank())
 def test_an_assignment_says_no_outcome_unless_hints_are_wanted(exercise):
     homework = Assignment("One", (exercise,), (1,))
@@ -190,7 +195,7 @@ def test_list_assign_solve_grade_mark_return_and_publish(tmp_path, capsys, monke
     assert "11 wait for marks by hand" in capsys.readouterr().out
 
     def rows():
-        with open("graded/grades.csv", newline="") as file:
+        with open("graded/grades.csv", encoding="utf-8-sig", newline="") as file:
             return {row["name"]: row for row in csv.DictReader(file)}
 
     for name, (_, points) in SUBMISSIONS.items():
@@ -268,7 +273,7 @@ def test_a_submission_that_cannot_be_dealt_with_waits_for_a_human_and_stops_nobo
 def test_a_folder_has_the_results_of_one_assignment(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sandbox, "available", lambda: None)
-    monkeypatch.setattr(_Grader, "_grade", lambda grader, submission: grader._result(submission, grader._unread("No.")))
+    monkeypatch.setattr(_Grader, "_grade", lambda grader, submission: grader._unread(submission, "No."))
     tree(tmp_path, {"subs/ann.ipynb": EMPTY})
     for number, variant in ((2, 7), (3, 7), (2, 8)):
         title, folder = f"Homework {number}", tmp_path / f"hw{number}-{variant}"
@@ -380,7 +385,7 @@ def test_a_submission_reaches_neither_others_nor_their_results_nor_the_instructo
     tree(tmp_path / "submissions", handed_in)
     tree(tmp_path, {"instructor/training-2.py": f"left = ({INPUTS * HIDDEN}, {HIDDEN})".encode()})
     assert main(["grade", "hw2/assignment.toml", "submissions", "--jobs", "1", "--seconds", "60"]) == 0
-    with open("graded/grades.csv", newline="") as file:
+    with open("graded/grades.csv", encoding="utf-8-sig", newline="") as file:
         points = {row["name"]: (float(row["training-1"]), float(row["training-2"])) for row in csv.DictReader(file)}
     assert points["a"] == points["d"] == (2, 2)
     assert points["b"] == (2, 0)

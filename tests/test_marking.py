@@ -153,5 +153,5 @@ def test_remarks_are_written_with_the_others(tmp_path):
     results.append(replace(results[0], student="zoe", ids={}))
     write_all(HOMEWORK, results, tmp_path)
     assert f"eve-7 and zoe: 100% alike in {WRITTEN}" in (tmp_path / "remarks.txt").read_text()
-    with (tmp_path / "grades.csv").open(newline="") as file:
+    with (tmp_path / "grades.csv").open(encoding="utf-8-sig", newline="") as file:
         assert [row["student"] for row in csv.DictReader(file)] == ["eve-7", "zoe"]

@@ -90,6 +90,33 @@ def test_what_a_human_wrote_is_applied_in_every_run_and_never_lost(tmp_path):
     assert kept[("bob-8", WRITTEN)] == ("", "Half read.")
 
 
+def test_a_row_finds_its_student_by_the_one_who_is_called_so_and_says_if_there_is_none(tmp_path):
+    said = []
+    rows = [f"Bob,{CODED},2,,,,", f"31,{WRITTEN},4,,,,", f"Eev,{WRITTEN},5,,,,"]
+    (tmp_path / "marks.csv").write_text("\n".join([HEADER, *rows]) + "\n")
+    _, bob = write_all(HOMEWORK, [RESULT, BOB], tmp_path, tell=said.append)
+    assert (bob.exercises[0].points, bob.exercises[2].points) == (2, 4)
+    assert len(said) == 1
+    assert said[0].startswith("warning: marks.csv: no submission of 'Eev', so the row for training-4 counts nothing")
+    (tmp_path / "marks.csv").write_text(f"{HEADER}\nBob,{WRITTEN},4,,,,\n")
+    both = write_all(HOMEWORK, [BOB, replace(RESULT, student="joe", name="Bob")], tmp_path)
+    assert all(one.waits for one in both), "a name of two is nobody's"
+
+
+def test_who_is_missing_from_an_export_and_what_could_not_be_read_is_said(tmp_path):
+    said = []
+    (tmp_path / "results").mkdir()
+    for result in (RESULT, BOB):
+        save(result, tmp_path / "results" / f"{result.student}.json")
+    unread = replace(BOB, problem="This file is empty.")
+    write_all(HOMEWORK, [unread], tmp_path, tell=said.append)
+    assert said == [
+        "warning: 1 student graded before is not in this export, nor in the tables now: eve-7; give the whole new export"
+    ]
+    assert "bob-8: This file is empty." in (tmp_path / "remarks.txt").read_text()
+    assert (tmp_path / "grades.csv").read_bytes().startswith(b"\xef\xbb\xbf"), "as Excel wants it"
+
+
 TEXT = f"student;exercise;points;comment\r\neve-7;{WRITTEN};3,5;Gut, aber für später zu kurz\r\n"
 
 

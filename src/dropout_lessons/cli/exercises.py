@@ -72,9 +72,16 @@ def grade(options: argparse.Namespace) -> int:
     results = grading.write_all(assignment, results, out, given, remarks, print)
     waiting = sum(result.waits for result in results)
     mean = sum(result.points for result in results) / len(results)
-    print(f"{len(results)} submissions, {mean:.2f} of {assignment.out_of:g} points on average")
+    unread = sum(bool(result.problem) for result in results)
+    print(
+        f"{len(results)} submission{'s' * (len(results) != 1)}, {mean:.2f} of {assignment.out_of:g} points on average"
+    )
+    if unread:
+        print(f"{unread} could not be read: {out / 'remarks.txt'} says why")
     if waiting:
-        print(f"{waiting} wait for marks by hand: open {out / 'marking.html'}, or fill in {out / 'marks.csv'}")
+        print(
+            f"{waiting} wait{'s' * (waiting == 1)} for marks by hand: open {out / 'marking.html'}, or fill in {out / 'marks.csv'}"
+        )
     print(f"results in {out}: grades.csv, canvas.csv, gradescope.csv, statistics.html, remarks.txt, feedback/")
     return 0
 

@@ -11,6 +11,7 @@ import re
 import shutil
 import sys
 import tempfile
+import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -33,6 +34,7 @@ else:
     import tomli as tomllib
 
 TOML, NOTEBOOK = "assignment.toml", "{slug}.ipynb"
+_SPELLED = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "ø": "oe", "å": "aa", "ł": "l"})
 LAST_OF_OPENING = (
     "Where a text speaks of cells or names that are not here, such as `plain[0]`, they are those of its chapter: work in the "
     "chapter's notebook, and bring what you found here, with the code that shows it."
@@ -116,7 +118,9 @@ class Assignment:
     @property
     def slug(self) -> str:
         """The title as the name of a file."""
-        return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-") or "assignment"
+        spelled = self.title.lower().translate(_SPELLED)
+        plain = unicodedata.normalize("NFKD", spelled).encode("ascii", "ignore").decode()
+        return re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "assignment"
 
     @property
     def out_of(self) -> float:

@@ -143,7 +143,7 @@ class _Grader:
         """The result of a submission that grading itself could not deal with: a human must."""
         reason = f"This could not be graded, and waits for a human ({type(error).__name__}: {plain(error, 200)})."
         rows = [_waiting(one, points, reason) for one, points in self.tasks]
-        return replace(self._result(submission, rows), complete=False)
+        return replace(self._result(submission, rows), complete=False, problem=reason)
 
     def _result(self, submission: Submission, rows: Sequence[ExerciseResult]) -> StudentResult:
         return StudentResult(
@@ -159,12 +159,12 @@ class _Grader:
 
     def _grade(self, submission: Submission) -> StudentResult:
         if submission.problem or submission.path is None:
-            return self._result(submission, self._unread(submission.problem))
+            return self._unread(submission, submission.problem)
         try:
             notebook = apart(read_file, submission.path, self.assignment.exercises, self.assignment.variant)
         except (UnreadableNotebook, Overrun) as error:
             said = str(error) if isinstance(error, UnreadableNotebook) else f"This file cannot be graded: {error}."
-            return self._result(submission, self._unread(said))
+            return self._unread(submission, said)
         seeds = self._seeds(submission)
         outcome = self._run(notebook, seeds)
         ending = outcome.ending or "the notebook ended Python by itself"
@@ -196,14 +196,15 @@ class _Grader:
         remarks = (*submission.remarks, *renamed, *errors)
         return replace(result, remarks=remarks, seconds=round(outcome.seconds, 2), complete=not is_slow)
 
-    def _unread(self, reason: str) -> list[ExerciseResult]:
+    def _unread(self, submission: Submission, reason: str) -> StudentResult:
         """No points for what a program marks; what is marked by hand waits."""
-        return [
+        rows = [
             ExerciseResult(one.id, one.title, 0.0, points, (reason,), diagnoses=("unreadable",))
             if isinstance(one, Coded)
             else _waiting(one, points, reason)
             for one, points in self.tasks
         ]
+        return replace(self._result(submission, rows), problem=reason)
 
     def _seeds(self, submission: Submission) -> dict[str, list[int]]:
         def seed(exercise: str, number: int) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from dropout_lessons.grading.assignment import Assignment
 from dropout_lessons.grading.feedback import feedback_archives, feedback_html, feedback_markdown
 from dropout_lessons.grading.marking import marking_page, rubrics
-from dropout_lessons.grading.marks import Marks, code_name, marked, merged, read_marks, sheet, unknown
+from dropout_lessons.grading.marks import EVERYBODY, Marks, code_name, marked, merged, read_marks, sheet, unknown
 from dropout_lessons.grading.results import StudentResult, belongs, load
 from dropout_lessons.grading.similar import similar
 from dropout_lessons.grading.statistics import items_page
@@ -64,13 +64,16 @@ def write_all(
     results = [marked(assignment, result, marks) for result in results]
     said = [*remarks, *(f"{result.student}: {line}" for result in results for line in result.remarks)]
     said += similar(assignment, results)
-    said += [f"{result.student}: {result.exercises[0].reasons[0]}" for result in results if not result.file]
+    said += [f"{result.student}: {result.problem}" for result in results if result.problem]
+    nobody = unknown(results, marks)
+    there = {result.student for result in results}
+    before = sorted(path.stem for path in (out / "results").glob("*.json") if path.stem not in there)
     files: dict[str, str | bytes] = {
-        "grades.csv": grades_csv(assignment, results),
+        "grades.csv": "\ufeff" + grades_csv(assignment, results),
         "canvas.csv": canvas_csv(assignment, results),
         "statistics.html": items_page(assignment, results),
         "gradescope.csv": gradescope_csv(assignment, results),
-        "remarks.txt": "".join(f"{line}\n" for line in [*said, *unknown(results, marks)]),
+        "remarks.txt": "".join(f"{line}\n" for line in [*said, *nobody]),
         "marks.csv": "\ufeff" + sheet(assignment, results, marks, delimiter),
     }
     if any(one.by_hand or one.points is None for result in results for one in result.exercises):
@@ -84,6 +87,15 @@ def write_all(
         files[f"feedback/{result.student}.html"] = pages[result.student]
         files[f"feedback/{result.student}.md"] = feedback_markdown(assignment, result)
     files |= feedback_archives(results, pages)
+    if before:
+        more = ", ..." if len(before) > 10 else ""
+        are = "student graded before is" if len(before) == 1 else "students graded before are"
+        tell(
+            f"warning: {len(before)} {are} not in this export, nor in the tables now: {', '.join(before[:10])}{more}; "
+            "give the whole new export"
+        )
+    for line in nobody:
+        tell(f"warning: {line}")
     if replaced:
         tell(f"{len(replaced)} mark{'s' * (len(replaced) > 1)} replaced by {given.marks}:")
     for line in replaced:
@@ -122,7 +134,7 @@ def _marks(
     assignment: Assignment, results: Sequence[StudentResult], out: Path, other: Path | None
 ) -> tuple[Marks, str, list[str]]:
     """What is in ``marks.csv`` and in another sheet, what stands between the cells of the first, and what it loses."""
-    names = {code_name(secret_of(out), result.student): result.student for result in results}
+    names = {code_name(secret_of(out), result.student): result.student for result in results} | _also(results)
     own = out / "marks.csv"
     marks: Marks = read_marks(own, assignment, names) if own.exists() else {}
     delimiter = read_table(own).delimiter if own.exists() else ","
@@ -130,3 +142,14 @@ def _marks(
     if other and other.resolve() != own.resolve():
         marks, replaced = merged(marks, read_marks(other, assignment, names))
     return marks, delimiter, replaced
+
+
+def _also(results: Sequence[StudentResult]) -> dict[str, str]:
+    """Students by what else they are called, in the export or by a platform, where that names only one."""
+    called: dict[str, set[str]] = {}
+    for result in results:
+        numbers = (result.ids.get(name, "") for name in ("canvas", "gradescope", "moodle", "sid", "email"))
+        for name in filter(None, (result.name, *numbers)):
+            called.setdefault(name, set()).add(result.student)
+    taken = {result.student for result in results} | {EVERYBODY}
+    return {name: min(who) for name, who in called.items() if len(who) == 1 and name not in taken}

@@ -59,6 +59,7 @@ class StudentResult:
         remarks: What else there is to say, such as cells that raised errors.
         seconds: Time that the sandbox took.
         complete: Whether it ended by itself; else it is graded again the next time.
+        problem: Why nothing could be read or graded; empty if something was.
     """
 
     student: str
@@ -72,6 +73,7 @@ class StudentResult:
     remarks: tuple[str, ...] = ()
     seconds: float = 0.0
     complete: bool = True
+    problem: str = ""
 
     @property
     def points(self) -> float:
