@@ -114,6 +114,29 @@ def test_what_cannot_be_mapped_is_refused_by_name(network, message):
     assert torch.equal(parameters(networks[0]), before)
 
 
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_network_whose_steps_change_a_buffer_is_refused(in_place):
+    class Centered(nn.Linear):
+        def __init__(self):
+            super().__init__(64, 10)
+            self.register_buffer("running", torch.zeros(64))
+
+        def forward(self, x):
+            if self.training and in_place:
+                self.running.mul_(0.9).add_(x.mean(0), alpha=0.1)
+            elif self.training:
+                self.running = 0.9 * self.running + 0.1 * x.detach().mean(0)
+            return super().forward(x - self.running)
+
+    networks = [Centered(), Centered()]
+    before = parameters(networks[0])
+    with pytest.raises(ValueError, match=r"vmap\": a step changes its buffer 'running', .*; use method=\"auto\""):
+        fit_ensemble(networks, DIGITS, Recipe(epochs=1, batch_size=35), method="vmap")
+    assert torch.equal(parameters(networks[0]), before)
+    fit_ensemble(networks, DIGITS, Recipe(epochs=1, batch_size=35), method="auto")
+    assert all(network.running.any() for network in networks)
+
+
 def test_a_network_that_looks_at_its_values_is_refused():
     class Looking(nn.Linear):
         def forward(self, x):

@@ -31,6 +31,8 @@ from dropout_lessons.training.run import (
     own_generators,
 )
 
+_CHANGES = "a step changes its buffer {!r}, which would be lost"
+
 
 class _Trained(nn.Module):
     """A network with its loss on top, so that a call with other weights gives the loss."""
@@ -48,7 +50,7 @@ class Mapped:
 
     def __init__(self, members: Sequence[Member], *, objective: Objective, stop_on_divergence: bool = True) -> None:
         self.members, self.recipe, self.epoch = members, members[0].recipe, 0
-        self.stop_on_divergence = stop_on_divergence
+        self.stop_on_divergence, self.has_stepped = stop_on_divergence, False
         networks = [member.network for member in members]
         self.device = device_of(networks[0])
         self.parts = [
@@ -72,7 +74,11 @@ class Mapped:
 
     def _loss(self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Any, y: Tensor) -> Tensor:
         state = {f"network.{name}": value for name, value in {**parameters, **buffers}.items()}
-        loss: Tensor = functional_call(self.base, state, (x, y))
+        given = dict(state)
+        loss: Tensor = functional_call(self.base, given, (x, y))
+        for name, value in buffers.items():
+            if given[f"network.{name}"] is not value:  # the network has put another in its place
+                raise RuntimeError(_CHANGES.format(name))
         return loss
 
     def train_one_epoch(self) -> None:
@@ -97,8 +103,14 @@ class Mapped:
     def _take_step(self, batch: Tensor) -> Tensor:
         taken = [self.objective.batch(own["train"], index) for own, index in zip(self.parts, batch, strict=True)]
         x, y = tree_map(lambda *own: torch.stack(own), *(tuple(split) for split in taken))
+        before = {} if self.has_stepped else {name: own.clone() for name, own in self.buffers.items()}
         try:
             gradients, losses = self.step(self.parameters, self.buffers, x, y)
+            for name, was in before.items():
+                now = self.buffers[name]
+                if not bool(((now == was) | now.isnan()).all()):
+                    raise RuntimeError(_CHANGES.format(name))
+            self.has_stepped = True
         except RuntimeError as error:
             raise ValueError(
                 f'networks[{self.members[0].index}] cannot be trained with method="vmap": {error}; use method="auto"'
