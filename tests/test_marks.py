@@ -6,6 +6,7 @@ import json
 import zipfile
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from homework import HOMEWORK
@@ -16,8 +17,10 @@ from dropout_lessons.grading.feedback import feedback_html, feedback_markdown, g
 from dropout_lessons.grading.marks import Mark, code_name, marked, read_marks
 from dropout_lessons.grading.notebooks import Part
 from dropout_lessons.grading.results import ExerciseResult, StudentResult, load, save
+from dropout_lessons.grading.solutions import answers
 from dropout_lessons.grading.tables import canvas_csv, filled_in
 
+ROOT = Path(__file__).parents[1]
 CODED, OTHER, WRITTEN = HOMEWORK.exercises
 LOST = ("<script>alert(1)</script>\n```\n# not a heading",)
 RESULT = StudentResult(
@@ -221,6 +224,33 @@ def test_a_late_policy_that_cannot_be_is_refused(tmp_path, line):
     path.write_text(f'title = "x"\n[[exercise]]\nid = "{CODED}"\npoints = 1\n[late]\n{line}\n')
     with pytest.raises(ValueError, match=r"late|weeks"):
         read_assignment(path)
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ("[Late]\nmost = 0.5", "'Late' of the file is not known; did you mean 'late'"),
+        ("[late]\nmots = 0.5", r"'mots' of \[late\] is not known; did you mean 'most'"),
+        ("credit = { in-plaec = 0.5 }", f"'in-plaec' of credit of {CODED} is not known; did you mean 'in-place'"),
+        ("credits = 3", r"'credits' of \[\[exercise\]\] is not known; did you mean 'credit'"),
+        ("color = 3", r"is not known; there are credit, id, points"),
+    ],
+)
+def test_a_name_that_an_assignment_does_not_know_is_refused(tmp_path, extra, message):
+    path = tmp_path / "assignment.toml"
+    path.write_text(f'title = "x"\n[[exercise]]\nid = "{CODED}"\npoints = 1\n{extra}\n')
+    with pytest.raises(ValueError, match=message):
+        read_assignment(path)
+
+
+def test_each_diagnosis_that_the_solutions_name_may_have_credit(tmp_path):
+    wrong = [one for path in (ROOT / "instructor").glob("*-[0-9]*.py") for one in answers(path) if one.diagnosis]
+    path = tmp_path / "assignment.toml"
+    for one in wrong:
+        path.write_text(
+            f'title = "x"\n[[exercise]]\nid = "{one.exercise}"\npoints = 1\ncredit = {{ {one.diagnosis} = 0.5 }}\n'
+        )
+        assert read_assignment(path).credit == {one.exercise: {one.diagnosis: 0.5}}
 
 
 # --- grade books

@@ -12,9 +12,11 @@ import shutil
 import sys
 import tempfile
 import unicodedata
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
+from difflib import get_close_matches
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from dropout_lessons.exercises import Exercise, get
+from dropout_lessons.exercises import Exercise, get, judges
 from dropout_lessons.exercises.exercise import CHAPTERS
 from dropout_lessons.exercises.notebook import KEY, cells
 from dropout_lessons.grading.autograders import REPOSITORY, github_folder, gradescope_zip, package
@@ -208,6 +210,11 @@ def read_assignment(path: Path) -> Assignment:
     try:
         content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
         rows = content["exercise"]
+        _known(path, "the file", content, ("title", "variant", "package", "exercise", "late"))
+        _known(path, "[late]", content.get("late", {}), [one.name for one in fields(LatePolicy)])
+        for row in rows:
+            _known(path, "[[exercise]]", row, ("id", "points", "credit"))
+            _known(path, f"credit of {row['id']}", row.get("credit", {}), _diagnoses())
         return Assignment(
             content["title"],
             tuple(row["id"] for row in rows),
@@ -224,6 +231,25 @@ def read_assignment(path: Path) -> Assignment:
         raise ValueError(f"{path} has no {error.args[0]!r}; `assign` writes it") from error
     except (tomllib.TOMLDecodeError, TypeError, AttributeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
+
+
+def _known(path: Path, where: str, names: Iterable[str], allowed: Collection[str]) -> None:
+    """Refuse a name that nothing reads: it would be left out without a word."""
+    for name in names:
+        if name not in allowed:
+            near = get_close_matches(name, allowed, n=1) or get_close_matches(name.lower(), allowed, n=1)
+            few = ", ".join(sorted(allowed)) if len(allowed) < 10 else "those that `statistics` shows"
+            meant = f"did you mean {near[0]!r}?" if near else f"there are {few}"
+            raise ValueError(f"{path}: {name!r} of {where} is not known; {meant}")
+
+
+@cache
+def _diagnoses() -> frozenset[str]:
+    """What a check may call a mistake: each name is written out where the mistake is known, alone or before its words."""
+    folder = Path(judges.__file__).parents[1]
+    text = "\n".join(source.read_text(encoding="utf-8") for source in folder.rglob("*.py"))
+    found = re.findall(r'\bProblem\(\s*"([a-z-]+)"|"([a-z-]+)":', text)
+    return frozenset(alone or key for alone, key in found) | {"not-found", "too-slow", "no-answer", "unreadable"}
 
 
 def student_notebook(assignment: Assignment, *, hints: bool = False) -> NotebookNode:
