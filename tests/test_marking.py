@@ -53,10 +53,15 @@ def test_marks_are_given_on_a_page_without_names_and_come_back(tmp_path, browser
     for words in ("says why", "says <b>how</b>"):
         first.get_by_label(words).check()
     assert first.get_by_label("Points, out of 6").input_value() == "6", "no more than there are"
+    assert first.get_by_label("Comment").input_value() == "", "nothing is missing"
     first.get_by_label("says <b>how</b>").uncheck()
+    assert first.get_by_label("Comment").input_value() == "Missing (2.5): says <b>how</b>"
     first.get_by_label("Comment").fill('=Good, "mostly"\nRead on.')
     page.reload()
     assert page.locator("output").inner_text() == "1 of 2 marked", "what was entered is kept"
+    first.get_by_label("says why").uncheck()
+    first.get_by_label("says why").check()
+    assert first.get_by_label("Comment").input_value() == '=Good, "mostly"\nRead on.', "and what a human wrote stays"
     with page.expect_download() as download:
         page.get_by_role("button").click()
     download.value.save_as(tmp_path / "saved.csv")

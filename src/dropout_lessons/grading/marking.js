@@ -25,6 +25,12 @@ function count() {
   document.querySelector("output").textContent = `${marked} of ${answers.length} marked`;
 }
 
+// What the boxes say is in the comment, too, until somebody writes another one: the student reads which points are missing.
+function missed(answer) {
+  const left = boxes(answer).filter((box) => !box.checked);
+  return left.map((box) => `Missing (${box.value}): ${box.parentElement.textContent.replace(/^[^:]*: /, "")}`).join("\n");
+}
+
 for (const answer of answers) {
   const before = kept[answer.id];
   if (before) {
@@ -34,8 +40,12 @@ for (const answer of answers) {
       if (name === "points") boxes(answer).forEach((box, at) => (box.checked = before.boxes[at] ?? false));
     }
   }
+  let said = missed(answer);
   for (const box of boxes(answer)) {
     box.addEventListener("change", () => {
+      const comment = field(answer, "comment");
+      if (comment.value === "" || comment.value === said) comment.value = missed(answer);
+      said = missed(answer);
       const ticked = boxes(answer).filter((one) => one.checked);
       const sum = ticked.reduce((total, one) => total + Number(one.value), 0);
       field(answer, "points").value = Math.min(sum, Number(field(answer, "points").max));
