@@ -34,7 +34,7 @@ def evaluate(
     loss: Loss | None = None,
     batch_size: int = 10_000,
 ) -> Score:
-    r"""Mean loss and error of a network on a set of examples, in evaluation mode.
+    r"""Mean loss and error of a network on a set of examples, in evaluation mode, with functional dropout off too.
 
     With labels these are the cross-entropy and the fraction that is misclassified, over all positions where there are several
     for an example; a label of -100 counts for nothing. With the real-valued targets :math:`y_{ik}` of a regression,
@@ -64,6 +64,8 @@ def evaluate(
     """
     objective = Objective.of(outputs, loss)
     check_has_numbers(network)
+    if not (hasattr(split, "x") and hasattr(split, "y")):
+        raise TypeError(f"split must be a Split, got {type(split).__name__}; Split(x, y) makes one of two tensors")
     return objective.score(network, objective.checked(network, split, "split"), batch_size)
 
 
@@ -195,6 +197,11 @@ def checked_parts(network: nn.Module, data: Dataset | Split, recipe: Recipe, obj
     check_has_numbers(network)
     if not isinstance(data, (Dataset, Split)):
         raise TypeError(f"data must be a Dataset or a Split, got {type(data).__name__}; Split(x, y) makes one")
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise ValueError(
+            "network must have a parameter to train, got only frozen ones (requires_grad=False); call "
+            "requires_grad_() on those that are to learn"
+        )
     parts = {"train": data} if isinstance(data, Split) else {"train": data.train, "validation": data.validation}
     parts = {name: objective.checked(network, split, f"data.{name}") for name, split in parts.items()}
     lonely = len(parts["train"].y) % recipe.batch_size == 1

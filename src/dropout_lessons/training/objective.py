@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from dropout_lessons.datasets import Split
-from dropout_lessons.networks import evaluating
 from dropout_lessons.running import Outputs
+from dropout_lessons.running.calls import without_dropout
 from dropout_lessons.running.examples import check_examples, count_examples, device_of, moved, split_examples, take
 from dropout_lessons.running.outputs import Kind, as_outputs
 from dropout_lessons.running.targets import IGNORED
@@ -99,12 +99,12 @@ class Objective:
         return F.cross_entropy(output, y, reduction=reduction, ignore_index=IGNORED)
 
     def score(self, network: nn.Module, split: Split, batch_size: int = 10_000) -> Score:
-        """Mean loss and error in evaluation mode, of examples that were checked."""
+        """Mean loss and error in evaluation mode, with functional dropout off too, of examples that were checked."""
         device = device_of(network)
         loss, wrong, n_losses, n_compared = 0.0, 0.0, 0, 0
         is_comparable, is_regression = True, self.outputs.is_regression
         blocks = split_examples(split.x, batch_size, self.outputs.batch_axis)
-        with evaluating(network), torch.no_grad():
+        with without_dropout(network):
             for x, y in zip(blocks, split.y.split(batch_size), strict=True):
                 returned, y = self.outputs.returned(network, moved(x, device)), y.to(device)
                 output = self.outputs.arranged(returned)
@@ -148,7 +148,7 @@ class Objective:
         if y.dim() == 0 or len(y) != n:
             raise ValueError(f"{name}.y must have a row for each of the {n} examples, got shape {tuple(y.shape)}")
         device = device_of(network)
-        with evaluating(network), torch.no_grad():
+        with without_dropout(network):
             returned = self.outputs.returned(network, moved(take(x, slice(1), axis), device))
             output = self.outputs.checked(self.outputs.arranged(returned), 1)
             if self.own_loss is not None:
