@@ -30,6 +30,16 @@ def test_functional_dropout_that_is_always_on_is_off_in_scores_and_draws_nothing
     assert history.train_loss == [evaluate(network, split).loss]
 
 
+@pytest.mark.parametrize("weight", [None, torch.tensor([1.0, 5.0, 0.1])])
+@pytest.mark.parametrize("ignored", [0, 60])
+def test_a_loss_that_weighs_labels_is_the_same_whatever_the_batches(weight, ignored):
+    network, (x, y), loss = nn.Linear(4, 3), examples(), nn.CrossEntropyLoss(weight, label_smoothing=0.1)
+    y = y.masked_fill(torch.arange(len(y)) < ignored, -100)
+    expected = loss(predict(network, x), y).item()
+    for size in (7, 100):
+        assert evaluate(network, Split(x, y), loss=loss, batch_size=size).loss == pytest.approx(expected, rel=1e-5)
+
+
 def test_a_network_with_nothing_to_train_is_refused():
     with pytest.raises(ValueError, match=r"network must have a parameter to train, got only frozen ones"):
         fit(nn.Linear(4, 3).requires_grad_(False), examples(), Recipe(epochs=1))

@@ -101,7 +101,8 @@ class Objective:
     def score(self, network: nn.Module, split: Split, batch_size: int = 10_000) -> Score:
         """Mean loss and error in evaluation mode, with functional dropout off too, of examples that were checked."""
         device = device_of(network)
-        loss, wrong, n_losses, n_compared = 0.0, 0.0, 0, 0
+        loss, wrong, n_losses, n_compared = 0.0, 0.0, 0.0, 0
+        plain = not _is_weighted(self.own_loss, split.y)
         is_comparable, is_regression = True, self.outputs.is_regression
         blocks = split_examples(split.x, batch_size, self.outputs.batch_axis)
         with without_dropout(network):
@@ -113,8 +114,8 @@ class Objective:
                 compared, missed = self._compared(output, y) if is_comparable else (0, 0.0)
                 n_compared, wrong = n_compared + compared, wrong + missed
                 if self.own_loss is not None:
-                    loss += _one_number(self.own_loss(returned, y)).item() * len(y)
-                    n_losses += len(y)
+                    mean, share = _one_number(self.own_loss(returned, y)).item(), _share(self.own_loss, y, plain)
+                    loss, n_losses = loss + (mean * share if share else 0.0), n_losses + share
                 else:
                     loss += self._loss(output, y, "sum").item()
                     n_losses += compared
@@ -214,3 +215,19 @@ def _one_number(loss: Any) -> Tensor:
         got = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
         raise ValueError(f"loss must return one number, the mean over a batch, got {got}; take its mean()")
     return loss
+
+
+def _is_weighted(loss: Loss | None, y: Tensor) -> bool:
+    """Whether a loss of PyTorch weighs labels, or leaves some out, so that its mean is not over all the examples."""
+    if not isinstance(loss, (nn.CrossEntropyLoss, nn.NLLLoss)) or loss.reduction != "mean" or y.is_floating_point():
+        return False
+    ignored = y == loss.ignore_index
+    return not bool(ignored.all()) and (loss.weight is not None or bool(ignored.any()))
+
+
+def _share(loss: Loss, y: Tensor, plain: bool) -> float:
+    """What the mean over a batch counts for: its examples, or the weights of those of its labels that are not left out."""
+    if plain or not isinstance(loss, (nn.CrossEntropyLoss, nn.NLLLoss)):
+        return len(y)
+    labels = y[y != loss.ignore_index]
+    return len(labels) if loss.weight is None else loss.weight[labels].sum().item()
