@@ -49,3 +49,13 @@ def test_a_loader_is_no_split():
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*examples()))
     with pytest.raises(TypeError, match=r"split must be a Split, got DataLoader; Split\(x, y\) makes one"):
         evaluate(nn.Linear(4, 3), loader)
+
+
+def test_a_network_that_squeezes_what_it_returns_is_evaluated_and_trained():
+    class Squeezed(nn.Linear):
+        def forward(self, x):
+            return super().forward(x).squeeze()
+
+    network, split = Squeezed(4, 3), examples()
+    assert evaluate(network, split).loss == pytest.approx(F.cross_entropy(network(split.x), split.y).item(), rel=1e-6)
+    assert len(fit(network, split, Recipe(epochs=1, batch_size=50)).train_loss) == 1

@@ -150,11 +150,17 @@ class Objective:
             raise ValueError(f"{name}.y must have a row for each of the {n} examples, got shape {tuple(y.shape)}")
         device = device_of(network)
         with without_dropout(network):
-            returned = self.outputs.returned(network, moved(take(x, slice(1), axis), device))
-            output = self.outputs.checked(self.outputs.arranged(returned), 1)
-            if self.own_loss is not None:
-                _one_number(self.own_loss(returned, y[:1].to(device)))
-                return Split(x, y)
+            try:
+                output = self._tried(network, moved(take(x, slice(1), axis), device), y[:1].to(device))
+            except ValueError as error:
+                if n == 1:
+                    raise
+                try:  # one that squeezes its output is at a loss with one example alone
+                    output = self._tried(network, moved(take(x, slice(2), axis), device), y[:2].to(device))
+                except Exception:
+                    raise error from error.__cause__
+        if self.own_loss is not None:
+            return Split(x, y)
         shape = torch.Size((n, *output.shape[1:]))
         if self.outputs.is_regression and y.dim() == 1 and shape[1:2].numel() == 1:
             y = y.unsqueeze(1)
@@ -163,6 +169,14 @@ class Objective:
             raise ValueError(f"{name}.y must {misfit}")
         self._check_values(y, shape[-1], name)
         return Split(x, y)
+
+    def _tried(self, network: nn.Module, x: Any, y: Tensor) -> Tensor:
+        """What the network predicts of a few examples, if that is what it should be, and a loss of one's own takes it."""
+        returned = self.outputs.returned(network, x)
+        output = self.outputs.checked(self.outputs.arranged(returned), len(y))
+        if self.own_loss is not None:
+            _one_number(self.own_loss(returned, y))
+        return output
 
     def _misfit(self, shape: torch.Size, dtype: torch.dtype, y: Tensor) -> str | None:
         """What y must be, if it does not fit predictions of a shape, which has the classes last."""
