@@ -168,6 +168,15 @@ def test_dropout_that_python_or_numpy_decides_is_refused_and_their_generators_st
     assert state() == before
 
 
+def test_random_numbers_that_change_nothing_as_those_of_a_type_checker_are_no_dropout():
+    def forward(self, x):
+        random.random()
+        return self.b(self.drop(torch.relu(self.a(x))))
+
+    average = exact_average(Net(forward, **layers()), torch.randn(5, 4), progress=False)
+    assert average.probs.shape == (5, 3)
+
+
 def test_a_dropout_layer_whose_forward_method_is_called_by_name_drops():
     network = Net(lambda self, x: self.b(self.late(self.drop.forward(torch.relu(self.a(x))) ** 2)), **layers())
     network.late, x = nn.Dropout(0.1), torch.randn(5, 4)

@@ -165,6 +165,13 @@ def other_random_states() -> tuple[Any, ...]:
     return random.getstate(), (kind, keys.tobytes(), *rest)
 
 
+def seed_others(seed: int) -> None:
+    """Seed Python's and NumPy's global generators, within ``random_states_kept``."""
+    random.seed(seed)
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed(seed)
+
+
 @contextmanager
 def random_states_kept() -> Iterator[None]:
     """Restore every global generator after the block: PyTorch's, Python's and NumPy's."""
