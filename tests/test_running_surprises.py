@@ -2,6 +2,7 @@
 
 import random
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy
 import pytest
@@ -11,7 +12,7 @@ from torch import nn
 
 from dropout_lessons.averaging import exact_average, monte_carlo_average, weight_scaling
 from dropout_lessons.coadaptation import LayerUnits
-from dropout_lessons.running import MaskedNetwork
+from dropout_lessons.running import MaskedNetwork, Outputs
 
 
 class Net(nn.Module):
@@ -339,3 +340,81 @@ def test_features_that_go_past_what_is_recorded_are_those_of_the_examples_at_han
         return monte_carlo_average(MaskedNetwork(network, memory=memory), x, **said).probs
 
     torch.testing.assert_close(average(20_000), average(2**28))
+
+
+def test_what_modules_keep_of_a_pass_stays_what_it_was():
+    def forward(self, x):
+        self.seen = self.drop(torch.relu(self.a(x)))
+        return self.b(self.seen**2)
+
+    network, x = Net(forward, **layers()), torch.randn(5, 4)
+    network.eval()(x)
+    seen = network.seen.clone()
+    monte_carlo_average(network, x, samples=9, progress=False)
+    assert network.seen.shape == seen.shape
+    assert network.seen.sum().isfinite()
+    LayerUnits(network, "a", x, torch.zeros(5, dtype=torch.long)).values(torch.rand(9, 6) < 0.5)
+    assert network.seen.sum().isfinite()
+
+
+# --- what goes in and comes out ----------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+@pytest.mark.parametrize("part", [False, True])
+def test_a_network_compiled_by_torchscript_is_refused_in_words(part):
+    network, x = torch.jit.script(dense()), torch.randn(5, 4)
+    if part:
+        network = nn.Sequential(network, nn.Dropout(0.5))
+    with pytest.raises(ValueError, match=r"got one compiled by torch.jit.script, '0?', whose calls of dropout"):
+        exact_average(network, x, progress=False)
+    with pytest.raises(ValueError, match=r"compiled by torch.jit.script"):
+        LayerUnits(network, "0", x, torch.zeros(5, dtype=torch.long))
+
+
+class Pair(NamedTuple):
+    hidden: torch.Tensor
+    scale: torch.Tensor
+
+
+def test_a_layer_may_return_a_named_tuple():
+    def forward(self, x):
+        pair = self.first(x)
+        return self.b(pair.hidden * pair.scale)
+
+    first = Net(lambda self, x: Pair(torch.relu(self.linear(x)), torch.tensor(2.0)), linear=nn.Linear(4, 6))
+    network, x, y = Net(forward, first=first, b=nn.Linear(6, 3)), torch.randn(5, 4), torch.zeros(5, dtype=torch.long)
+    units = LayerUnits(network, "first", x, y)
+    expected = network(x).log_softmax(dim=1)[:, 0].double()
+    torch.testing.assert_close(units.values(torch.ones(2, 6, dtype=torch.bool))[0].double(), expected)
+
+
+@pytest.mark.parametrize("key", ["values", "items", "logits"])
+def test_a_mapping_is_read_by_its_keys_before_its_methods(key):
+    network, x = Net(lambda self, x: {key: self.b(self.drop(self.a(x)) ** 2)}, **layers()), torch.randn(5, 4)
+    outputs = Outputs("values") if key == "values" else Outputs(at=key)
+    torch.testing.assert_close(MaskedNetwork(network, outputs=outputs).predict(x), network.eval()(x)[key])
+
+
+def test_batches_of_a_loader_must_agree_in_what_is_for_all_examples():
+    def loader(scales):
+        torch.manual_seed(0)
+        batches = [{"x": torch.randn(4, 4), "scale": scale} for scale in scales]
+        return torch.utils.data.DataLoader(batches, batch_size=None)
+
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = dense()
+
+        def forward(self, x, scale):
+            return self.body(x) * scale
+
+    y = torch.zeros(8, dtype=torch.long)
+    for same in ([2.0, 2.0], [torch.tensor(2.0), torch.tensor(2.0)]):
+        assert LayerUnits(Scaled(), "body.1", loader(same), y).output.shape == (8, 3)
+    for other in ([1.0, 2.0], [torch.tensor(1.0), torch.tensor(2.0)]):
+        with pytest.raises(
+            ValueError, match=r"x must be a DataLoader whose batches agree in what has no axis of examples"
+        ):
+            LayerUnits(Scaled(), "body.1", loader(other), y)

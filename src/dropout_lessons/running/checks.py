@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import nn
+from torch.jit._script import RecursiveScriptModule
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import is_lazy
 
@@ -32,6 +33,16 @@ def check_network(network: nn.Module) -> nn.Module:
                 "an example depends on the others; give it track_running_stats=True"
             )
     return network
+
+
+def check_hookable(network: nn.Module) -> None:
+    """Say which module cannot be looked into, since it is compiled by TorchScript."""
+    for name, module in network.named_modules():
+        if isinstance(module, RecursiveScriptModule):
+            raise ValueError(
+                f"network must be made of modules that run in Python, got one compiled by torch.jit.script, {name!r}, whose "
+                "calls of dropout and layers nothing outside can see; give the network from before torch.jit.script"
+            )
 
 
 def check_weights(network: nn.Module) -> None:

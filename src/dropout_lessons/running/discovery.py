@@ -19,9 +19,11 @@ from torch.utils.flop_counter import flop_registry
 
 from dropout_lessons.layers import Dropout, GaussianDropout
 from dropout_lessons.running.calls import DropoutCall, Interception, is_dropout
+from dropout_lessons.running.checks import check_hookable
 from dropout_lessons.running.examples import Given, tensors_of
 from dropout_lessons.running.modes import (
     TorchRandomState,
+    attributes_kept,
     drawing_from,
     other_random_states,
     random_states_kept,
@@ -69,7 +71,7 @@ def discover(given: Given) -> Discovery:
     known = _FOUND.get(given.network)
     if known is not None and known[0] == version:
         return known[1]
-    with random_states_kept():
+    with random_states_kept(), attributes_kept(given.network):
         found = _Search(given).result()
     _FOUND[given.network] = (version, found)
     return found
@@ -151,6 +153,7 @@ class _Search:
     """The forward passes that find the sites of a network."""
 
     def __init__(self, given: Given) -> None:
+        check_hookable(given.network)
         self.network = given.network
         self.outputs = given.outputs
         # Two and three examples, since some networks squeeze the axis of a single one.

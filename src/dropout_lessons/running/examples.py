@@ -143,13 +143,23 @@ def gathered(x: Examples | DataLoader[Any], y: Any = None, batch_axis: int = 0) 
 def _joined(parts: list[Examples], batch_axis: int) -> Examples:
     first = parts[0]
     if isinstance(first, Tensor):
-        joinable = first.dim() > batch_axis
-        return torch.cat(parts, dim=batch_axis) if joinable else first
+        if first.dim() > batch_axis:
+            return torch.cat(parts, dim=batch_axis)
+        same = all(part is first or torch.equal(part, first) for part in parts)
+        return first if same else _refuse(parts)
     if isinstance(first, Mapping):
         return {key: _joined([part[key] for part in parts], batch_axis) for key in first}
     if isinstance(first, (tuple, list)):
         return tuple(_joined(list(own), batch_axis) for own in zip(*parts, strict=True))
-    return first
+    plain = isinstance(first, (bool, int, float, str, type(None)))
+    return _refuse(parts) if plain and any(part != first for part in parts) else first
+
+
+def _refuse(parts: list[Examples]) -> Examples:
+    raise ValueError(
+        "x must be a DataLoader whose batches agree in what has no axis of examples, such as numbers and flags, got "
+        f"{parts[0]} and other values; give it for each example, as a tensor of shape (examples,), or run batch by batch"
+    )
 
 
 @dataclass(frozen=True, eq=False)

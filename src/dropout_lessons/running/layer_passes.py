@@ -15,9 +15,11 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_only
 
 from dropout_lessons.running.calls import DropoutCall, Interception
+from dropout_lessons.running.checks import check_hookable
 from dropout_lessons.running.discovery import refusing_draws
 from dropout_lessons.running.examples import Given
 from dropout_lessons.running.layer import Layer, no_such_layer
+from dropout_lessons.running.modes import attributes_kept
 from dropout_lessons.running.replay import ReachedError, Record, cloned, recording, replaying
 
 
@@ -92,6 +94,7 @@ class LayerPasses:
     """
 
     def __init__(self, given: Given, layer: Layer, *, functional: bool = True) -> None:
+        check_hookable(given.network)
         self.given = given
         self.batched = True  # until an operation turns up that torch.func.vmap cannot do
         self.has_functional_dropout = False
@@ -171,6 +174,8 @@ class LayerPasses:
             values = answer(output)
             if values is None or isinstance(output, Tensor):
                 return values
+            if hasattr(output, "_fields"):  # a named tuple, whose names the network may use
+                return type(output)(values, *output[1:])
             return (values, *output[1:]) if isinstance(output, tuple) else [values, *output[1:]]
 
         def at_input(module: nn.Module, args: Any, kwargs: Any) -> Any:
@@ -226,7 +231,8 @@ class LayerPasses:
         with self._operations.answered_by(answer) if (until or resume) is not None else nullcontext():
             if self.batched and len(values) > 1:
                 try:
-                    return vmap(member)(values)
+                    with attributes_kept(self.given.network):
+                        return vmap(member)(values)
                 except Exception:  # whatever vmap cannot do; if the fault is the network's, the loop meets it again
                     self.batched = False
             return torch.stack([member(entry) for entry in values])

@@ -15,7 +15,7 @@ from dropout_lessons.networks import evaluating
 from dropout_lessons.running.calls import DropoutCall, Interception
 from dropout_lessons.running.discovery import discover, forget
 from dropout_lessons.running.examples import Given
-from dropout_lessons.running.modes import drawing_from
+from dropout_lessons.running.modes import attributes_kept, drawing_from
 from dropout_lessons.running.replay import ReachedError, Record, recording, replaying, replays
 from dropout_lessons.running.sites import Site, choose_sites, multiply
 
@@ -157,7 +157,8 @@ class Members:
                 return _stacked([member() for _ in range(count)])
             if self.batched and not self.drawn and len(factors[0]) > 1:
                 try:
-                    return vmap(member)(*factors)
+                    with attributes_kept(self.network):
+                        return vmap(member)(*factors)
                 except Exception:  # whatever vmap cannot do; if the fault is the network's, the loop meets it again
                     self.batched = False
             return _stacked([member(*own) for own in zip(*factors, strict=True)])

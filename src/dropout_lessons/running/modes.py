@@ -8,6 +8,7 @@ import warnings
 from argparse import Namespace
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
+from operator import is_
 from types import SimpleNamespace
 from typing import Any
 
@@ -51,6 +52,22 @@ def unfused() -> Iterator[None]:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
+
+
+@contextmanager
+def attributes_kept(network: nn.Module) -> Iterator[None]:
+    """Restore the attributes to which modules assign tensors: a tensor of ``torch.func.vmap`` is dead outside of it."""
+    kept = [(own, dict(own)) for module in network.modules() for own in (vars(module), module._buffers)]
+    try:
+        yield
+    finally:
+        for own, before in kept:
+            if len(own) != len(before) or not all(map(is_, own.values(), before.values())):
+                for name in [name for name, value in own.items() if isinstance(value, Tensor)]:
+                    if name in before:
+                        own[name] = before[name]
+                    else:
+                        del own[name]
 
 
 @contextmanager

@@ -193,7 +193,9 @@ def as_outputs(outputs: Outputs | Kind | Callable[[nn.Module, Any], Any]) -> Out
 
 
 def _at(returned: Any, at: str | int, **default: Any) -> Any:
-    if isinstance(at, str) and hasattr(returned, at):
+    if isinstance(returned, Mapping) and at in returned:  # before its methods, such as ``values`` and ``items``
+        return returned[at]
+    if isinstance(at, str) and hasattr(returned, at) and not callable(getattr(returned, at)):
         return getattr(returned, at)
     try:
         return returned[at]
