@@ -67,9 +67,10 @@ for (const link of document.querySelectorAll("a.term")) {
   link.addEventListener("mouseenter", () => explain(link));
   link.addEventListener("focus", () => explain(link));
   link.addEventListener("mouseleave", () => {
-    setTimeout(() => [note, link].some((place) => place.matches(":hover, :focus")) || forget(), 150);
+    // By then the note may stand at another term.
+    setTimeout(() => !stands(link) || [note, link].some((place) => place.matches(":hover, :focus")) || forget(), 150);
   });
-  link.addEventListener("blur", forget);
+  link.addEventListener("blur", () => stands(link) && forget());
 }
 note.addEventListener("mouseleave", forget);
 addEventListener("pointerdown", ({ target }) => [note, note.previousElementSibling].some((place) => place?.contains(target)) || forget());
