@@ -154,7 +154,7 @@ def drawing_from(generator: torch.Generator | None) -> Iterator[None]:
         put(before, *where)
 
 
-class TorchRandomState:
+class TorchGenerators:
     """Where PyTorch's global generators are."""
 
     def __init__(self) -> None:
@@ -163,7 +163,7 @@ class TorchRandomState:
 
     def has_moved(self) -> bool:
         """Whether one of them has been drawn from."""
-        now = TorchRandomState()
+        now = TorchGenerators()
         return not all(map(torch.equal, (self.cpu, *self.cuda), (now.cpu, *now.cuda)))
 
     def restore(self) -> None:
@@ -182,17 +182,10 @@ def other_random_states() -> tuple[Any, ...]:
     return random.getstate(), (kind, keys.tobytes(), *rest)
 
 
-def seed_others(seed: int) -> None:
-    """Seed Python's and NumPy's global generators, within ``random_states_kept``."""
-    random.seed(seed)
-    if numpy := sys.modules.get("numpy"):
-        numpy.random.seed(seed)
-
-
 @contextmanager
 def random_states_kept() -> Iterator[None]:
     """Restore every global generator after the block: PyTorch's, Python's and NumPy's."""
-    torch_own, own, numpy = TorchRandomState(), random.getstate(), sys.modules.get("numpy")
+    torch_own, own, numpy = TorchGenerators(), random.getstate(), sys.modules.get("numpy")
     of_numpy = numpy.random.get_state() if numpy is not None else None
     try:
         yield
