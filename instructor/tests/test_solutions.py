@@ -48,7 +48,7 @@ def yardstick():
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: f"{answer.exercise}-{answer.title}")
 def test_an_answer_is_judged_as_it_should_be_and_within_two_tenths_of_a_second(answer):
     with ThreadPoolExecutor(1) as apart:  # where the stack is short: PyTorch writes it down whenever it is seeded
-        counted = apart.submit(solutions.count, answer, 5 if answer.diagnosis else 20).result()
+        counted = apart.submit(solutions.count, answer, 3 if answer.diagnosis else 8).result()
         assert counted.as_it_should, str(counted)
         # A busy machine slows a processor's own seconds, too: those of a yardstick as much.
         fastest = counted.seconds
