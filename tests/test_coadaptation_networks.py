@@ -140,6 +140,37 @@ def test_a_layer_that_returns_several_tensors_counts_by_its_first():
     check_by_hook(MaskedNetwork(network), Layer("recurrent", unit_axis=-1), x, lambda: network(x), y)
 
 
+def test_a_recurrent_layer_of_which_only_the_last_states_are_read_is_warned_of():
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.recurrent, self.head = nn.LSTM(4, 5, batch_first=True), nn.Linear(5, 3)
+
+        def forward(self, x):
+            return self.head(self.recurrent(x)[1][0][0])
+
+    units = LayerUnits(Last(), Layer("recurrent", unit_axis=-1), torch.randn(9, 6, 4, generator=seeded()))
+    with pytest.warns(UserWarning, match="layer 'recurrent' returns several tensors, .* change no prediction"):
+        assert units.parts
+
+
+@pytest.mark.parametrize("examples", [5, 6, 7])
+def test_steps_are_not_taken_for_examples_where_they_are_as_many(examples):
+    class TimeFirst(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.recurrent, self.head = nn.LSTM(4, 5), nn.Linear(5, 3)
+
+        def forward(self, x):
+            return self.head(self.recurrent(x.transpose(0, 1))[0][-1])
+
+    x = torch.randn(examples, 6, 4, generator=seeded())
+    with pytest.raises(
+        ValueError, match=r"with the examples on axis 0, but for \d examples 'recurrent' has shape \(6, "
+    ):
+        LayerUnits(TimeFirst(), Layer("recurrent", unit_axis=-1), x)
+
+
 class TwoInputs(nn.Module):
     def __init__(self):
         super().__init__()

@@ -286,6 +286,14 @@ def test_a_loss_that_compares_something_else_has_no_error():
     assert score.loss > 0
 
 
+def test_a_loss_that_sums_is_refused():
+    # It would be a learning rate that grows with the batch, and a smaller one in the last.
+    loss = nn.CrossEntropyLoss(reduction="sum")
+    for run in (fit, evaluate):
+        with pytest.raises(ValueError, match=r'loss must be the mean over a batch, .*reduction="sum"; make it with'):
+            run(nn.Linear(4, 3), Split(X, labels(N)), loss=loss)
+
+
 def test_an_ensemble_takes_outputs_and_losses():
     make, x, y, said, _ = CASES["mean and variance"]
     recipe = Recipe(epochs=2, batch_size=20, learning_rate=0.01)

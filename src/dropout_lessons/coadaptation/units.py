@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -140,7 +141,19 @@ class LayerUnits:
         if not all(agrees(part, above) for part in parts if part.passes is not self._looked_at or clamps is not None):
             for part in parts:
                 part.above = dataclasses.replace(above, cut=None, additive=False)
+        if isinstance(dict(self.network.named_modules()).get(self.layer.name), nn.RNNBase):
+            self._warn_if_unread(parts)
         return parts
+
+    def _warn_if_unread(self, parts: list[Part]) -> None:
+        """Say so where the network reads only the last states of a recurrent layer, which are not what is toggled."""
+        none_and_all = torch.tensor([[0.0], [1.0]], device=self.device).expand(2, self.n_units)
+        if all(torch.equal(*part.predictions(none_and_all)) for part in parts):
+            warnings.warn(
+                f"layer {self.layer.name!r} returns several tensors, and its units, those of the first, change no prediction: "
+                "the network may read another, such as h_n; let it read the first, output[:, -1]",
+                stacklevel=3,
+            )
 
     @cached_property
     def h(self) -> Float[Tensor, "examples ..."]:

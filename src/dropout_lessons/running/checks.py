@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
-from torch.jit._script import RecursiveScriptModule
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import is_lazy
 
@@ -38,7 +38,7 @@ def check_network(network: nn.Module) -> nn.Module:
 def check_hookable(network: nn.Module) -> None:
     """Say which module cannot be looked into, since it is compiled by TorchScript."""
     for name, module in network.named_modules():
-        if isinstance(module, RecursiveScriptModule):
+        if isinstance(module, torch.jit.RecursiveScriptModule):  # type: ignore[attr-defined]
             raise ValueError(
                 f"network must be made of modules that run in Python, got one compiled by torch.jit.script, {name!r}, whose "
                 "calls of dropout and layers nothing outside can see; give the network from before torch.jit.script"

@@ -128,6 +128,9 @@ class LayerPasses:
         if not self._reached:
             raise no_such_layer(given, layer.name)
         self.activations = layer.values(own, given)
+        if len(given) > 1 and self.activations.shape.count(len(given)) > 1:
+            # Of fewer examples one sees whether it is their axis that is as long as they are many.
+            LayerPasses(given.take(slice(2 if len(given) > 2 else 1)), layer, functional=False)
         self.axis = layer.axis(self.activations, given.outputs.batch_axis)
         self.n_units = layer.count(self.activations.shape[self.axis])
         self._interception.functional = self.has_functional_dropout

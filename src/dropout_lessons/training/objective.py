@@ -47,6 +47,10 @@ class Objective:
         """An objective from what a user said, or say why it is none."""
         if loss is not None and not callable(loss):
             raise ValueError(f"loss must be a function of what the network returns and y, or None, got {loss!r}")
+        if getattr(loss, "reduction", "mean") == "sum":
+            raise ValueError(
+                f'loss must be the mean over a batch, got {loss!r} with reduction="sum"; make it with reduction="mean"'
+            )
         return Objective(as_outputs(outputs), loss)
 
     def __repr__(self) -> str:
