@@ -333,6 +333,11 @@ def test_the_cheapest_unit_of_a_record_comes_out_again(name):
 of_the_ledger = pytest.mark.xdist_group("ledger")
 
 
+def test_a_ledger_without_a_record_says_of_each_number_that_it_was_not_run(monkeypatch):
+    monkeypatch.setattr("dropout_lessons.experiments.entries.is_recorded", lambda name: False)
+    assert set(ledger().verdict) == {"not run here"}
+
+
 @of_the_ledger
 def test_the_ledger_has_a_row_for_each_finding_and_for_each_number_that_was_not_run():
     table = ledger()

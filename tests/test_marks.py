@@ -271,9 +271,10 @@ def test_only_the_assignments_own_column_of_canvas_grade_book_is_changed(tmp_pat
     expected = [row[:] for row in rows]
     expected[2][3] = "8.0"
     assert (name, list(csv.reader(io.StringIO(text)))) == ("canvas.csv", expected)
-    book.write_text("Name,Score\n")
-    with pytest.raises(ValueError, match="gradebook must be Canvas's export"):
-        filled_in(HOMEWORK, [RESULT], book)
+    for other in ("Name,Score\n", "ID,Bewertung,Bestwertung\n"):
+        book.write_text(other)
+        with pytest.raises(ValueError, match=r"gradebook must be Canvas's export.*in another language.*choose English"):
+            filled_in(HOMEWORK, [RESULT], book)
 
 
 def test_moodles_grading_worksheet_is_filled_in(tmp_path):

@@ -129,7 +129,7 @@ def ledger() -> pd.DataFrame:
     for missing in NOT_RUN:
         head = {"experiment": missing.title, "source": missing.source}
         rows += _rows_not_run(head, "paper", missing.reported, missing.reason)
-    return pd.DataFrame(rows).drop(columns="effect")
+    return pd.DataFrame(rows).drop(columns="effect", errors="ignore")
 
 
 def _rows_not_run(

@@ -132,7 +132,7 @@ def _at_scale(result: Result) -> str:
 def _section_at_the_papers_scale(result: Result) -> str:
     experiment, source = result.experiment, result.provenance
     missing, units, device = source.get(UNFINISHED, 0), len(source["units"]), source["device"]
-    where = "of one core" if device == "cpu" else f"on {_text(device)}"
+    where = "of one core" if device == "cpu" else f"on {_text(device.replace(', cpu', ' and processor cores'))}"
     rest = f"{missing} are missing: this goes on with them:" if missing else "This computes them where there are none:"
     tried = f":::{{dropdown}} Candidates, by their error on 10,000 validation images\n{_tried(result)}\n:::"
     return _paragraphs(
@@ -274,9 +274,9 @@ def _statements(found: Sequence[Entry]) -> str:
 def _cells(entry: Entry) -> list[str]:
     effect = f"{entry.effect}; {entry.relative} of the first" if entry.relative else entry.effect
     verdict = f"{entry.verdict} ({entry.remarks})" if entry.remarks else entry.verdict
+    required = re.sub(r"\d+\.\d{5,}", lambda bound: f"{float(bound[0]):.3g}", entry.required)
     return [
-        _text(cell)
-        for cell in (entry.statement, entry.paper or "no number", entry.values, effect, entry.required, verdict)
+        _text(cell) for cell in (entry.statement, entry.paper or "no number", entry.values, effect, required, verdict)
     ]
 
 

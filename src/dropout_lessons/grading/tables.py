@@ -114,7 +114,8 @@ def filled_in(assignment: Assignment, results: Sequence[StudentResult], path: Pa
         return "moodle.csv", _written([table.header, *table.rows])
     raise ValueError(
         "gradebook must be Canvas's export, whose columns start with Student, ID, or Moodle's grading worksheet, with "
-        f"Identifier and Grade; got {str(path)!r} with {', '.join(table.header[:6])}"
+        "Identifier and Grade (in another language Moodle names them otherwise: choose English in your profile there, for the "
+        f"download and for the upload); got {str(path)!r} with {', '.join(table.header[:6])}"
     )
 
 
