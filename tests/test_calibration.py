@@ -328,3 +328,11 @@ def test_arrays_are_refused_with_the_way_to_make_tensors_of_them(score: str) -> 
         function(first.numpy(), labels)
     with pytest.raises(ValueError, match=r"labels must be a tensor, got list; torch.as_tensor\(labels\) makes one"):
         function(first, labels.tolist())
+
+
+@pytest.mark.parametrize(("coverage", "rank"), [(0.55, 55), (0.28, 28), (0.07, 7), (0.9, 90), (0.951, 96)])
+def test_the_rank_of_a_conformal_threshold_is_not_one_too_many_by_rounding(coverage: float, rank: int) -> None:
+    true = torch.linspace(0.99, 0.01, 99, dtype=torch.float64)
+    probs = torch.stack([true, 1 - true], dim=1)
+    labels = torch.zeros(99, dtype=torch.long)
+    assert calibration.conformal_threshold(probs, labels, coverage=coverage) == true[rank - 1].item()

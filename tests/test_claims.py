@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import assume, given, settings
@@ -580,3 +581,111 @@ def test_an_identity_takes_no_other_bound(bound: Any) -> None:
 def test_a_claim_says_something() -> None:
     with pytest.raises(ValueError, match="statement must say what is claimed"):
         check(" ", sampled(FIVE), above=0.0)
+
+
+# What is no evidence, or less than it looks
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(-999, 999).map(lambda i: i / 1000), min_size=5, max_size=8),
+    st.sampled_from([0, 1]),
+    st.integers(-9, 9).filter(bool).map(lambda i: i / 4e6),
+    st.sampled_from(["above", "below"]),
+)
+def test_what_is_printed_tells_undecided_from_what_does_not_hold(
+    values: list[float], end: int, beyond: float, side: str
+) -> None:
+    evidence = sampled(values)
+    low, high = evidence.interval
+    assume(high - low > 1e-3)
+    bound = evidence.interval[end] + beyond  # a little beyond an end of the interval, or before it
+    one_bound: dict[str, Any] = {side: bound}
+    judgement = judge("as required", evidence, **one_bound)
+    start, stop, required = map(float, re.findall(NUMBER, judgement.words.interval + judgement.words.required))
+    inside, outside = (required < start, stop <= required) if side == "above" else (stop < required, required <= start)
+    assert judgement.holds == (True if inside else False if outside else None)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda rng, n: rng.random(n) < 0.05,
+        lambda rng, n: rng.random(n) < 0.9,
+        lambda rng, n: rng.poisson(0.3, n),
+        lambda rng, n: (rng.random(n) < 0.2) * rng.exponential(size=n),
+    ],
+    ids=["rare", "frequent", "counts", "mostly nothing"],
+)
+@pytest.mark.parametrize("n", [5, 10, 20, 100])
+def test_an_interval_of_values_that_are_mostly_equal_says_that_it_may_miss_the_mean(n: int, draw: Any) -> None:
+    rng = np.random.default_rng(n)
+    mean = float(np.mean(draw(rng, 10**6)))
+    found = [sampled(draw(rng, n).astype(float)) for _ in range(1000)]
+    missed_unsaid = [not each.note and not each.interval[0] <= mean <= each.interval[1] for each in found]
+    assert np.mean(missed_unsaid) <= 0.05
+
+
+def test_equal_differences_say_that_their_interval_tells_nothing_of_chance() -> None:
+    assert "no width" in paired([0.5] * 5, [0.25] * 5).note
+    assert "Most of" in sampled([0.0, 0.0, 0.0, 0.0, 1.0]).note
+    assert sampled([0.1, 0.2, 0.3, 0.2, 0.1]).note == ""
+    assert sampled([0.0] * 970 + [1.0] * 30).note == ""
+
+
+def test_series_whose_labels_pair_other_seeds_are_refused() -> None:
+    treatment = pd.Series([0.1, 0.2, 0.3, 0.2, 0.4], index=range(5))
+    control = pd.Series([0.2, 0.3, 0.3, 0.3, 0.6], index=range(5))
+    paired(treatment, control)
+    paired(treatment, control.set_axis(range(10, 15)))  # rows of one table: their labels are no seeds
+    with pytest.raises(ValueError, match="the same seeds in the same order"):
+        paired(treatment, control[::-1])
+    with pytest.raises(ValueError, match="the same seeds in the same order"):
+        paired(treatment.rename_axis("seed"), control.set_axis(range(1, 6)).rename_axis("seed"))
+
+
+def test_a_masked_value_is_not_counted_unseen_and_numbers_may_come_as_tensors_that_were_trained() -> None:
+    with pytest.raises(ValueError, match="must not be masked"):
+        sampled(np.ma.masked_greater([0.1, 0.2, 0.1, 0.2, 9.0], 1))
+    losses = [torch.tensor(value, requires_grad=True) for value in (0.5, 0.25, 0.75, 1.0, 0.125)]
+    assert sampled(losses) == sampled([0.5, 0.25, 0.75, 1.0, 0.125])
+    with pytest.raises(ValueError, match="pass a list of numbers"):
+        sampled({0: 0.1, 1: 0.2}.values())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("unit", ["percent", "pp", "point", "Percentage point", "pct", None])
+def test_a_unit_that_only_looks_like_percent_is_refused(unit: Any) -> None:
+    with pytest.raises(ValueError, match='unit must be "%", "points" or "percentage points"'):
+        paired(*dropout_and_baseline(), unit=unit)
+
+
+def test_an_allowed_deviation_in_percents_is_refused_for_fractions() -> None:
+    with pytest.raises(ValueError, match="atol must hold fractions"):
+        exact(0.5, 0.5, atol=2, unit="%")
+
+
+@pytest.mark.parametrize(
+    ("bounds", "message"),
+    [
+        ({"below": "0"}, "below must be a number, got '0'"),
+        ({"above": True}, "above must be a number, got True"),
+        ({"within": 0.1}, "within must be two numbers, such as .*, got 0.1"),
+        ({"within": (0.1, 0.2, 0.3)}, "within must be two numbers"),
+        ({"within": "01"}, "within must be two numbers"),
+    ],
+)
+def test_a_bound_that_is_no_number_is_refused_by_its_name(bounds: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        judge("as required", sampled([0.1, 0.2, 0.3, 0.2, 0.1]), **bounds)
+
+
+def test_an_interval_alone_is_no_evidence() -> None:
+    with pytest.raises(
+        ValueError, match="evidence must be made by paired, sampled, ranked, counted or exact, got tuple"
+    ):
+        judge("as required", (0.1, 0.2), below=0)  # type: ignore[arg-type]
+
+
+def test_an_effect_is_no_fraction_of_what_is_negative_or_a_logarithm() -> None:
+    assert paired([1.0] * 5, [-2.0] * 5).relative is None
+    assert paired([1.0] * 5, [2.0] * 5, unit="log ratio").relative is None

@@ -275,3 +275,30 @@ def test_claims_fit_a_phone_without_a_script_and_their_fold_opens(open_page: Cal
 def test_the_fold_says_what_the_effect_is_of_the_values(evidence: Evidence, said: str) -> None:
     judgement = judge("It is more than none.", evidence, above=0)
     assert in_natural_units(evidence, judgement.limits, judgement.holds).arms == said
+
+
+@pytest.mark.parametrize("unit", ["nats", "points", "log ratio"])
+@pytest.mark.parametrize("side", ["above", "below"])
+@pytest.mark.parametrize("beyond", [-3e-5, -4e-6, 4e-6, 3e-5])
+def test_the_shown_bound_has_as_many_digits_as_tell_it_from_an_end_of_the_interval(
+    unit: str, side: str, beyond: float
+) -> None:
+    for end in (0, 1):
+        evidence = difference(0.0123456, 0.004, unit=unit)
+        bound: dict[str, Any] = {side: evidence.interval[end] + beyond}
+        judgement = judge("as required", evidence, **bound)
+        _, interval, required = said(judgement)
+        (low, high), (limit,) = numbers(interval), numbers(f"[{re.sub('[^0-9.−]', '', required)}]")
+        inside, outside = (limit < low, high <= limit) if side == "above" else (high < limit, limit <= low)
+        assert judgement.holds == (True if inside else False if outside else None), (interval, required)
+
+
+def test_a_narrow_range_of_factors_is_not_from_one_to_one() -> None:
+    evidence = difference(0.0001, 0.0001, unit="log ratio")
+    assert said(check("as required", evidence, within=(-0.0004, 0.0004)))[2] == "times between 0.9996 and 1.0004"
+
+
+def test_the_fold_says_that_a_verdict_hangs_by_a_thread() -> None:
+    close, apart = (check("as required", difference(-0.02, 0.01), below=bound) for bound in (-0.0095, 0))
+    assert "By a thread" in close._repr_html_()
+    assert "By a thread" not in apart._repr_html_()

@@ -102,3 +102,10 @@ def test_a_unit_of_a_tuned_arm_says_that_it_tunes():
     assert Unit({"stage": "tuning"}, 1000).tunes
     assert not Unit({"stage": "report"}, 0).tunes
     assert not Unit({}, 0).tunes
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_candidate_that_diverged_at_one_seed_is_not_judged_by_the_others(together):
+    arm = Arm({"arm": "plain"}, range(5), RATES, together=together)
+    nan = float("nan")
+    assert arm.chosen(tried(arm, [[nan, nan], [0.3, 0.4], [0.1, nan]])) == RATES[1]

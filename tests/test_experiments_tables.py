@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 
 from dropout_lessons.claims import paired
-from dropout_lessons.experiments.tables import difference, values
+from dropout_lessons.experiments import names, recorded
+from dropout_lessons.experiments.records import is_recorded
+from dropout_lessons.experiments.tables import difference, noting_ends, over_seeds, values
 
 
 @pytest.fixture
@@ -45,3 +47,30 @@ def test_arms_with_different_seeds_are_not_paired(table):
     fewer = digits[(digits.arm == "plain") | (digits.seed > 0)]
     with pytest.raises(ValueError, match="must have the same seeds"):
         difference(fewer, "test_error", {"arm": "dropout"}, {"arm": "plain"})
+
+
+def test_evidence_of_another_kind_than_a_difference_notes_what_was_best_at_an_end(table):
+    table["edge"] = np.where(table.arm == "plain", "learning_rate", "")
+    digits = table[table.data == "digits"]
+    ratio = digits.pivot(index="seed", columns="arm", values="test_error").pipe(
+        lambda errors: errors.dropout / errors.plain
+    )
+    found = noting_ends(digits, over_seeds(digits, ratio, unit="times"))
+    assert found.note == "best at an end of what was tried: learning rate of plain"
+    assert found.recorded
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_statement_on_an_arm_that_chose_an_end_says_so_whatever_its_evidence_is(name):
+    result = recorded(name) if is_recorded(name) else None
+    if result is None or "stage" not in result.rows or result.rows["stage"].isna().any():
+        pytest.skip("not recorded, or not all of it is tuned")
+    at_an_end = result.table.assign(edge="learning_rate")
+    for finding in result.experiment.judge(at_an_end):
+        if finding.evidence.atol is None:
+            assert "best at an end" in finding.evidence.note, finding.statement
+
+
+def test_all_statements_of_a_result_rest_on_what_was_stored():
+    for name in ("fig4_architectures", "fig7_features", "keep_prob_grid", "fig10_data_size"):
+        assert all(finding.evidence.recorded for finding in recorded(name).findings)

@@ -257,7 +257,7 @@ def conformal_threshold(
     if not 0 < coverage < 1:
         raise ValueError(f"coverage must be a fraction in (0, 1), such as 0.95, got {coverage!r}")
     true = probs.gather(1, labels[:, None])[:, 0].sort(descending=True).values
-    rank = math.ceil((len(true) + 1) * coverage)
+    rank = math.ceil(round((len(true) + 1) * coverage, 9))  # 100 x 0.55 is 55, and not a little more
     return true[rank - 1].item() if rank <= len(true) else 0.0
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 from torch import Tensor
@@ -18,7 +20,24 @@ __all__ = ["FEWEST_SEEDS", "LOG_RATIO", "Evidence", "counted", "exact", "paired"
 #: With fewer seeds or draws no claim is made.
 FEWEST_SEEDS = 5
 CONFIDENCE = 0.95
+#: Said of Student's interval where it cannot be trusted.
+EQUAL = "All values are equal, so that the interval has no width: it does not tell how far chance goes."
+TIED = "Most of the values are equal: the interval may miss the mean more often than it says."
+MANY = 20  # values that differ from the commonest are enough, however many these are
 PERCENT_UNITS = ("%", "points", "percentage points")
+#: What looks like one, and would be shown as it is: 0.01 of it for a hundredth.
+LIKE_PERCENT = (
+    "percent",
+    "percents",
+    "percentage",
+    "per cent",
+    "pct",
+    "pp",
+    "ppt",
+    "point",
+    "percentage point",
+    "% points",
+)
 #: Unit of natural logarithms of ratios: a page shows them as factors.
 LOG_RATIO = "log ratio"
 
@@ -57,8 +76,8 @@ class Evidence:
 
     @property
     def relative(self) -> float | None:
-        """Of a paired difference, the effect as a fraction of the control's mean; None where there is none."""
-        return self.effect / abs(self.arms[1]) if self.arms and self.arms[1] else None
+        """Of a paired difference, the effect as a fraction of the control's mean, where that is above 0 and no logarithm."""
+        return self.effect / self.arms[1] if self.arms and self.arms[1] > 0 and self.unit != LOG_RATIO else None
 
 
 def paired(
@@ -74,8 +93,9 @@ def paired(
 
     .. math:: \bar d \pm t_{0.975,\,n-1} \, s / \sqrt{n},
 
-    which is right for few seeds if the differences are close to normal. Pairing removes what the two arms share
-    at a seed: the initial weights, the order of the examples, the draw of the data.
+    which is right for few seeds if the differences are close to normal. Where most of them are equal, the note says
+    that it cannot be trusted. Pairing removes what the two arms share at a seed: the initial weights, the order of
+    the examples, the draw of the data.
 
     Args:
         treatment: One value per seed.
@@ -85,7 +105,8 @@ def paired(
             logarithms, and a page shows their difference as a factor.
 
     Raises:
-        ValueError: If the arms differ in length, have fewer than five seeds or hold a value that is not finite.
+        ValueError: If the arms differ in length, have fewer than five seeds, or hold a value that is not finite or no number;
+            if they are series of pandas whose labels say that they pair other seeds.
 
     Example:
         >>> dropout = [0.061, 0.058, 0.064, 0.060, 0.059]
@@ -96,6 +117,7 @@ def paired(
 
     Source: Student 1908, "The probable error of a mean".
     """
+    _check_pairs(treatment, control)
     arms = _read("treatment", treatment), _read("control", control)
     if arms[0].shape != arms[1].shape:
         raise ValueError(
@@ -111,8 +133,10 @@ def paired(
 def sampled(values: Sequence[float] | NDArray[Any] | Tensor, *, unit: str = "", over: str = "draws") -> Evidence:
     r"""Mean of independent draws of one quantity, with its 95% interval.
 
-    The interval is :math:`\bar x \pm t_{0.975,\,n-1} \, s / \sqrt{n}`, Student's, as in ``paired``. For values with a long
-    tail see ``ranked``; for shares of cases, ``counted``.
+    The interval is :math:`\bar x \pm t_{0.975,\,n-1} \, s / \sqrt{n}`, Student's, as in ``paired``. Of values with a long tail
+    it misses the mean too often: of exponential ones in 12% of cases with 5 values and in 7% with 20, nearly always because it
+    ends below. See ``ranked`` for them, and for shares of cases ``counted``. Where most of the values are equal, the note
+    says that it cannot be trusted.
 
     Args:
         values: Independent draws. Values that share a trained network or a data set are independent only for a
@@ -121,7 +145,7 @@ def sampled(values: Sequence[float] | NDArray[Any] | Tensor, *, unit: str = "", 
         over: What each value comes from, in the plural: ``"draws"``, or ``"seeds"`` with a network or data set each.
 
     Raises:
-        ValueError: If there are fewer than five values, one of them is not finite, or ``over`` is no plural.
+        ValueError: If there are fewer than five values, one of them is not finite or no number, or ``over`` is no plural.
 
     Example:
         >>> evidence = sampled([0.9, 1.1, 1.0, 0.8, 1.2], unit="nats")
@@ -235,9 +259,9 @@ def exact(
         raise ValueError(f"actual and expected must have the same shape, got {left.shape} and {right.shape}")
     if left.size == 0:
         raise ValueError(f"actual and expected must hold at least one value, got shape {left.shape}")
-    if not 0 <= atol < math.inf:
-        raise ValueError(f"atol must be finite and at least 0, got {atol}")
-    for name, values in (("actual", left), ("expected", right)):
+    if isinstance(atol, (bool, str)) or not 0 <= atol < math.inf:
+        raise ValueError(f"atol must be finite and at least 0, got {atol!r}")
+    for name, values in (("actual", left), ("expected", right), ("atol", np.asarray(atol, dtype=np.float64))):
         _check_fractions(name, values, unit)
     with np.errstate(invalid="ignore", over="ignore"):
         deviation = float(np.where(left == right, 0.0, np.abs(left - right)).max())
@@ -245,12 +269,17 @@ def exact(
 
 
 def _read(name: str, values: float | Sequence[float] | NDArray[Any] | Tensor) -> NDArray[np.float64]:
+    if isinstance(values, (list, tuple)) and any(isinstance(value, Tensor) for value in values):
+        values = torch.stack([torch.as_tensor(value).detach().cpu() for value in values])
     if isinstance(values, Tensor):
         values = values.detach().cpu()
         values = (values.double() if values.is_floating_point() else values).numpy()
+    if isinstance(values, np.ma.MaskedArray) and values.mask.any():
+        raise ValueError(f"{name} must not be masked; leaving values out would bias the result")
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":
-        raise ValueError(f"{name} must hold real numbers, got {array.dtype}")
+        fix = "; pass a list of numbers" if array.dtype == object else ""
+        raise ValueError(f"{name} must hold real numbers, got {array.dtype}{fix}")
     doubles = array.astype(np.float64)
     if array.dtype.kind in "iu" and (np.abs(doubles) >= 2.0**53).any():
         raise ValueError(f"{name} holds integers of 2^53 or more, which doubles round; pass floats if that will do")
@@ -265,6 +294,19 @@ def _checked(
     array = _read(name, values)
     _check_values(name, array, over.removesuffix("s"), unit)
     return array
+
+
+def _check_pairs(treatment: Any, control: Any) -> None:
+    """Refuse series that pair other seeds than their labels do: the same labels in another order, or others of one name."""
+    left: Any = getattr(treatment, "index", None)
+    right: Any = getattr(control, "index", None)
+    if not (hasattr(left, "equals") and hasattr(right, "equals")) or left.equals(right):
+        return
+    if set(left) == set(right) or (left.name is not None and left.name == right.name):
+        raise ValueError(
+            f"treatment and control must have the same seeds in the same order, got the labels {list(left)} and {list(right)}; "
+            "sort both by them, or pass .to_numpy() if the labels mean nothing"
+        )
 
 
 def _check_values(name: str, values: NDArray[np.float64], noun: str, unit: str) -> None:
@@ -285,6 +327,11 @@ def _check_values(name: str, values: NDArray[np.float64], noun: str, unit: str) 
 
 
 def _check_fractions(name: str, values: NDArray[np.float64], unit: str) -> None:
+    if not isinstance(unit, str) or unit.casefold() in LIKE_PERCENT:
+        raise ValueError(
+            f'unit must be "%", "points" or "percentage points" for fractions, which are shown times 100, or name '
+            f"another unit, got {unit!r}"
+        )
     if unit in PERCENT_UNITS and np.abs(values).max() > 1:
         raise ValueError(
             f"{name} must hold fractions in [-1, 1] when the unit is {unit!r}, got "
@@ -297,4 +344,6 @@ def _student(values: NDArray[np.float64], noun: str, unit: str) -> Evidence:
     draws = values.tolist()
     n, mean = len(draws), statistics.mean(draws)
     margin = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * statistics.stdev(draws) / math.sqrt(n)
-    return Evidence(mean, (mean - margin, mean + margin), n, noun, unit)
+    others = n - Counter(draws).most_common(1)[0][1]
+    note = "" if others >= min(n / 2, MANY) else TIED if others else EQUAL
+    return Evidence(mean, (mean - margin, mean + margin), n, noun, unit, note=note)

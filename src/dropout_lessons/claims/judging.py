@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dropout_lessons.claims.evidence import CONFIDENCE, PERCENT_UNITS, Evidence
-from dropout_lessons.claims.natural import place
+from dropout_lessons.claims.natural import place, verdict
 from dropout_lessons.claims.showing import as_html
 
 __all__ = ["ClaimError", "Judgement", "Words", "check", "judge"]
@@ -138,8 +138,12 @@ def judge(
         Undecided: The mean is positive
         (effect 0.11, 95% interval [-0.08, 0.30], 5 draws; required: above 0; falls short by 0.08)
     """
-    if not statement.strip():
+    if not isinstance(statement, str) or not statement.strip():
         raise ValueError(f"statement must say what is claimed, got {statement!r}")
+    if not isinstance(evidence, Evidence):
+        raise ValueError(
+            f"evidence must be made by paired, sampled, ranked, counted or exact, got {type(evidence).__name__}"
+        )
     if evidence.atol is None:
         low, high = _limits(evidence, above, below, within)
         if math.isnan(evidence.effect):  # of too few seeds
@@ -148,9 +152,9 @@ def judge(
             )
             return Judgement(statement, evidence, (low, high), None, math.nan, words, reason)
         start, end = evidence.interval
-        holds = True if low < start and end < high else False if end <= low or start >= high else None
+        holds = verdict((start, end), (low, high))
         shortfall = 0.0 if holds else max(low - start, end - high)
-        words = _interval_in_words(evidence, (low, high), bool(holds), shortfall)
+        words = _interval_in_words(evidence, (low, high), holds, shortfall)
         return Judgement(statement, evidence, (low, high), holds, shortfall, words, reason)
     if (above, below, within) != (None, None, None):
         raise ValueError("evidence of an identity has its own bound, atol: leave out above, below and within")
@@ -209,13 +213,17 @@ def _limits(
     if len(names) != 1:
         raise ValueError(f"give exactly one of above, below and within, got {' and '.join(names) or 'none'}")
     (name,) = names
-    if within is not None:
-        low, high = within
-        sound = -math.inf < low < high < math.inf
-    else:
-        low = -math.inf if above is None else above
-        high = math.inf if below is None else below
-        sound = math.isfinite(low) or math.isfinite(high)
+    try:
+        if within is not None:
+            low, high = map(_as_number, within)
+            sound = -math.inf < low < high < math.inf
+        else:
+            low = -math.inf if above is None else _as_number(above)
+            high = math.inf if below is None else _as_number(below)
+            sound = math.isfinite(low) or math.isfinite(high)
+    except (TypeError, ValueError):
+        kind = "two numbers, such as (-0.1, 0.1)" if within is not None else "a number"
+        raise ValueError(f"{name} must be {kind}, got {given[name]!r}") from None
     if not sound:
         raise ValueError(f"{name} must be finite, and a range go from low to high, got {given[name]}")
     if evidence.unit in PERCENT_UNITS and any(1 < abs(bound) < math.inf for bound in (low, high)):
@@ -223,7 +231,14 @@ def _limits(
     return low, high
 
 
-def _interval_in_words(evidence: Evidence, limits: tuple[float, float], holds: bool, shortfall: float) -> Words:
+def _as_number(bound: Any) -> float:
+    """A bound as a plain number; neither a truth value nor text is one."""
+    if isinstance(bound, (bool, str)):
+        raise TypeError
+    return float(bound)
+
+
+def _interval_in_words(evidence: Evidence, limits: tuple[float, float], holds: bool | None, shortfall: float) -> Words:
     scale = 100 if evidence.unit in PERCENT_UNITS else 1
     unit = evidence.unit if evidence.unit in ("", "%") else f" {evidence.unit}"
     low, high = (scale * limit for limit in limits)
@@ -236,8 +251,8 @@ def _interval_in_words(evidence: Evidence, limits: tuple[float, float], holds: b
     decimals = place(margin) + 1 if margin > 1e-12 * size else place(effect) + 2
     # More when rounding would hide the verdict: an upper end of -0.0004 is not shown as 0.00 and called below 0.
     for _ in range(12):
-        verdict = low < round(start, decimals) and round(end, decimals) < high
-        if verdict == holds and (holds or touches or round(shortfall, decimals) > 0):
+        rounded = verdict((round(start, decimals), round(end, decimals)), (low, high))
+        if rounded == holds and (holds or touches or round(shortfall, decimals) > 0):
             break
         decimals += 1
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from dropout_lessons.claims.evidence import LOG_RATIO, PERCENT_UNITS, Evidence
 
-__all__ = ["Natural", "in_natural_units", "place", "typeset"]
+__all__ = ["Natural", "in_natural_units", "place", "typeset", "verdict"]
 
 SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
@@ -37,22 +37,30 @@ def in_natural_units(evidence: Evidence, limits: tuple[float, float], holds: boo
         return _deviation(evidence, evidence.atol, count)
     if math.isnan(evidence.effect):
         return Natural("unknown", "", count, _required(evidence, limits), f"The mean of {count}.")
-    values = _shown(evidence, limits, evidence.interval)
-    start, end = min(values), max(values)
-    bounds = _shown(evidence, limits, limits)
-    low, high = min(bounds), max(bounds)
+    start, end = sorted(_shown(evidence, limits, evidence.interval))
+    for digits in range(3, 16):  # an end of 0.1234 is not shown beside a bound of 0.123 and called below it
+        low, high = (_rounded(bound, digits) for bound in sorted(_shown(evidence, limits, limits)))
+        if low < high and verdict((start, end), (low, high)) == holds:
+            break
     size, margin = max(abs(start), abs(end)), (end - start) / 2
     decimals = place(size) + 1
     if margin > 1e-12 * size:
         decimals = max(decimals, place(margin))
     for _ in range(12):  # an upper end of -0.04 is not shown as 0.0 and called below 0
-        if (low < round(start, decimals) and round(end, decimals) < high) == bool(holds):
+        if verdict((round(start, decimals), round(end, decimals)), (low, high)) == holds:
             break
         decimals += 1
     (mean,) = _shown(evidence, limits, (evidence.effect,))
     interval = f"[{_number(start, decimals)}, {_number(end, decimals)}]"
     effect = _with_unit(evidence, limits, _number(mean, decimals))
-    return Natural(effect, interval, count, _required(evidence, limits), _compared(evidence, count, decimals))
+    required = _required(evidence, limits, digits)
+    return Natural(effect, interval, count, required, _compared(evidence, count, decimals))
+
+
+def verdict(interval: tuple[float, float], limits: tuple[float, float]) -> bool | None:
+    """True if the whole interval lies between the limits, False if no part of it does, else None; they are excluded."""
+    (start, end), (low, high) = interval, limits
+    return True if low < start and end < high else False if end <= low or start >= high else None
 
 
 def typeset(text: str) -> str:
@@ -93,9 +101,13 @@ def _number(value: float, decimals: int) -> str:
     return typeset(f"{value:.{max(0, decimals)}f}")
 
 
-def _bound(value: float) -> str:
-    """A bound with at most three digits, none of them a trailing zero."""
-    number, times, power = _number(value, max(0, place(value) + 2)).partition(" ×")
+def _rounded(bound: float, digits: int) -> float:
+    return round(bound, max(0, place(bound) + digits - 1)) if math.isfinite(bound) else bound
+
+
+def _bound(value: float, digits: int = 3) -> str:
+    """A bound with at most so many digits, none of them a trailing zero."""
+    number, times, power = _number(value, max(0, place(value) + digits - 1)).partition(" ×")
     return (number.rstrip("0").rstrip(".") if "." in number else number) + times + power
 
 
@@ -108,23 +120,20 @@ def _with_unit(evidence: Evidence, limits: tuple[float, float], number: str) -> 
     return f"{number}{unit}" if unit in ("", "%") else f"{number} {unit}"
 
 
-def _required(evidence: Evidence, limits: tuple[float, float]) -> str:
+def _required(evidence: Evidence, limits: tuple[float, float], digits: int = 3) -> str:
     factor = evidence.unit == LOG_RATIO
     low, high = sorted(_shown(evidence, limits, limits))
     at_least, at_most = ("more than", "less than") if factor else ("above", "below")
     if math.isinf(high):
-        words = f"{at_least} {_bound(low)}", low
+        words = f"{at_least} {_bound(low, digits)}", low
     elif math.isinf(low) or (factor and low == 0):
-        words = f"{at_most} {_bound(high)}", high
+        words = f"{at_most} {_bound(high, digits)}", high
     else:
-        words = f"between {_bound(low)} and {_bound(high)}", high
+        words = f"between {_bound(low, digits)} and {_bound(high, digits)}", high
     if factor:
         return _with_unit(evidence, limits, words[0])
-    return (
-        words[0]
-        if words[1] == 0
-        else words[0] + _with_unit(evidence, limits, _bound(words[1]))[len(_bound(words[1])) :]
-    )
+    last = _bound(words[1], digits)
+    return words[0] if words[1] == 0 else words[0] + _with_unit(evidence, limits, last)[len(last) :]
 
 
 def _deviation(evidence: Evidence, atol: float, count: str) -> Natural:

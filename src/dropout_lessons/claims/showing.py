@@ -30,6 +30,7 @@ LIVE = "Computed by this code when the page was made; had it failed, there would
 RECORDED = (
     "From recorded results of an experiment, judged when the page was made; had it failed, there would be no page."
 )
+THREAD = "By a thread: the interval ends within a tenth of its half width of the bound."
 FIRST_WORDS = 5  # of a claim, by which its fold names it
 LINE = "rgba(128, 128, 128, 0.3)"
 BESIDE = "gap: 0.5em; align-items: center; max-width: 100%; line-height: 1.3; font-size: 0.92em"
@@ -182,9 +183,8 @@ def _fold(judgements: Sequence[Judgement], said: Sequence[Natural], names: Seque
     for each, words in zip(judgements, said, strict=True):
         whole = "" if each.evidence.atol is not None else "the whole 95% interval "
         why = each.reason or ("Any effect in that direction counts." if 0 in each.limits and whole else "")
-        notes.append(
-            escape(typeset(f"{words.arms} Required: {whole}{words.required}. {why} {each.evidence.note}")).rstrip()
-        )
+        said_of_it = (f"{words.arms} Required: {whole}{words.required}.", why, THREAD if each.by_a_thread else "")
+        notes.append(escape(typeset(" ".join(filter(None, (*said_of_it, each.evidence.note))))))
     made = [RECORDED if each.evidence.recorded else LIVE for each in judgements]
     if len(set(made)) > 1:
         notes, made = [f"{note} {how}" for note, how in zip(notes, made, strict=True)], [""]

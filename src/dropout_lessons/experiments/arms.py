@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -123,14 +124,18 @@ class Arm:
         return table[fits(table, where)] if where.keys() <= set(table) else table.iloc[:0]  # when no unit of it is done
 
     def chosen(self, table: pd.DataFrame) -> Candidate | None:
-        """The candidate that tuning chose, once the table has all that it tried; None of an arm without candidates."""
+        """The candidate that tuning chose, once the table has all that it tried; None of an arm without candidates.
+
+        One that has no number at a seed, where it diverged say, is chosen only if all have none.
+        """
         if len(self.candidates) < 2:
             return next(iter(self.candidates), None)
         rows = self.tried(table)
         scores = []
         for i, candidate in enumerate(self.candidates):
             of_it = fits(rows, {"candidate": i} if self.together else candidate)
-            scores.append(float(rows[self.tuned_by][of_it].mean()))
+            score = float(rows[self.tuned_by][of_it].mean(skipna=False))
+            scores.append(math.inf if math.isnan(score) else score)
         return self.candidates[min(range(len(scores)), key=scores.__getitem__)]
 
     def edges(self, chosen: Candidate) -> list[str]:

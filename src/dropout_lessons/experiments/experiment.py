@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -124,7 +124,8 @@ class Result:
     @cached_property
     def findings(self) -> Sequence[Finding]:
         """Each statement of the paper, as it came out; none before anything is reported."""
-        return self.experiment.judge(self.table) if len(self.table) else []
+        found = self.experiment.judge(self.table) if len(self.table) else []
+        return [replace(each, evidence=replace(each.evidence, recorded=True)) for each in found]
 
     @property
     def verdict(self) -> Verdict:

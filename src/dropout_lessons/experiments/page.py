@@ -39,16 +39,21 @@ _HISTORY = (
     "were run again with fairer tuning: the tuned penalties, whose first tuning gave the penalties too small learning "
     "rates; Figure 10 and the ten networks, where one recipe had served digits and clothes; Figures 9a and 9b, Table 9, "
     "Table 10 and the variance shift, where the best candidate had stood at the end of its range. So the intervals tell "
-    "how far chance goes, and not how far such choices do."
+    "how far the chance of seeds goes, and not how far such choices do."
 )
 _INTRODUCTION = (
     "Each section compares one figure, table or section with what its experiment found. A statement *agrees* if the "
     "whole 95% interval of the effect over seeds lies where the paper says, it *differs* if the whole interval lies "
     "elsewhere, and it is *undecided* if the interval holds both. An experiment is *reproduced* if its primary statements "
     "agree, *not reproduced* if one of them differs, and *undecided* otherwise. The paper gives its errors without "
-    "intervals, except for the standard errors of Table 10. *Edge* means that tuning chose a value at an end of what was "
-    "tried, so that a better one may lie beyond; *by a thread*, that the interval ends within a tenth of its half width "
-    "of the bound."
+    "intervals, except for the standard errors of Table 10. *Best at an end* means that tuning chose a value at an end of "
+    "what was tried, so that a better one may lie beyond; *by a thread*, that the interval ends within a tenth of its half "
+    "width of the bound.\n\n"
+    "An interval is over seeds: other initial weights, orders and masks, and other training examples, of which two seeds "
+    "share many where most of a data set is used. Of images the test set is the same for all seeds, so that no interval "
+    "tells what others would change; a tenth of a point is ten of 10,000. And each statement is judged by itself. An effect "
+    "that lies at its bound is said to agree in one case of forty, and to differ in another; an experiment with two such "
+    "statements comes out as *not reproduced* in about one case of twenty."
 )
 _WAITING = "No result was recorded yet."
 _STATEMENT = ["statement", "the paper", "here", "effect", "agrees if", "verdict"]
@@ -172,10 +177,12 @@ def _counted(results: Sequence[Result], missing: int) -> str:
     tested = ", ".join(
         f"{n} {word.replace('agrees', 'agree').replace('differs', 'differ')}" for word, n in statements.items()
     )
+    luck = round(statements.total() / 40)
     return (
         f"Of {len(results)} experiments: {counted}. Of their {statements.total()} statements with an interval, primary or "
-        f"not: {tested}. [{missing} results of the paper](#ledger-not-run) were not run here. The tables have the primary "
-        "statements, and can be sorted and filtered where scripts run."
+        f"not: {tested}. If all effects lay at their bounds, about {luck} would agree by luck, and {luck} differ. "
+        f"[{missing} results of the paper](#ledger-not-run) were not run here. The tables have the primary statements, and "
+        "can be sorted and filtered where scripts run."
     )
 
 

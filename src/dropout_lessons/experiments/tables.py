@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dropout_lessons.claims import FEWEST_SEEDS, Evidence, paired, sampled
 from dropout_lessons.experiments.arms import fits
 
-__all__ = ["UNFINISHED", "difference", "over_seeds", "values"]
+__all__ = ["UNFINISHED", "difference", "noting_ends", "over_seeds", "values"]
 
 _UNITS = {  # by how the name of a column ends
     "error": "percentage points",
@@ -75,10 +75,26 @@ def difference(
             f"treatment and control must have the same seeds, got {first.index.tolist()} for {dict(treatment)} "
             f"and {second.index.tolist()} for {dict(control)}"
         )
-    edges = {", ".join(map(str, where.values())): _edges(table, where) for where in (treatment, control)}
+    edges = {", ".join(map(str, where.values())): _edges(table[fits(table, where)]) for where in (treatment, control)}
+    return _recorded(paired(first.to_numpy(float), second.to_numpy(float), unit=unit), edges)
+
+
+def noting_ends(rows: pd.DataFrame, evidence: Evidence, *, by: str = "arm") -> Evidence:
+    """Evidence that rows gave in another way than as a ``difference``: recorded, and noting what their arms chose at an end.
+
+    Example:
+        >>> rows = pd.DataFrame({"arm": ["plain", "dropout"], "edge": ["learning_rate", ""]})
+        >>> noting_ends(rows, sampled([0.1, 0.2, 0.3, 0.4, 0.5])).note
+        'best at an end of what was tried: learning rate of plain'
+    """
+    names = rows[by].unique().tolist() if "edge" in rows else []
+    return _recorded(evidence, {str(name): _edges(rows[rows[by] == name]) for name in names})
+
+
+def _recorded(evidence: Evidence, edges: Mapping[str, str]) -> Evidence:
     ends = " and ".join(f"{edge} of {name}" for name, edge in edges.items() if edge)
-    note = f"best at an end of what was tried: {ends}" if ends else ""
-    return replace(paired(first.to_numpy(float), second.to_numpy(float), unit=unit), note=note, recorded=True)
+    notes = [f"best at an end of what was tried: {ends}" if ends else "", evidence.note]
+    return replace(evidence, note="; ".join(filter(None, notes)), recorded=True)
 
 
 def over_seeds(table: pd.DataFrame, values: pd.Series[float], *, unit: str) -> Evidence:
@@ -98,9 +114,9 @@ def _unknown(n: int, unit: str) -> Evidence:
     return Evidence(math.nan, (math.nan, math.nan), n, "seeds", unit)
 
 
-def _edges(table: pd.DataFrame, where: Mapping[str, Any]) -> str:
-    """What tuning chose at an end of its range, of the rows that fit."""
-    found: list[str] = table["edge"][fits(table, where)].unique().tolist() if "edge" in table else []
+def _edges(rows: pd.DataFrame) -> str:
+    """What tuning chose at an end of its range."""
+    found: list[str] = rows["edge"].unique().tolist() if "edge" in rows else []
     return ", ".join(sorted(edge.replace("_", " ") for edge in found if edge))
 
 

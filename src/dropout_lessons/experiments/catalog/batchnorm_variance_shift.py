@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from dropout_lessons import figures
 from dropout_lessons.claims import paired, sampled
 from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
+from dropout_lessons.experiments.arms import fits
 from dropout_lessons.experiments.comparisons import TITLES
-from dropout_lessons.experiments.tables import difference, values
+from dropout_lessons.experiments.tables import difference, noting_ends, values
 from dropout_lessons.experiments.tuning import fit_candidates, rows_of, tuned
 from dropout_lessons.networks import MLP, evaluating
 from dropout_lessons.training import evaluate
@@ -98,28 +99,26 @@ def judge(table: pd.DataFrame) -> list[Finding]:
         before, after = {"arm": "before", "keep_prob": keep_prob}, {"arm": "after all", "keep_prob": keep_prob}
         ratio = values(here, "variance_ratio", **before)
         predicted = values(here, "variance_ratio_predicted", **before)
-        reestimated = paired(
-            values(here, "test_error_reestimated", **before),
-            values(here, "test_error", **before),
-            unit="percentage points",
-        )
+        shifted, unshifted = (here[fits(here, where)] for where in (before, after))
+        errors = (values(shifted, column) for column in ("test_error_reestimated", "test_error"))
+        reestimated = noting_ends(shifted, paired(*errors, unit="percentage points"))
         findings += [
             Finding(
                 f"{title}: with dropout before it, a normalization divides by a larger variance than it meets at test time.",
                 "a shift of variance",
-                sampled(ratio, unit="times", over="seeds"),
+                noting_ends(shifted, sampled(ratio, unit="times", over="seeds")),
                 above=1.0,
             ),
             Finding(
                 f"{title}: the shift is the one that the formula predicts, to 5%.",
                 "derived in closed form",
-                sampled(ratio / predicted, unit="times", over="seeds"),
+                noting_ends(shifted, sampled(ratio / predicted, unit="times", over="seeds")),
                 within=(0.95, 1.05),
             ),
             Finding(
                 f"{title}: with dropout after all normalizations there is no shift, to 5%.",
                 "no shift",
-                sampled(values(here, "variance_ratio", **after), unit="times", over="seeds"),
+                noting_ends(unshifted, sampled(values(unshifted, "variance_ratio"), unit="times", over="seeds")),
                 within=(0.95, 1.05),
             ),
             Finding.higher(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from dropout_lessons.experiments.arms import Arm
 from dropout_lessons.experiments.comparisons import TITLES
 from dropout_lessons.experiments.experiment import Experiment
 from dropout_lessons.experiments.findings import Finding, Reported
-from dropout_lessons.experiments.tables import over_seeds
+from dropout_lessons.experiments.tables import noting_ends, over_seeds
 from dropout_lessons.experiments.tuning import train, train_together, tuned
 
 FEW, BETWEEN = (100, 500), 1000  # training examples
@@ -55,6 +55,13 @@ def _gain(table: pd.DataFrame) -> pd.DataFrame:
     return gain.reindex(gain.index.union([*FEW, BETWEEN]))
 
 
+def _widest(table: pd.DataFrame, sizes: Sequence[int]) -> pd.DataFrame:
+    """The rows of the widest net on MNIST at these sizes."""
+    digits = table[table["data"].isin(["mnist", "mnist_10k"])]
+    rows: pd.DataFrame = digits[(digits["width"] == digits["width"].max()) & digits["train"].isin(sizes)]
+    return rows
+
+
 def judge(table: pd.DataFrame) -> list[Finding]:
     gain = _gain(table)
     smallest, between, largest = FEW[0], BETWEEN, int(gain.index.max())
@@ -62,13 +69,14 @@ def judge(table: pd.DataFrame) -> list[Finding]:
     def change(first: int, second: int) -> Evidence:
         both = gain.T[[first, second]].dropna()
         evidence = over_seeds(table, both[first] - both[second], unit="percentage points")
+        evidence = noting_ends(_widest(table, [first, second]), evidence)
         return replace(evidence, arms=(float(both[first].mean()), float(both[second].mean())))
 
     few = [
         Finding(
             f"With {size:,} examples dropout takes away less than 5% of the error.",
             "no gain",
-            over_seeds(table, gain.T[size], unit="%"),
+            noting_ends(_widest(table, [size]), over_seeds(table, gain.T[size], unit="%")),
             below=0.05,
         )
         for size in FEW

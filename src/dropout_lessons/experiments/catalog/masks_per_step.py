@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -19,7 +18,7 @@ from dropout_lessons.datasets import Split
 from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
 from dropout_lessons.experiments.arms import Candidate
 from dropout_lessons.experiments.conv_nets import shrunk
-from dropout_lessons.experiments.tables import difference, values
+from dropout_lessons.experiments.tables import difference, noting_ends, values
 from dropout_lessons.experiments.tuning import candidates_of, recipe_of, tuned
 from dropout_lessons.networks import MLP
 from dropout_lessons.training import evaluate, fit
@@ -146,7 +145,8 @@ def most(table: pd.DataFrame) -> str:
 def left(table: pd.DataFrame) -> Evidence:
     """Fall of the loss that is left with the most masks a step, less half of that with one."""
     none, one, many = (values(table, "test_nll", arm=arm) for arm in ("none", "k = 1", most(table)))
-    return replace(paired(none - many, (none - one) / 2, unit="nats"), recorded=True)
+    rows = table[table["arm"].isin(["none", "k = 1", most(table)])]
+    return noting_ends(rows, paired(none - many, (none - one) / 2, unit="nats"))
 
 
 def tenth(table: pd.DataFrame) -> float:

@@ -17,7 +17,7 @@ from dropout_lessons.coadaptation import MEASURES, LayerUnits, share_at_equal_da
 from dropout_lessons.datasets import Dataset
 from dropout_lessons.ensembles import fit_ensemble
 from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
-from dropout_lessons.experiments.tables import difference, values
+from dropout_lessons.experiments.tables import difference, noting_ends, values
 from dropout_lessons.experiments.tuning import fit_candidates, logits_of, recipe_of, rows_of, tuned
 from dropout_lessons.networks import MLP, evaluating
 
@@ -137,7 +137,8 @@ def _effect_of_size(rows: pd.DataFrame) -> Evidence:
         values(rows, "test_error", **_DROPOUT, size=size) - values(rows, "test_error", **_PLAIN, size=size)
         for size in ("a quarter", "all")
     )
-    return paired(many, few, unit="percentage points")
+    compared = rows[rows["arm"].isin(["plain", "dropout"]) & (rows["way"] == ONE)]
+    return noting_ends(compared, paired(many, few, unit="percentage points"))
 
 
 def draw(table: pd.DataFrame) -> Figure:

@@ -21,7 +21,7 @@ from dropout_lessons.ensembles import fit_ensemble
 from dropout_lessons.experiments import Arm, Experiment, Finding, Reported, Row, Unit
 from dropout_lessons.experiments.comparisons import Against, against, findings_on_each
 from dropout_lessons.experiments.conv_nets import shrunk
-from dropout_lessons.experiments.tables import difference, values
+from dropout_lessons.experiments.tables import difference, noting_ends, values
 from dropout_lessons.experiments.tuning import candidates_of, recipe_of, tuned
 from dropout_lessons.experiments.uncertain_nets import (
     MAKERS,
@@ -177,13 +177,14 @@ def learned(table: pd.DataFrame, fewer: int, more: int) -> Evidence:
 def disagreement_lead(table: pd.DataFrame, data: str) -> Evidence:
     """How much better an ensemble's disagreement finds foreign images than the entropy of MC dropout."""
     ensemble = values(table, "auroc_disagreement", data=data, way="ensemble")
-    return replace(paired(ensemble, values(table, "auroc", data=data, way="MC dropout")), recorded=True)
+    rows = table[(table["data"] == data) & table["way"].isin(["ensemble", "MC dropout"])]
+    return noting_ends(rows, paired(ensemble, values(table, "auroc", data=data, way="MC dropout")), by="way")
 
 
 def covered(table: pd.DataFrame, data: str, column: str) -> Evidence:
     """How often conformal sets of one network hold the truth."""
-    found = sampled(values(table, column, data=data, way="one network"), unit="%", over="seeds")
-    return replace(found, recorded=True)
+    rows = table[(table["data"] == data) & (table["way"] == "one network")]
+    return noting_ends(rows, sampled(values(rows, column), unit="%", over="seeds"), by="way")
 
 
 _COMPARED = (
