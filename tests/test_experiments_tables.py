@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from dropout_lessons.claims import paired
-from dropout_lessons.experiments import names, recorded
+from dropout_lessons.experiments import names, reached, recorded
 from dropout_lessons.experiments.records import is_recorded
 from dropout_lessons.experiments.tables import difference, noting_ends, over_seeds, values
 
@@ -74,3 +74,16 @@ def test_a_statement_on_an_arm_that_chose_an_end_says_so_whatever_its_evidence_i
 def test_all_statements_of_a_result_rest_on_what_was_stored():
     for name in ("fig4_architectures", "fig7_features", "keep_prob_grid", "fig10_data_size"):
         assert all(finding.evidence.recorded for finding in recorded(name).findings)
+
+
+def test_a_remark_says_of_boosting_and_of_high_rates_what_was_recorded():
+    boosting = recorded("warde_farley_averages")
+    assert "came out worse than no dropout" in boosting.experiment.remark
+    rows = boosting.table[boosting.table.part == "boosting"]
+    assert difference(rows, "test_error", "dropout boosting", "plain").interval[0] > 0
+    sizes = reached("fig10_data_size", "paper")
+    assert "got 7% or more of their training examples wrong" in sizes.experiment.remark_at_scale
+    tried = sizes.tuning[sizes.tuning.arm.str.startswith("dropout")]
+    highest = tried[tried.learning_rate == tried.learning_rate.max()]
+    assert highest.train.nunique() == 6
+    assert highest.train_error.min() > 0.07
