@@ -131,6 +131,21 @@ def returned(runs: Sequence[Run]) -> dict[str, Returned]:
     return found
 
 
+def covering(runs: Iterable[Run]) -> tuple[int, int]:
+    """Of how many intervals of claims the mean effect of their chapter's other runs lies inside, and how many there are."""
+    inside: list[bool] = []
+    for mine in by_chapter(runs).values():
+        for key, one in returned(mine).items():
+            claims = [claim for run in mine for claim in run.claims if claim["key"] == key]
+            if one.exact or len(claims) < 2:
+                continue
+            total = sum(claim["effect"] for claim in claims)
+            for claim in claims:
+                low, high = claim["interval"]
+                inside.append(low <= (total - claim["effect"]) / (len(claims) - 1) <= high)
+    return sum(inside), len(inside)
+
+
 def by_chapter(runs: Iterable[Run]) -> dict[str, list[Run]]:
     chapters: dict[str, list[Run]] = {}
     for run in runs:
@@ -181,7 +196,15 @@ def _summary(runs: Sequence[Run], chapters: Sequence[Path]) -> str:
         f"Of {len(everywhere)} claims with an interval {sum(one.enough for one in everywhere)} came back in nine of ten runs "
         f"or more; counting each run of each claim, {_counted(everywhere)}."
     )
-    return f"{total}\n\n{_table(header, rows)}" if rows else ""
+    held, intervals = covering(runs)
+    fit = (
+        f"Do the intervals go as far as chance does? Of {intervals:,} that these runs computed {held / intervals:.0%} hold the "
+        "mean effect of the chapter's other runs. Of intervals that fit, about 94% would, since that mean is not known exactly "
+        "either. Statements about one network, which is another one in each run, are among them, and do so less often."
+        if intervals
+        else ""
+    )
+    return "\n\n".join(filter(None, (total, fit, _table(header, rows)))) if rows else ""
 
 
 def _counted(found: Sequence[Returned]) -> str:

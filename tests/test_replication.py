@@ -10,7 +10,7 @@ import nbformat
 import pytest
 import replicate  # of the folder book
 import replication
-from replication import ROOT, Run, badged, by_chapter, code, page, read, returned, write
+from replication import ROOT, Run, badged, by_chapter, code, covering, page, read, returned, write
 
 from dropout_lessons import claims
 from dropout_lessons.claims import Claims, exact, judge, sampled
@@ -48,6 +48,21 @@ def test_a_claim_that_no_seed_moves_rests_on_recorded_results_and_is_not_counted
     moved = [kept("Moves.", True, 0.3), *claims[1:]]
     runs = [replace(RUNS[0], claims=claims), replace(RUNS[1], claims=moved)]
     assert list(returned(runs)) == ["Moves.", "Exact."]
+
+
+def test_an_interval_that_misses_what_other_runs_find_is_counted() -> None:
+    def run(offset: int, effect: float, half: float) -> Run:
+        claim = {**kept("A.", True, effect), "interval": [effect - half, effect + half]}
+        return replace(RUNS[0], offset=offset, claims=[claim])
+
+    assert covering([run(1, 0.1, 0.2), run(2, 0.2, 0.05), run(3, 0.3, 0.2)]) == (3, 3)
+    assert covering([run(1, 0.1, 0.05), run(2, 0.2, 0.05), run(3, 0.3, 0.05)]) == (1, 3)
+    assert covering([run(1, 0.1, 0.05)]) == (0, 0)
+
+
+def test_the_intervals_of_the_chapters_go_about_as_far_as_fresh_seeds_do() -> None:
+    held, intervals = covering(read())
+    assert 0.9 < held / intervals < 0.99
 
 
 def test_fresh_offsets_are_such_as_no_chapter_was_run_with() -> None:
