@@ -633,6 +633,14 @@ def test_equal_differences_say_that_their_interval_tells_nothing_of_chance() -> 
     assert sampled([0.0] * 970 + [1.0] * 30).note == ""
 
 
+def test_an_interval_that_ends_where_no_share_can_lie_says_so() -> None:
+    confidences = [0.99999, 0.99987, 1.0, 0.99978, 1.0]
+    assert sampled(confidences, unit="%").interval[1] > 1
+    assert "beyond 100%" in sampled(confidences, unit="%").note
+    assert sampled(confidences).note == ""
+    assert sampled([0.9, 0.8, 0.7, 0.85, 0.75], unit="%").note == ""
+
+
 def test_series_whose_labels_pair_other_seeds_are_refused() -> None:
     treatment = pd.Series([0.1, 0.2, 0.3, 0.2, 0.4], index=range(5))
     control = pd.Series([0.2, 0.3, 0.3, 0.3, 0.6], index=range(5))

@@ -23,6 +23,7 @@ CONFIDENCE = 0.95
 #: Said of Student's interval where it cannot be trusted.
 EQUAL = "All values are equal, so that the interval has no width: it does not tell how far chance goes."
 TIED = "Most of the values are equal: the interval may miss the mean more often than it says."
+BEYOND = "The interval ends beyond 100%, where nothing can lie: it does not fit values so close to that."
 MANY = 20  # values that differ from the commonest are enough, however many these are
 PERCENT_UNITS = ("%", "points", "percentage points")
 #: What looks like one, and would be shown as it is: 0.01 of it for a hundredth.
@@ -345,5 +346,7 @@ def _student(values: NDArray[np.float64], noun: str, unit: str) -> Evidence:
     n, mean = len(draws), statistics.mean(draws)
     margin = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * statistics.stdev(draws) / math.sqrt(n)
     others = n - Counter(draws).most_common(1)[0][1]
-    note = "" if others >= min(n / 2, MANY) else TIED if others else EQUAL
-    return Evidence(mean, (mean - margin, mean + margin), n, noun, unit, note=note)
+    tied = "" if others >= min(n / 2, MANY) else TIED if others else EQUAL
+    low, high = mean - margin, mean + margin
+    beyond = BEYOND if unit in PERCENT_UNITS and max(-low, high) > 1 else ""
+    return Evidence(mean, (low, high), n, noun, unit, note=" ".join(filter(None, (tied, beyond))))
