@@ -1,11 +1,14 @@
 """Evidence from an experiment's table."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from dropout_lessons.claims import paired
-from dropout_lessons.experiments import names, reached, recorded
+from dropout_lessons.experiments import Finding, names, reached, recorded
+from dropout_lessons.experiments.entries import entries
 from dropout_lessons.experiments.records import is_recorded
 from dropout_lessons.experiments.tables import difference, noting_ends, over_seeds, values
 
@@ -87,3 +90,14 @@ def test_a_remark_says_of_boosting_and_of_high_rates_what_was_recorded():
     highest = tried[tried.learning_rate == tried.learning_rate.max()]
     assert highest.train.nunique() == 6
     assert highest.train_error.min() > 0.07
+
+
+@pytest.mark.parametrize(
+    ("effect", "shown"), [(-0.4, "-40%"), (-0.004, "-0.4%"), (0.0002, "less than 0.1%"), (0.0, "less than 0.1%")]
+)
+def test_a_relative_effect_is_not_shown_as_plus_or_minus_nothing(effect, shown):
+    evidence = paired([1 + effect] * 5, [1.0] * 5)
+    result = recorded("table10_gaussian")
+    finding = Finding("It is lower.", "lower", evidence, below=0)
+    judged = replace(result.experiment, judge=lambda table: [finding])
+    assert [entry.relative for entry in entries(replace(result, experiment=judged))] == [shown]

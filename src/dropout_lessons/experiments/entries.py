@@ -76,7 +76,6 @@ def _entry(experiment: Experiment, finding: Finding) -> Entry:
         effect, verdict = f"{words.effect}, 95% interval {words.interval}, {words.n}", _HOLDS[finding.holds]
     required = f"at most {words.required}" if evidence.atol is not None else words.required
     remarks = [evidence.note, "by a thread" if judgement.by_a_thread else ""]
-    relative = "" if evidence.relative is None or math.isnan(evidence.effect) else f"{evidence.relative:+.0%}"
     origin = finding.origin or (experiment.origin if finding.paper else "course")
     return Entry(
         finding.statement,
@@ -85,11 +84,19 @@ def _entry(experiment: Experiment, finding: Finding) -> Entry:
         finding.paper,
         finding.here or _values(evidence) or words.effect,
         effect,
-        relative,
+        _relative(evidence),
         required,
         verdict,
         "; ".join(remark for remark in remarks if remark),
     )
+
+
+def _relative(evidence: Evidence) -> str:
+    """The effect as a percentage of the control's mean, with a digit that tells it from none."""
+    if evidence.relative is None or math.isnan(evidence.effect):
+        return ""
+    shown = (f"{evidence.relative:+.{decimals}%}" for decimals in (0, 1))
+    return next((words for words in shown if float(words[:-1])), "less than 0.1%")
 
 
 def _values(evidence: Evidence) -> str:
