@@ -15,9 +15,11 @@ from dropout_lessons.coadaptation import (
     interaction,
     interaction_share,
     measure,
+    reliance,
     report,
     robustness_curve,
 )
+from dropout_lessons.masks import enumerate_masks
 from dropout_lessons.networks import MLP, SmallTransformer
 from dropout_lessons.running import MaskedNetwork, Outputs
 
@@ -449,3 +451,53 @@ def test_interactions_in_all_contexts_alike_are_the_banzhaf_interaction_index():
     found = interaction(units, keep_prob=0.5, **QUIET)
     for i, j in itertools.combinations(range(12), 2):
         assert found.pairwise[i, j].item() == pytest.approx(index[(i, j)], abs=1e-7)
+
+
+class TokensFirst(nn.Module):
+    """A sum over units whose result has the tokens before the examples, as layers of attention and of time have it."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden = nn.Linear(4, 6)
+        self.mixed = nn.Linear(6, 6)
+        self.output = nn.Linear(6, 3)
+
+    def forward(self, x):
+        by_token = self.hidden(x).transpose(0, 1)
+        return self.output(torch.tanh(2 * self.mixed(by_token))).mean(0)
+
+
+@pytest.mark.parametrize("tokens", [3, 5], ids=["fewer than the examples", "as many as the examples"])
+def test_units_that_add_where_tokens_come_before_examples_are_toggled_for_each_example(tokens):
+    torch.manual_seed(0)
+    units = LayerUnits(TokensFirst().double(), Layer("hidden", unit_axis=-1), torch.randn(5, tokens, 4).double())
+    exact, drawn = reliance(units, **QUIET).overall, reliance(units, contexts=300, generator=seeded(), **QUIET).overall
+    assert drawn.value == pytest.approx(exact.value, abs=5 * drawn.stderr)
+    n = units.n_units
+    pairs = interaction(units, 1.0, **QUIET).pairwise
+    whole = torch.ones(4, n)
+    whole[[1, 3], 0] = whole[[2, 3], 1] = 0
+    v, without_0, without_1, without_both = units.values(whole).mean(1)
+    assert pairs[0, 1].item() == pytest.approx((v - without_0 - without_1 + without_both).item(), abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", [3, 10, 24, 36])
+def test_a_limit_that_few_sets_of_units_reach_does_not_pass_for_additive(seed):
+    class Limited(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.hidden = nn.Sequential(nn.Linear(6, 8), nn.ReLU())
+            self.output = nn.Linear(8, 3)
+            self.limit = torch.inf
+
+        def forward(self, x):
+            return self.output(self.hidden(x)).clamp(-self.limit, self.limit)
+
+    torch.manual_seed(seed)
+    network, x = Limited().double(), torch.randn(8, 6).double()
+    masks = enumerate_masks(8).double()
+    logits = torch.stack([network.output(z * network.hidden(x)) for z in masks]).detach()
+    network.limit = logits.abs().flatten().quantile(0.99).item()  # one logit in a hundred
+    y = torch.zeros(8, dtype=torch.long)
+    expected = logits.clamp(-network.limit, network.limit).log_softmax(-1)[..., 0]
+    torch.testing.assert_close(LayerUnits(network, "hidden", x, y).values(masks), expected)

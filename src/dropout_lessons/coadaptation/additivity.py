@@ -22,6 +22,9 @@ from dropout_lessons.running.layer_passes import Operation
 _ROUNDING = 64
 # In how many examples and members four sets of units are looked at, at least.
 _PROBES = 32
+# The same of fewer examples, where a limit that is overlooked would count for much; and the bytes that it may take.
+_SURE = 512
+_ROOM = 2**24
 
 
 def look_above(part: Part, memory: int) -> Above:
@@ -40,7 +43,7 @@ def look_above(part: Part, memory: int) -> Above:
     }
     largest = max([part.passes.activations.nbytes, *(result.nbytes for result in runs[0].values())])
     bytes_per_example = 3 * largest / part.n_examples
-    complements = _complements(part)
+    complements = _complements(part, bytes_per_example)
     outputs = _stacked([[output for _, output in sets] for sets in seen])
     if _logits_add(part, outputs, dtype) and _logits_add(part, _predicted(part, complements), dtype):
         return Above(None, True, bytes_per_example)
@@ -52,7 +55,8 @@ def look_above(part: Part, memory: int) -> Above:
         try:
             with part.passes.active():
                 output = part.passes.run(additive[operation].unsqueeze(0), resume=operation)[0]
-            adds = _is_additive(_predicted(part, complements, until=operation), dtype)
+            adds = _has_examples_first(part, operation)
+            adds = adds and _is_additive(_predicted(part, complements, until=operation), dtype)
         except Exception:  # it is called otherwise where the layer is intact
             continue
         if adds and _is_close(output.double(), seen[0][0][1].double(), dtype):
@@ -64,13 +68,23 @@ def _stacked(rows: list[list[Tensor]]) -> Float[Tensor, "4 times ..."]:
     return torch.stack([torch.stack(row) for row in rows])
 
 
+def _has_examples_first(part: Part, operation: Operation) -> bool:
+    """Whether what an operation returns has an entry for each example, as it has not where tokens come before them."""
+    half = (part.n_examples + 1) // 2
+    presence = torch.zeros(3, part.n_examples, part.n_units, device=part.passes.activations.device)
+    presence[1, :half] = presence[2, half:] = 1
+    none, first, last = part.predictions(presence, until=operation)
+    same = torch.equal(first[half:], none[half:]) and torch.equal(last[:half], none[:half])
+    return len(none) == part.n_examples and same
+
+
 def agrees(part: Part, above: Above) -> bool:
     """Whether the results are additive for all the examples of this part too."""
     if above.cut is None and not above.additive:
         return True
     dtype = part.passes.activations.dtype
     adds = partial(_logits_add, part) if above.additive else _is_additive
-    quadruples = _quadruple(part, -(-_PROBES // part.n_examples)), _complements(part)
+    quadruples = _quadruple(part, -(-_PROBES // part.n_examples)), _complements(part, above.bytes_per_example)
     return all(adds(_predicted(part, four, until=above.cut), dtype) for four in quadruples)
 
 
@@ -101,11 +115,16 @@ def _quadruple(part: Part, times: int) -> Bool[Tensor, "4 times examples units"]
     return torch.stack([a, b, a & b, a | b]).to(part.passes.activations.device)
 
 
-def _complements(part: Part) -> Bool[Tensor, "4 1 examples units"]:
-    """Some units, the others, none and all: each example is seen as it is, where a limit such as a clamp may be reached."""
-    shape = (1, part.n_examples, part.n_units)
-    a = sample_mask(shape, 0.5, generator=runtime.generator(0, stream="complements"))
-    return torch.stack([a, ~a, a & ~a, a | ~a]).to(part.passes.activations.device)
+def _complements(part: Part, bytes_per_example: float) -> Bool[Tensor, "4 times examples units"]:
+    """Some units, the others, none and all: each example is seen as it is, where a limit such as a clamp may be reached.
+
+    Few examples are also seen in many more sets.
+    """
+    n = part.n_examples
+    a = sample_mask((1, n, part.n_units), 0.5, generator=runtime.generator(0, stream="complements"))
+    four = torch.stack([a, ~a, a & ~a, a | ~a]).to(part.passes.activations.device)
+    more = min(_SURE // n, int(_ROOM // (bytes_per_example * n))) if n < _PROBES else 0
+    return torch.cat([four, _quadruple(part, more)], dim=1) if more else four
 
 
 def _is_additive(
