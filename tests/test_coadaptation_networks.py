@@ -481,6 +481,35 @@ def test_units_that_add_where_tokens_come_before_examples_are_toggled_for_each_e
     assert pairs[0, 1].item() == pytest.approx((v - without_0 - without_1 + without_both).item(), abs=1e-12)
 
 
+class Coupled(nn.Module):
+    """A network that predicts otherwise for an example where others are around it, or has run before."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+        self.hidden = nn.Linear(4, 6)
+        self.output = nn.Linear(6, 3)
+        self.register_buffer("passes", torch.zeros(()))
+
+    def forward(self, x):
+        h = self.hidden(x)
+        if self.how == "functional batch normalization":
+            h = nn.functional.batch_norm(h, None, None, training=True)
+        elif self.how == "centred on the batch":
+            h = h - h.mean(0)
+        else:
+            self.passes += 1
+            h = h * self.passes
+        return self.output(torch.tanh(h))
+
+
+@pytest.mark.parametrize("how", ["functional batch normalization", "centred on the batch", "counted passes"])
+def test_a_network_that_predicts_for_an_example_by_others_or_by_earlier_passes_is_refused(how):
+    torch.manual_seed(0)
+    with pytest.raises(ValueError, match=r"by that example alone.*the first 2 of 20"):
+        LayerUnits(Coupled(how), "hidden", torch.randn(20, 4))
+
+
 @pytest.mark.parametrize("seed", [3, 10, 24, 36])
 def test_a_limit_that_few_sets_of_units_reach_does_not_pass_for_additive(seed):
     class Limited(nn.Module):

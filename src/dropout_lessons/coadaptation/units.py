@@ -109,7 +109,28 @@ class LayerUnits:
         if clamp == "mean":
             self._check_means()
         self.output = self.given.outputs.checked(torch.cat([block.output for block in self._blocks]), self.n_examples)
+        self._check_each_by_itself()
         self.y = self.readout.targets(y, self.output)
+
+    def _check_each_by_itself(self) -> None:
+        """Refuse a network that predicts otherwise for an example where others are around it."""
+        if self.n_examples < 3:
+            return
+        try:
+            two = self._blocks[0].first(2).output  # with what was recorded below the layer
+        except Exception:  # it takes so many examples and no fewer
+            return
+        if two.shape[1:] != self.output.shape[1:]:
+            return
+        numbers = self.output[self.output.isfinite()].double()
+        spread = numbers.std().item()
+        # A tenth, since quantized layers may round by the largest number of all examples.
+        if not torch.allclose(two, self.output[:2], rtol=0.1, atol=0.1 * spread + 1e-6, equal_nan=True):
+            raise ValueError(
+                "network must predict for an example by that example alone, got something else for the first 2 of "
+                f"{self.n_examples} in a forward pass of their own; let it normalize by numbers found in training, not by those "
+                "of the batch, keep no count of its passes, and write into copies of what it is given"
+            )
 
     def _passes(self, size: int) -> list[LayerPasses]:
         """Forward passes of at most so many examples each, of nearly the same number."""
@@ -141,7 +162,7 @@ class LayerUnits:
         if not all(agrees(part, above) for part in parts if part.passes is not self._looked_at or clamps is not None):
             for part in parts:
                 part.above = dataclasses.replace(above, cut=None, additive=False)
-        if isinstance(dict(self.network.named_modules()).get(self.layer.name), nn.RNNBase):
+        if isinstance(self.network.get_submodule(self.layer.name), nn.RNNBase):
             self._warn_if_unread(parts)
         return parts
 
