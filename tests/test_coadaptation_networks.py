@@ -510,6 +510,35 @@ def test_a_network_that_predicts_for_an_example_by_others_or_by_earlier_passes_i
         LayerUnits(Coupled(how), "hidden", torch.randn(20, 4))
 
 
+def test_a_network_that_maps_over_examples_by_itself_is_measured():
+    class Mapped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.hidden = nn.Linear(4, 6)
+            self.output = nn.Linear(6, 3)
+
+        def forward(self, x):
+            return torch.func.vmap(lambda h: self.output(torch.tanh(h)))(self.hidden(x))
+
+    torch.manual_seed(0)
+    network, x = Mapped().double(), torch.randn(9, 4).double()
+    plain = nn.Sequential(network.hidden, nn.Tanh(), network.output)
+    found, same = (interaction(LayerUnits(own, name, x)) for own, name in ((network, "hidden"), (plain, "0")))
+    torch.testing.assert_close(found.pairwise, same.pairwise)
+
+
+def test_a_module_that_has_two_names_is_measured_by_either():
+    network = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3))
+    network.other = nn.ModuleDict({"tanh": network[1]})
+    network.forward = lambda x: network[2](network.other["tanh"](network[0](x)))
+    x = torch.randn(9, 4)
+    first, second = (interaction(LayerUnits(network, name, x)).pairwise for name in ("1", "other.tanh"))
+    assert torch.equal(first, second)
+    network.forward = lambda x: network[2](network[1](network[1](network[0](x))))
+    with pytest.raises(ValueError, match="which a forward pass calls 2 times"):
+        LayerUnits(network, "other.tanh", x)
+
+
 @pytest.mark.parametrize("seed", [3, 10, 24, 36])
 def test_a_limit_that_few_sets_of_units_reach_does_not_pass_for_additive(seed):
     class Limited(nn.Module):

@@ -117,7 +117,7 @@ def no_such_layer(given: Given, layer: str) -> ValueError:
 
         return hook
 
-    modules = dict(given.network.named_modules())
+    modules = dict(given.network.named_modules(remove_duplicate=False))
     with without_dropout(given.network), ExitStack() as stack:
         for name, module in modules.items():
             if name:

@@ -187,7 +187,8 @@ class LayerPasses:
                 return None
             return ((values, *args[1:]), kwargs) if args else ((), {**kwargs, next(iter(kwargs)): values})
 
-        module = dict(self.given.network.named_modules()).get(self.layer.name) if self.layer.name else None
+        modules = dict(self.given.network.named_modules(remove_duplicate=False))
+        module = modules.get(self.layer.name) if self.layer.name else None
         if module is None:
             return nullcontext()  # what is not there is never reached
         if self.layer.at == "output":
@@ -248,7 +249,9 @@ class LayerPasses:
         def answer(operation: Operation, result: Callable[[], Any]) -> Any:
             nonlocal total
             returned = result()
-            if isinstance(returned, Tensor) and returned.is_floating_point() and total <= limit:
+            if not isinstance(returned, Tensor) or torch._C._functorch.is_functorch_wrapped_tensor(returned):
+                return returned  # one of torch.func.vmap in the network is no tensor outside of it
+            if returned.is_floating_point() and total <= limit:
                 total += returned.nbytes
                 seen.append((operation, returned.clone()))
             return returned
