@@ -67,6 +67,33 @@ def test_without_draws_networks_end_as_fit_would_leave_them(kind, options):
         assert network.training
 
 
+class Scaled(nn.Module):
+    def __init__(self, scale):
+        super().__init__()
+        self.linear, self.scale = nn.Linear(64, 10).double(), scale
+
+    def forward(self, x):
+        return self.linear(x) * self.scale
+
+
+@pytest.mark.parametrize("how", ["number", "tensor", "hook"])
+def test_networks_that_differ_in_what_is_no_parameter_are_not_taken_for_each_other(how):
+    def make():
+        torch.manual_seed(0)
+        scales = (1.0, 1.0) if how == "hook" else (1.0, 5.0)
+        networks = [Scaled(torch.tensor(scale) if how == "tensor" else scale) for scale in scales]
+        if how == "hook":
+            networks[1].linear.register_forward_hook(lambda module, args, output: output * 5)
+        return networks
+
+    networks, data = make(), doubled(DIGITS.train)
+    recipe = Recipe(epochs=2, batch_size=20)
+    fit_ensemble(networks, data, recipe, method="vmap")
+    for network, alone in zip(networks, make(), strict=True):
+        fit(alone, data, recipe)
+        torch.testing.assert_close(parameters(network), parameters(alone), rtol=1e-7, atol=1e-9)
+
+
 def test_masks_are_a_function_of_the_seed_and_differ_between_networks():
     data, recipe = doubled(DIGITS.train), Recipe(epochs=2, batch_size=20)
     trained = []
@@ -90,6 +117,11 @@ def test_networks_that_learn_other_kinds_of_things_are_trained_apart():
     assert all(len(history.train_loss) == 1 for history in histories)
 
 
+def with_forward(layer: nn.Linear) -> nn.Linear:
+    layer.forward = lambda x: x @ layer.weight.T
+    return layer
+
+
 @pytest.mark.parametrize(
     ("network", "message"),
     [
@@ -102,6 +134,7 @@ def test_networks_that_learn_other_kinds_of_things_are_trained_apart():
             "a layer has a generator of its own",
         ),
         (lambda: nn.Sequential(nn.Linear(64, 10).requires_grad_(False), nn.Linear(10, 10)), "parameters are frozen"),
+        (lambda: with_forward(nn.Linear(64, 10)), "a forward method was replaced, .*"),
     ],
 )
 def test_what_cannot_be_mapped_is_refused_by_name(network, message):

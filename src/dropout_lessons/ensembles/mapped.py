@@ -21,7 +21,7 @@ from dropout_lessons.datasets import Split
 from dropout_lessons.ensembles.stack import Member
 from dropout_lessons.penalties import weights
 from dropout_lessons.running.examples import device_of, moved
-from dropout_lessons.running.modes import drawing_from
+from dropout_lessons.running.modes import OF_EVERY_MODULE, drawing_from, settings
 from dropout_lessons.training.objective import Objective
 from dropout_lessons.training.run import (
     add_scores,
@@ -155,8 +155,17 @@ def groups_of(members: Sequence[Member]) -> list[list[Member]]:
             )
         state = [(name, own.shape, own.dtype, own.device) for name, own in member.network.state_dict().items()]
         examples = tuple(len(part.y) for part in member.parts.values())
-        groups[repr(member.network), str(state), examples, replace(member.recipe, seed=0)].append(member)
+        kind = repr(member.network), str([_settings(module) for module in member.network.modules()]), str(state)
+        groups[kind, examples, replace(member.recipe, seed=0)].append(member)
     return list(groups.values())
+
+
+def _settings(module: nn.Module) -> list[Any]:
+    """What one network would take from another if they were mapped together: all that is neither parameter nor buffer."""
+    plain = settings(module)
+    others = [(name, id(value)) for name, value in vars(module).items() if name not in OF_EVERY_MODULE | plain.keys()]
+    hooks = (*module._forward_pre_hooks.values(), *module._forward_hooks.values())
+    return [type(module), plain, others, [id(hook) for hook in hooks]]
 
 
 def _obstacle(network: nn.Module) -> str | None:
@@ -166,4 +175,6 @@ def _obstacle(network: nn.Module) -> str | None:
         return "a layer has a generator of its own"
     if any(not parameter.requires_grad for parameter in network.parameters()):
         return "some of its parameters are frozen"
+    if any("forward" in vars(module) for module in network.modules()):
+        return "a forward method was replaced, which may reach for weights that are not given to it"
     return None

@@ -19,7 +19,7 @@ from dropout_lessons.networks import evaluating
 
 # What a module may keep beside its tensors, and count in training mode.
 _PLAIN = frozenset((int, float, bool, str, type(None)))
-_OF_EVERY_MODULE = frozenset(vars(nn.Module()))
+OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def unchanged(modules: Collection[nn.Module]) -> Iterator[None]:
 def plain_attributes(module: nn.Module) -> dict[str, Any]:
     """A module's numbers, flags and words, other than its mode."""
     return {
-        name: value for name, value in vars(module).items() if type(value) in _PLAIN and name not in _OF_EVERY_MODULE
+        name: value for name, value in vars(module).items() if type(value) in _PLAIN and name not in OF_EVERY_MODULE
     }
 
 
@@ -104,16 +104,17 @@ def settings_of(network: nn.Module) -> Any:
             id(module.__dict__.get("forward")),
             *module._forward_pre_hooks,
             *module._forward_hooks,
-            _settings(module),
+            settings(module),
         )
         for module in network.modules()
     )
 
 
-def _settings(module: nn.Module) -> Any:
+def settings(module: nn.Module) -> dict[str, Any]:
+    """What a module keeps beside its tensors, as far as that can be compared: numbers, flags and words."""
     own: dict[str, Any] = {}
     for name, value in vars(module).items():
-        if name in _OF_EVERY_MODULE:
+        if name in OF_EVERY_MODULE:
             continue
         kind = type(value)
         if kind in _PLAIN:
