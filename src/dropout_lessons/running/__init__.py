@@ -5,7 +5,7 @@ the choice of what is masked. Sites are found by running the network, so they ar
 layers of ``torch.nn`` and of this package, calls of functional dropout, and, as a last resort, modules that draw by themselves
 in training mode (recurrent layers, attention, stochastic depth), which then draw their own masks. A module that is called
 twice is two sites, and one that is not called is none. Examples run in blocks, so the network must treat each one by itself,
-as batch normalization with running statistics does. Dropout in place counts by what it returns.
+as batch normalization with running statistics does, and must not write into what it is given.
 """
 
 from dropout_lessons.running.calls import without_dropout

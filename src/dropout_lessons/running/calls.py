@@ -56,6 +56,7 @@ class DropoutCall:
         is_on: Whether it drops in the mode that it was called in.
         x: What is dropped.
         unmasked: What evaluation mode makes of ``x``.
+        writes: Whether it is in place, and training mode writes into ``x``.
     """
 
     index: int
@@ -66,6 +67,7 @@ class DropoutCall:
     is_on: bool
     x: Tensor
     unmasked: Tensor
+    writes: bool = False
 
     @property
     def signature(self) -> tuple[int | None, str, float]:
@@ -78,16 +80,17 @@ class DropoutCall:
         shape = tuple(self.x.shape)
         if self.kind == "unit" or len(shape) < 2 or self.kind in ("joint", "noise", "alpha"):
             return shape
-        # nn.Dropout1d and 3d read an input with one axis less as one example, so that its first axis is the channels.
-        unbatched = (self.kind, len(shape)) in (("channel1d", 2), ("channel3d", 4))
-        leading = 1 if unbatched else 2
+        # nn.Dropout1d and 3d read an input of fewer axes than theirs as one example, so that its first axis is the channels.
+        leading = 1 if len(shape) != {"channel1d": 3, "channel3d": 5}.get(self.kind, len(shape)) else 2
         return shape[:leading] + (1,) * (len(shape) - leading)
 
 
 class _Functional(TorchFunctionMode):
     """Turns calls such as ``F.dropout(x, 0.5, self.training)`` into calls of ``answer``."""
 
-    def __init__(self, answer: Callable[[str, float, bool, Tensor], Tensor], is_inside_a_layer: Callable[[], bool]):
+    def __init__(
+        self, answer: Callable[[str, float, bool, Tensor, bool], Tensor], is_inside_a_layer: Callable[[], bool]
+    ):
         self.answer = answer
         self.is_inside_a_layer = is_inside_a_layer
 
@@ -96,11 +99,12 @@ class _Functional(TorchFunctionMode):
         kind = _FUNCTIONS.get(func) if callable(func) else None
         if kind is None or self.is_inside_a_layer():
             return func(*args, **kwargs)
-        given = dict(zip(("input", "p", "training"), args, strict=False)) | kwargs
+        given = dict(zip(("input", "p", "training", "inplace"), args, strict=False)) | kwargs
         training = bool(
             given.get("training", given.get("train", func not in (F.alpha_dropout, F.feature_alpha_dropout)))
         )
-        return self.answer(kind, 1 - given.get("p", 0.5), training, given["input"])
+        writes = given.get("inplace", func.__name__.endswith("_"))
+        return self.answer(kind, 1 - given.get("p", 0.5), training, given["input"], writes)
 
 
 class Interception:
@@ -184,12 +188,14 @@ class Interception:
         x = args[0] if args else next(iter(kwargs.values()))
         ours = isinstance(module, (Dropout, GaussianDropout))
         keep_prob = module.keep_prob if ours else 1 - module.p
-        return self.answer(DropoutCall(self.position - 1, module, module, _kind(module), keep_prob, True, x, unmasked))
+        writes = getattr(module, "inplace", False)
+        place = self.position - 1, module, module
+        return self.answer(DropoutCall(*place, _kind(module), keep_prob, True, x, unmasked, writes))
 
-    def _function(self, kind: str, keep_prob: float, is_on: bool, x: Tensor) -> Tensor:
+    def _function(self, kind: str, keep_prob: float, is_on: bool, x: Tensor, writes: bool) -> Tensor:
         self.position += 1
         owner = self.owner if self.owners else None
-        return self.answer(DropoutCall(self.position - 1, None, owner, kind, keep_prob, is_on, x, x))
+        return self.answer(DropoutCall(self.position - 1, None, owner, kind, keep_prob, is_on, x, x, writes))
 
 
 def is_dropout(module: nn.Module) -> bool:

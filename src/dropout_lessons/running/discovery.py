@@ -29,7 +29,8 @@ from dropout_lessons.running.modes import (
     random_states_kept,
     settings_of,
 )
-from dropout_lessons.running.replay import version_of
+from dropout_lessons.running.outputs import version_of
+from dropout_lessons.running.replay import cloned
 from dropout_lessons.running.sites import Drops, Site, numbered, place, site_of
 
 
@@ -46,6 +47,8 @@ class Discovery:
         flops: Floating-point operations for each example: those before each call of dropout, and in all.
         bytes_per_example: Growth with the examples of the largest result of an operation.
         head: Name of a linear layer that makes the output from what the last call of dropout returned, if there is one.
+        shapes: Of each call, the shape of its mask for two and for three examples.
+        reads_dropped: Whether it reads again what dropout in place has written into.
         replays: Whether what lies below a call can be recorded and replayed, for the calls for which that is known.
     """
 
@@ -54,9 +57,11 @@ class Discovery:
     functional: bool
     output_shape: tuple[int, ...]
     calls: tuple[tuple[int | None, str, float], ...]
+    shapes: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
     flops: tuple[float, ...]
     bytes_per_example: int
     head: str | None
+    reads_dropped: bool
     replays: dict[int, bool] = field(default_factory=dict)
 
 
@@ -183,10 +188,32 @@ class _Search:
             functional=any(call.module is None for call in few.calls),
             output_shape=tuple(output.shape),
             calls=tuple(call.signature for call in few.calls),
+            shapes=tuple((a.mask_shape, b.mask_shape) for a, b in zip(few.calls, more.calls, strict=True)),
             flops=tuple(count / 2 for count in (*few.flops, few.meter.flops)),
             bytes_per_example=max(growth, 0),
             head=self._head(few),
+            reads_dropped=any(call.writes for call in few.calls) and self._reads_dropped(few, calling),
         )
+
+    def _reads_dropped(self, few: _Pass, in_training: Collection[nn.Module]) -> bool:
+        """Whether the output is another one when dropout in place writes into its input, though it returns the same."""
+        kept: list[tuple[Tensor, Tensor]] = []
+
+        def answer(call: DropoutCall) -> Tensor:
+            dropped = call.unmasked.clone()
+            if call.writes:
+                kept.append((call.x, dropped))
+                call.x.mul_(-2).add_(1)
+            return dropped.clone()
+
+        given = self.some[2]
+        with Interception(self.network, answer, drawing=in_training).active(), drawing_from(torch.Generator()):
+            returned = self.outputs.called(self.network, cloned(given.x))
+            output = self.outputs.arranged(returned)
+            for x, before in kept:
+                x.copy_(before)
+        expected = self.outputs.arranged(few.output)
+        return not torch.allclose(output, expected, rtol=1e-4, atol=1e-6, equal_nan=True)
 
     def _pass(
         self, examples: int, in_training: Collection[nn.Module], *, with_flops: bool = False, again: bool = False
@@ -202,7 +229,7 @@ class _Search:
             dropped = call.unmasked.clone()
             seen.calls.append(call)
             seen.flops.append(seen.meter.flops)
-            seen.dropped.append((dropped, dropped._version))
+            seen.dropped.append((dropped, version_of(dropped)))
             return dropped
 
         def note(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:

@@ -16,7 +16,7 @@ from dropout_lessons.running.discovery import discover, refusing_draws
 from dropout_lessons.running.examples import Given
 from dropout_lessons.running.members import Members
 from dropout_lessons.running.outputs import Examples, Kind, Outputs, as_outputs
-from dropout_lessons.running.sites import Site
+from dropout_lessons.running.sites import Site, named
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ class MaskedNetwork:
         """What the network predicts with all units, also where it would drop in evaluation mode; checked and arranged."""
         given = self.given(x)
         with refusing_draws(given), without_dropout(self.network):
-            return self.says.checked(given.output(), len(given))
+            return self.says.checked(given.output(), len(given)).clone()  # it may be a buffer of the network
 
     def run(
         self, x: Examples, masks: Mapping[str, Bool[Tensor, " ..."]]
@@ -96,12 +96,20 @@ class MaskedNetwork:
             raise ValueError(
                 f"masks names {members.drawn[0].name!r}, which draws by itself, where no mask can be put in"
             )
-        factors = []
+        by_name, factors = named(discover(given).sites), []
+        for key, mask in masks.items():
+            if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+                got = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
+                raise ValueError(f"masks must be tensors of bool (True = kept), got {got} for {key!r}")
+            keep_prob = by_name[key].keep_prob
+            if keep_prob in (0, 1) and not bool((mask == bool(keep_prob)).all()):
+                raise ValueError(
+                    f"masks[{key!r}] must be all {bool(keep_prob)}, since the network {'keeps' if keep_prob else 'drops'} all "
+                    "units there, and has no scale for another mask; give it dropout with 0 < p < 1"
+                )
+        own = {by_name[key].name: mask for key, mask in masks.items()}
         for site in members.sites:
-            mask = masks[site.name] if site.name in masks else masks[site.path]
-            shape = site.mask_shape(len(given))
-            if mask.dtype != torch.bool:
-                raise ValueError(f"masks must be bool (True = kept), got {mask.dtype} for {site.name!r}")
+            mask, shape = own[site.name], site.mask_shape(len(given))
             try:
                 factors.append(mask.expand(shape).to(given.device).view(torch.uint8).unsqueeze(0))
             except RuntimeError:

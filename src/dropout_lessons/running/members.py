@@ -131,13 +131,17 @@ class Members:
         dead = {site.index: site for site in self.dead}
 
         def answer(call: DropoutCall) -> Tensor:
-            index = self._index(call, interception)
+            index = self._index(call, interception, shapes)
             if until is not None and index == until.index:
                 raise ReachedError(call.x)
             if index in masked:
                 at = masked[index]
-                return multiply(self.sites[at], call.x, current[at])
-            return multiply(dead[index], call.x, None) if index in dead else call.unmasked
+                dropped = multiply(self.sites[at], call.x, current[at])
+            elif index in dead:
+                dropped = multiply(dead[index], call.x, None)
+            else:
+                return call.unmasked
+            return call.x.copy_(dropped) if call.writes and self._found.reads_dropped else dropped
 
         def member(*own: Tensor) -> Tensor:
             nonlocal current
@@ -151,17 +155,18 @@ class Members:
                 raise self._otherwise(f"none at {until.name!r}")
             return output
 
-        interception = self._interception(answer)
+        interception, shapes = self._interception(answer), self._shapes(len(given))
         with interception.active(), drawing_from(source):
             if not factors:
-                return _stacked([member() for _ in range(count)])
+                return _stacked([member().clone() for _ in range(count)])
             if self.batched and not self.drawn and len(factors[0]) > 1:
                 try:
                     with attributes_kept(self.network):
                         return vmap(member)(*factors)
                 except Exception:  # whatever vmap cannot do; if the fault is the network's, the loop meets it again
                     self.batched = False
-            return _stacked([member(*own) for own in zip(*factors, strict=True)])
+            # Copies, since it may be a buffer of the network, which the next member writes over.
+            return _stacked([member(*own).clone() for own in zip(*factors, strict=True)])
 
     def record(self, given: Given) -> list[Record]:
         """Run the network up to its first site, and keep what its layers return, if that is all that they do."""
@@ -172,11 +177,11 @@ class Members:
 
     def _recorded(self, given: Given) -> list[Record]:
         def answer(call: DropoutCall) -> Tensor:
-            if self._index(call, interception) >= self.first:
+            if self._index(call, interception, shapes) >= self.first:
                 raise ReachedError(call.x)
             return call.unmasked
 
-        interception = self._interception(answer)
+        interception, shapes = self._interception(answer), self._shapes(len(given))
         with interception.active(), recording(self.network, interception) as records, suppress(ReachedError):
             given.returned()
         return records
@@ -188,16 +193,30 @@ class Members:
             known[self.first] = replays(self.given, records, self._interception(lambda call: call.unmasked))
         return known[self.first]
 
-    def _index(self, call: DropoutCall, interception: Interception) -> int:
+    def _shapes(self, examples: int) -> list[tuple[int, ...]]:
+        """Of each call that was found, the shape of its mask for some examples."""
+        return [
+            tuple(a + (b - a) * (examples - 2) for a, b in zip(few, more, strict=True))
+            for few, more in self._found.shapes
+        ]
+
+    def _index(self, call: DropoutCall, interception: Interception, shapes: Sequence[tuple[int, ...]]) -> int:
         """Which of the calls that were found it is. Those before it may be left out, as by layers that are skipped."""
-        calls, signature = self._found.calls, call.signature
+        calls, signature, shape = self._found.calls, call.signature, call.mask_shape
+        alike = None
         for index in range(call.index, len(calls)):
             if calls[index] == signature:
-                interception.position = index + 1
-                return index
+                if shapes[index] == shape:
+                    interception.position = index + 1
+                    return index
+                alike = index if alike is None else alike
+        if alike is not None and all(site.index != alike for site in self.sites):
+            interception.position = alike + 1
+            return alike
         names = {module: name for name, module in self.network.named_modules()}
         by = "a function" if call.module is None else f"{type(call.module).__name__} {names.get(call.module)!r}"
-        raise self._otherwise(f"{by} with keep probability {call.keep_prob:g}")
+        what = f"{by} with keep probability {call.keep_prob:g}"
+        raise self._otherwise(what if alike is None else f"{what} and a mask of shape {shape}")
 
     def _otherwise(self, seen: str) -> ValueError:
         forget(self.network)
@@ -250,5 +269,5 @@ class Block:
 
 
 def _stacked(outputs: Sequence[Tensor]) -> Tensor:
-    """The members on an axis of their own; a single one is not copied."""
+    """The members on an axis of their own; a single one is not copied again."""
     return outputs[0].unsqueeze(0) if len(outputs) == 1 else torch.stack(list(outputs))

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 # A tensor, or a tuple, list or mapping of tensors and of what else a network takes. Examples are on one axis of each tensor.
 Examples = Any
@@ -64,7 +65,24 @@ class Outputs:
         return self.kind in ("values", "mean_and_variance")
 
     def returned(self, network: nn.Module, x: Examples) -> Any:
-        """Call the network, and pick its predictions: a tensor, or a pair of them for a mean and a variance."""
+        """Call the network, and pick its predictions: a tensor, or a pair of them for a mean and a variance.
+
+        Raises:
+            ValueError: If they are not where they should be, or the network has changed what it was given, so that a second
+                call would be one on something else.
+        """
+        before = versions_of(x)
+        returned = self.called(network, x)
+        if versions_of(x) != before:
+            raise ValueError(
+                "network writes into what it is given, as a first layer in place or a cache of keys and values does, so that "
+                "its next call on the same x is one on other numbers; let it begin with x = x.clone(), or give it a copy: "
+                "Outputs(call=lambda network, x: network(copy.deepcopy(x)))"
+            )
+        return returned
+
+    def called(self, network: nn.Module, x: Examples) -> Any:
+        """The same of a network that may write into what it is given."""
         if self.call is not None:
             returned = self.call(network, x)
         elif isinstance(x, Mapping):
@@ -190,6 +208,31 @@ def as_outputs(outputs: Outputs | Kind | Callable[[nn.Module, Any], Any]) -> Out
     if isinstance(outputs, Outputs):
         return outputs
     return Outputs(outputs) if isinstance(outputs, str) or not callable(outputs) else Outputs(call=outputs)
+
+
+def versions_of(x: Examples) -> Any:
+    """How often each tensor in it was written into; and in objects of other kinds, such as caches, which tensors there are."""
+    if isinstance(x, Tensor):
+        return version_of(x)
+    if isinstance(x, Mapping) and not isinstance(x, dict):
+        x = dict(x)
+    return [version_of(leaf) if isinstance(leaf, Tensor) else _held(leaf) for leaf in tree_leaves(x)]
+
+
+def version_of(tensor: Tensor) -> int:
+    """How often it was written into; tensors of inference mode, which may be the user's own, do not tell."""
+    return 0 if tensor.is_inference() else tensor._version
+
+
+def _held(value: Any, depth: int = 3) -> Any:
+    """The tensors in an object's attributes, with their versions, to some depth."""
+    own = getattr(value, "__dict__", None)
+    if not depth or not own or isinstance(value, (type, nn.Module)) or callable(value):
+        return None
+    return [
+        (id(leaf), version_of(leaf)) if isinstance(leaf, Tensor) else _held(leaf, depth - 1)
+        for leaf in tree_leaves(own)
+    ]
 
 
 def _at(returned: Any, at: str | int, **default: Any) -> Any:

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves, tree_map_only
+from torch.utils._pytree import tree_map_only
 
 from dropout_lessons.running.calls import Interception
 from dropout_lessons.running.examples import Given
+from dropout_lessons.running.outputs import versions_of
 
 
 class ReachedError(BaseException):
@@ -36,15 +37,17 @@ class Record:
 def recording(network: nn.Module, interception: Interception) -> Iterator[list[Record]]:
     """Keep the outputs of the outermost modules that finish, and do not write into what they are given."""
     records: list[Record] = []
-    started: list[tuple[int, list[int]]] = []
+    started: list[tuple[int, Any]] = []
 
     def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
-        started.append((len(records), _versions(args, kwargs)))
+        started.append((len(records), versions_of((args, kwargs))))
 
     def leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         first, versions = started.pop()
-        if versions != _versions(args, kwargs):
-            return  # as nn.ReLU(inplace=True) does: it runs again, since others may hold what it wrote into
+        # As nn.ReLU(inplace=True) does: it runs again, since others may hold what it wrote into. So does what the network
+        # takes gradients of, which need a graph.
+        if versions != versions_of((args, kwargs)) or torch.is_grad_enabled():
+            return
         del records[first:]
         records.append(Record(module, cloned(output), interception.position))
 
@@ -55,16 +58,6 @@ def recording(network: nn.Module, interception: Interception) -> Iterator[list[R
                 # Before the module's own hooks, which run again when what is recorded is returned.
                 stack.callback(module.register_forward_hook(leave, prepend=True, with_kwargs=True).remove)
         yield records
-
-
-def _versions(args: Any, kwargs: Any) -> list[int]:
-    """How often each tensor was written into."""
-    return [version_of(leaf) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-
-
-def version_of(tensor: Tensor) -> int:
-    """How often it was written into; tensors of inference mode, which may be the user's own, do not tell."""
-    return 0 if tensor.is_inference() else tensor._version
 
 
 @contextmanager

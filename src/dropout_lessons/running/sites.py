@@ -161,6 +161,12 @@ def site_of(name: str, path: str, keep_prob: float, drops: Drops, few: DropoutCa
     )
 
 
+def named(sites: Sequence[Site]) -> dict[str, Site]:
+    """The sites by what they may be called: their names and, where these are no other's name, the modules that drop."""
+    paths = numbered([site.path for site in sites])
+    return dict(zip(paths, sites, strict=True)) | {site.name: site for site in sites}
+
+
 def choose_sites(sites: Sequence[Site], layers: Sequence[str] | None) -> list[Site]:
     """Return the sites that are to be masked: those named, by place or by module, or all."""
     if not sites:
@@ -173,12 +179,12 @@ def choose_sites(sites: Sequence[Site], layers: Sequence[str] | None) -> list[Si
     else:
         if isinstance(layers, str):
             raise ValueError(f"layers must be a sequence of names, got {layers!r}; write [{layers!r}]")
-        known = [site.name for site in sites]
-        paths = numbered([site.path for site in sites])
-        unknown = [name for name in layers if name not in known and name not in paths]
-        if unknown or not layers:
+        by_name = named(sites)
+        if not layers or any(name not in by_name for name in layers):
+            known = [site.name for site in sites]
             raise ValueError(f"layers must name places where the network drops, got {list(layers)}; there are {known}")
-        chosen = [site for site, path in zip(sites, paths, strict=True) if site.name in layers or path in layers]
+        picked = {by_name[name].name for name in layers}
+        chosen = [site for site in sites if site.name in picked]
     chosen = [site for site in chosen if site.kind == "drawn" or site.keep_prob < 1]
     alpha = [site.name for site in chosen if site.kind == "alpha"]
     if alpha:

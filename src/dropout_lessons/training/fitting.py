@@ -98,9 +98,9 @@ def predict(
     with without_dropout(network):
         for batch, _ in batches(x):
             for block in split_examples(check_examples(batch, said.batch_axis), batch_size, said.batch_axis):
-                output = said.of(network, moved(block, device))
-                predictions.append(said.checked(output, count_examples(block, said.batch_axis)))
-    return torch.cat(predictions)
+                output = said.checked(said.of(network, moved(block, device)), count_examples(block, said.batch_axis))
+                predictions.append(output.clone())  # it may be a buffer of the network, which the next call writes over
+    return predictions[0] if len(predictions) == 1 else torch.cat(predictions)
 
 
 def fit(
