@@ -29,8 +29,7 @@ from dropout_lessons.running.modes import (
     random_states_kept,
     settings_of,
 )
-from dropout_lessons.running.outputs import version_of
-from dropout_lessons.running.replay import cloned
+from dropout_lessons.running.outputs import check_unchanged, cloned, version_of, versions_of
 from dropout_lessons.running.sites import Drops, Site, numbered, place, site_of
 
 
@@ -246,8 +245,11 @@ class _Search:
                     stack.callback(module.register_forward_hook(note, prepend=True).remove)
             stack.enter_context(interception.active())
             stack.enter_context(drawing_from(generator))  # whatever draws leaves the user's random state alone
+            x = self.some[examples].x
+            own, before = cloned(x), versions_of(x)  # the network may write into it
             with seen.meter:
-                seen.output = self.some[examples].returned()
+                seen.output = self.outputs.called(self.network, own)
+            check_unchanged(x, before)
         return seen
 
     def _dropped(self, x: Tensor) -> Drops:

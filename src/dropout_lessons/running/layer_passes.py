@@ -20,7 +20,8 @@ from dropout_lessons.running.discovery import refusing_draws
 from dropout_lessons.running.examples import Given
 from dropout_lessons.running.layer import Layer, no_such_layer
 from dropout_lessons.running.modes import attributes_kept
-from dropout_lessons.running.replay import ReachedError, Record, cloned, recording, replaying
+from dropout_lessons.running.outputs import cloned
+from dropout_lessons.running.replay import ReachedError, Record, recording, replaying
 
 
 @dataclass(frozen=True)

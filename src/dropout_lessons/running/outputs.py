@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 # A tensor, or a tuple, list or mapping of tensors and of what else a network takes. Examples are on one axis of each tensor.
 Examples = Any
 
 Kind = Literal["logits", "log_probs", "probs", "values", "mean_and_variance"]
+
+# Whether a network writes into what it is given, as its first call shows.
+_WRITES: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -67,18 +71,18 @@ class Outputs:
     def returned(self, network: nn.Module, x: Examples) -> Any:
         """Call the network, and pick its predictions: a tensor, or a pair of them for a mean and a variance.
 
+        A network that writes into tensors that it is given, as a first layer in place does, is given copies.
+
         Raises:
             ValueError: If they are not where they should be, or the network has changed what it was given, so that a second
                 call would be one on something else.
         """
-        before = versions_of(x)
-        returned = self.called(network, x)
-        if versions_of(x) != before:
-            raise ValueError(
-                "network writes into what it is given, as a first layer in place or a cache of keys and values does, so that "
-                "its next call on the same x is one on other numbers; let it begin with x = x.clone(), or give it a copy: "
-                "Outputs(call=lambda network, x: network(copy.deepcopy(x)))"
-            )
+        own = cloned(x) if _WRITES.get(network, True) else x
+        before, before_own = versions_of(x), versions_of(own)
+        returned = self.called(network, own)
+        wrote = versions_of(own) != before_own
+        _WRITES[network] = wrote or _WRITES.get(network, False)
+        check_unchanged(x, before)
         return returned
 
     def called(self, network: nn.Module, x: Examples) -> Any:
@@ -208,6 +212,22 @@ def as_outputs(outputs: Outputs | Kind | Callable[[nn.Module, Any], Any]) -> Out
     if isinstance(outputs, Outputs):
         return outputs
     return Outputs(outputs) if isinstance(outputs, str) or not callable(outputs) else Outputs(call=outputs)
+
+
+def cloned(output: Any) -> Any:
+    """Copy tensors, since what follows may write into them."""
+    # Most modules return one tensor, and to look for others takes ten times as long as to copy it.
+    return output.clone() if isinstance(output, Tensor) else tree_map_only(Tensor, torch.clone, output)
+
+
+def check_unchanged(x: Examples, before: Any) -> None:
+    """Say that what a network was given has other versions than before, if it has."""
+    if versions_of(x) != before:
+        raise ValueError(
+            "network writes into what it is given, as a cache of keys and values does that grows with each call, so that "
+            "its next call on the same x is one on other numbers; give it a copy: "
+            "Outputs(call=lambda network, x: network(copy.deepcopy(x)))"
+        )
 
 
 def versions_of(x: Examples) -> Any:

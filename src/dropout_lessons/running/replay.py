@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
+from torch import nn
 
 from dropout_lessons.running.calls import Interception
 from dropout_lessons.running.examples import Given
-from dropout_lessons.running.outputs import versions_of
+from dropout_lessons.running.outputs import cloned, versions_of
 
 
 class ReachedError(BaseException):
@@ -110,9 +109,3 @@ def _restore_forward(module: nn.Module, own: Callable[..., Any] | None) -> None:
         del module.forward
     else:
         module.forward = own
-
-
-def cloned(output: Any) -> Any:
-    """Copy tensors, since what follows may write into them."""
-    # Most modules return one tensor, and to look for others takes ten times as long as to copy it.
-    return output.clone() if isinstance(output, Tensor) else tree_map_only(Tensor, torch.clone, output)

@@ -83,9 +83,9 @@ class Objective:
     def _returned(self, network: nn.Module, x: Any) -> Any:
         """What the network returns in its own precision, computed in the recipe's."""
         if self.precision == "float32":
-            return self.outputs.returned(network, x)
+            return self.outputs.called(network, x)
         with torch.autocast(device_of(network).type, torch.bfloat16):
-            returned = self.outputs.returned(network, x)
+            returned = self.outputs.called(network, x)
         return tree_map_only(Tensor, lambda own: own.float() if own.dtype == torch.bfloat16 else own, returned)
 
     def _loss(self, output: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:
