@@ -176,8 +176,8 @@ def judge(table: pd.DataFrame) -> list[Finding]:
             left(table),
         ),
         Finding.lower(
-            f"The penalty's test loss is higher than that of {many} masks a step by less than a tenth of what one mask takes "
-            "off, if at all (the effect: what it is higher, less that tenth).",
+            f"The penalty's test loss exceeds that of {many} masks a step by less than a tenth of what one mask takes off, if at "
+            "all (the effect: the excess, less that tenth).",
             near(table),
             "close to each other",
         ),
