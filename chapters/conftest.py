@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Generator, Iterable
 from pathlib import Path
 
 import nbformat
 import outputs  # of the folder book
 import pytest
+import replication
 from nbval.plugin import IPyNbCell
 
 
@@ -24,8 +25,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    last_time, cells = outputs.seconds(), Counter(item.path for item in items)
-    items.sort(key=lambda item: (last_time.get(item.path.stem, math.inf), cells[item.path]), reverse=True)
+    usual = usual_seconds()
+    items.sort(key=lambda item: usual.get(item.path.stem, math.inf), reverse=True)
+
+
+def usual_seconds() -> dict[str, float]:
+    """How long each chapter took when it last ran here, or else when it was replicated."""
+    return {run.chapter: run.seconds for run in replication.read()} | outputs.seconds()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -56,7 +62,7 @@ class Progress:
         self.left: dict[str, set[str]] = defaultdict(set)  # cells, by chapter
         self.spent: dict[str, float] = defaultdict(float)
         self.failed: set[str] = set()
-        self.last_time = outputs.seconds()
+        self.last_time = usual_seconds()
 
     def expect(self, nodeids: Iterable[str]) -> None:
         for nodeid in nodeids:
