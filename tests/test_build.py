@@ -17,8 +17,10 @@ import nbformat
 import outputs
 import psutil
 import pytest
+import replication
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from replication import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 BESIDE = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
@@ -27,7 +29,7 @@ BESIDE = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
 @pytest.fixture
 def book(tmp_path: Path) -> Path:
     """A repository with a chapter that passes and one that fails."""
-    for name in ("book/outputs.py", "chapters/conftest.py", "pyproject.toml"):
+    for name in ("book/outputs.py", "book/replication.py", "chapters/conftest.py", "pyproject.toml"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     for name in ("src/package.py", "requirements.txt"):
@@ -71,9 +73,14 @@ def test_a_chapter_that_passes_is_kept_with_its_outputs_and_one_that_fails_is_no
 def test_what_took_longest_runs_first_and_what_never_ran_before_it(book):
     (book / "_build").mkdir()
     write(book / "chapters/03_new.ipynb", "1")
+    write(book / "chapters/04_replicated.ipynb", "1")
+    runs = [
+        Run(chapter, 1, "", "", seconds, [], []) for chapter, seconds in (("04_replicated", 20.0), ("01_passes", 99.0))
+    ]
+    replication.write(runs, book / "book/replication.jsonl")
     (book / "_build/.seconds.json").write_text('{"01_passes": 3, "02_fails": 50}')
     order = re.findall(r"(\d\d_\w+)\.ipynb::Cell 0", nbval(book, "--collect-only").stdout)
-    assert order == ["03_new", "02_fails", "01_passes"]
+    assert order == ["03_new", "02_fails", "04_replicated", "01_passes"]
 
 
 def test_tests_of_a_group_have_one_worker(tmp_path):
