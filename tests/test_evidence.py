@@ -107,6 +107,23 @@ def test_a_bound_that_is_not_zero_has_a_reason(chapter: Path) -> None:
     assert not found, f"say why, with reason=, before the run that decides: {found}"
 
 
+#: Words that point to what was said before: in a table of claims nothing was.
+POINTING = re.compile(r"^(?:It|Its|They|Their|That|Those|These|This|So|Yet|But|And|Then|There|Now)\b")
+
+
+def test_a_claim_can_be_read_where_nothing_stands_before_it() -> None:
+    """The ledger, the page of replications and the checks show the sentence of a claim alone."""
+    found = []
+    for chapter in CHAPTERS:
+        for cell in nbformat.read(chapter, as_version=4).cells:
+            if cell.cell_type == "code" and "check(" in cell.source:
+                for call in ast.walk(ast.parse(re.sub(r"^(\s*)[%!].*", r"\1pass", cell.source, flags=re.MULTILINE))):
+                    if isinstance(call, ast.Call) and ast.unparse(call.func) == "check":
+                        said = ast.unparse(call.args[0]).lstrip("f").strip("'\"")
+                        found += [f"{chapter.stem}: {said}"] if POINTING.match(said) else []
+    assert not found, "\n".join(found)
+
+
 SAID = re.compile(
     r"\b(?:over|than|below|above|within|at least|by even|to) "
     r"(?:(?P<number>\d[\d,]*(?:\.\d+)?)(?![\d,.]*\d)(?P<unit>%| in 100| (?:percentage )?points?|)"
