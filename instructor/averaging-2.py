@@ -215,7 +215,7 @@ def monte_carlo(network, x, samples):
     return logs.mean(0)
 
 
-# %% wrong: network-changed: dropout's probability is set and left
+# %% wrong: network-changed: weights are scaled and left
 import torch
 
 
@@ -251,3 +251,87 @@ def monte_carlo(network, x, samples):
     logs = torch.stack([network(x).log_softmax(1) for _ in range(samples)])
     network.eval()
     return logs.mean(0).exp()
+
+# %% wrong: same-mask-again: seeded for each sample
+import torch
+
+
+def monte_carlo(network, x, samples):
+    for module in network.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.train()
+    total = 0
+    for _ in range(samples):
+        torch.manual_seed(0)
+        total = total + network(x).softmax(1).detach()
+    network.eval()
+    return total / samples
+
+
+# %% wrong: reseeds: seeded once, to repeat itself
+import torch
+
+
+def monte_carlo(network, x, samples):
+    torch.manual_seed(20140601)
+    for module in network.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.train()
+    probs = torch.stack([network(x).softmax(1).detach() for _ in range(samples)])
+    network.eval()
+    return probs.mean(0)
+
+
+# %% wrong: wrong-rate: a probability of its own
+import torch
+
+
+def monte_carlo(network, x, samples):
+    for module in network.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.train()
+            module.p = 0.5
+    probs = torch.stack([network(x).softmax(1).detach() for _ in range(samples)])
+    network.eval()
+    return probs.mean(0)
+
+
+# %% wrong: nothing-dropped: looks for layers on the surface alone
+import torch
+
+
+def monte_carlo(network, x, samples):
+    for module in network.children():
+        if isinstance(module, torch.nn.Dropout):
+            module.train()
+    probs = torch.stack([network(x).softmax(1).detach() for _ in range(samples)])
+    network.eval()
+    return probs.mean(0)
+
+
+# %% wrong: one-layer-alone: the first dropout layer that it finds
+import torch
+
+
+def monte_carlo(network, x, samples):
+    layer = next(module for module in network.modules() if isinstance(module, torch.nn.Dropout))
+    layer.train()
+    probs = torch.stack([network(x).softmax(1).detach() for _ in range(samples)])
+    layer.eval()
+    return probs.mean(0)
+
+
+# %% correct: every module is asked by name, and put back after each pass
+import torch
+
+
+def monte_carlo(network, x, samples):
+    mean = None
+    for k in range(samples):
+        for name, part in network.named_modules():
+            part.training = type(part).__name__ == "Dropout"
+        with torch.no_grad():
+            sample = torch.nn.functional.softmax(network(x), dim=1)
+        mean = sample if mean is None else mean + (sample - mean) / (k + 1)
+        network.eval()
+    return mean

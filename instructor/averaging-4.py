@@ -147,3 +147,17 @@ def exact_mean(hidden, weight, bias, keep_prob):
         k = m.sum()
         out = out + keep_prob**k * (1 - keep_prob) ** (6 - k) * torch.softmax(hidden * m / keep_prob @ weight.T + bias, 1)
     return out
+
+# %% wrong: whole-missing: the last subnetwork is left out
+import torch
+
+
+def exact_mean(hidden, weight, bias, keep_prob):
+    n = hidden.shape[1]
+    total = 0
+    for number in range(2**n - 1):
+        mask = torch.tensor([(number >> i) & 1 for i in range(n)], dtype=hidden.dtype)
+        kept = int(mask.sum())
+        chance = keep_prob**kept * (1 - keep_prob) ** (n - kept)
+        total = total + chance * ((hidden * mask / keep_prob) @ weight.T + bias).softmax(1)
+    return total

@@ -60,3 +60,23 @@ numbers = (abs(I), (I / 4) ** 2 / (c1**2 + c2**2 + (I / 4) ** 2))
 I = {{both}} - {{first}} - {{second}} + {{nothing}}
 c1, c2 = ({{both}} + {{first}} - {{second}} - {{nothing}}) / 4, ({{both}} + {{second}} - {{first}} - {{nothing}}) / 4
 numbers = ((I / 4) ** 2 / (c1**2 + c2**2 + (I / 4) ** 2), I)
+
+# %% wrong: coefficient: of the product of signs
+I = {{both}} - {{first}} - {{second}} + {{nothing}}
+c1, c2 = ({{both}} + {{first}} - {{second}} - {{nothing}}) / 4, ({{both}} + {{second}} - {{first}} - {{nothing}}) / 4
+numbers = (I / 4, (I / 4) ** 2 / (c1**2 + c2**2 + (I / 4) ** 2))
+
+# %% wrong: percent: a share of a hundred
+I = {{both}} - {{first}} - {{second}} + {{nothing}}
+c1, c2 = ({{both}} + {{first}} - {{second}} - {{nothing}}) / 4, ({{both}} + {{second}} - {{first}} - {{nothing}}) / 4
+numbers = (I, 100 * (I / 4) ** 2 / (c1**2 + c2**2 + (I / 4) ** 2))
+
+# %% correct: rounded to two digits
+I = {{both}} - {{first}} - {{second}} + {{nothing}}
+c1, c2 = ({{both}} + {{first}} - {{second}} - {{nothing}}) / 4, ({{both}} + {{second}} - {{first}} - {{nothing}}) / 4
+numbers = [I, round((I / 4) ** 2 / (c1**2 + c2**2 + (I / 4) ** 2), 2)]
+
+# %% wrong: off: the root of the share
+I = {{both}} - {{first}} - {{second}} + {{nothing}}
+c1, c2 = ({{both}} + {{first}} - {{second}} - {{nothing}}) / 4, ({{both}} + {{second}} - {{first}} - {{nothing}}) / 4
+numbers = (I, abs(I / 4) / (c1**2 + c2**2 + (I / 4) ** 2) ** 0.5)

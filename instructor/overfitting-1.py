@@ -57,3 +57,9 @@ errors = [torch.tensor({{noise}} / 100 * (1 - 1 / {{classes}})), torch.tensor([1
 
 # %% wrong: off: the examples that keep their labels
 errors = (1 - {{noise}} / 100, 1 - 1 / {{classes}})
+
+# %% wrong: right-answers: shares of right answers
+errors = (1 - {{noise}} / 100 * (1 - 1 / {{classes}}), 1 / {{classes}})
+
+# %% wrong: off: the share of false labels twice
+errors = ({{noise}} / 100 * (1 - 1 / {{classes}}), {{noise}} / 100 * (1 - 1 / {{classes}}))

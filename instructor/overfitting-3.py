@@ -156,3 +156,33 @@ def costs(hidden, weight, bias, labels, units):
 
     whole = error([])
     return error(units) - whole, sum(error([unit]) - whole for unit in units)
+
+# %% wrong: sign-lost: sizes of the single costs
+def costs(hidden, weight, bias, labels, units):
+    def error(gone):
+        left = hidden.clone()
+        left[:, gone] = 0
+        return ((left @ weight.T + bias).argmax(dim=1) != labels).double().mean().item()
+
+    whole = error([])
+    return error(units) - whole, sum(abs(error([unit]) - whole) for unit in units)
+
+# %% wrong: falls-left-out: harmful units cost nothing
+def costs(hidden, weight, bias, labels, units):
+    def error(gone):
+        left = hidden.clone()
+        left[:, gone] = 0
+        return ((left @ weight.T + bias).argmax(dim=1) != labels).double().mean().item()
+
+    whole = error([])
+    return error(units) - whole, sum(max(error([unit]) - whole, 0.0) for unit in units)
+
+# %% wrong: wrong-type: a dictionary
+def costs(hidden, weight, bias, labels, units):
+    def error(gone):
+        left = hidden.clone()
+        left[:, gone] = 0
+        return ((left @ weight.T + bias).argmax(dim=1) != labels).double().mean().item()
+
+    whole = error([])
+    return {"together": error(units) - whole, "one by one": sum(error([unit]) - whole for unit in units)}

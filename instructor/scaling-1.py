@@ -28,7 +28,7 @@ numbers = (1 - {{hidden_drop}}, 1 - {{input_drop}}, {{hidden_drop}}, {{input_dro
 # %% wrong: wrong-shape: for MLP only
 numbers = (1 - {{input_drop}}, 1 - {{hidden_drop}})
 
-# %% wrong: off: in percent
+# %% wrong: percent: in percent
 numbers = (100 - 100 * {{input_drop}}, 100 - 100 * {{hidden_drop}}, 100 * {{input_drop}}, 100 * {{hidden_drop}})
 
 # %% correct: two pairs, one for each library
@@ -39,3 +39,9 @@ numbers = ({{hidden_drop}}, {{input_drop}}, 1 - {{hidden_drop}}, 1 - {{input_dro
 
 # %% wrong: off: the hidden units' number for both layers
 numbers = (1 - {{hidden_drop}}, 1 - {{hidden_drop}}, {{hidden_drop}}, {{hidden_drop}})
+
+# %% wrong: taken-in-turns: both libraries for the inputs, then both for the hidden units
+numbers = (1 - {{input_drop}}, {{input_drop}}, 1 - {{hidden_drop}}, {{hidden_drop}})
+
+# %% wrong: wrong-shape: as words
+numbers = ("0.8", "0.6", "0.2", "0.4")

@@ -79,3 +79,7 @@ def to_inverted(weight, bias, keep_prob):
 # %% wrong: wrong-shape: turned round
 def to_inverted(weight, bias, keep_prob):
     return weight.T * keep_prob, bias
+
+# %% wrong: wrong-type: the weights alone
+def to_inverted(weight, bias, keep_prob):
+    return weight * keep_prob

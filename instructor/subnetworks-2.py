@@ -91,3 +91,12 @@ def thin(weight1, bias1, weight2, kept, keep_prob):
 def thin(weight1, bias1, weight2, kept, keep_prob):
     n = int(kept.sum())
     return weight1[:n], bias1[:n], weight2[:, :n] / keep_prob
+
+# %% wrong: wrong-type: nothing comes back
+def thin(weight1, bias1, weight2, kept, keep_prob):
+    weight1, bias1, weight2 = weight1[kept], bias1[kept], weight2[:, kept] / keep_prob
+
+
+# %% wrong: wrong-type: without the biases
+def thin(weight1, bias1, weight2, kept, keep_prob):
+    return weight1[kept], weight2[:, kept] / keep_prob

@@ -83,3 +83,40 @@ def draws_until_repeat(n, keep_prob):
 # %% wrong: off: another constant
 def draws_until_repeat(n, keep_prob):
     return 4 / 3 * (keep_prob**2 + (1 - keep_prob) ** 2) ** (-n / 2)
+
+# %% wrong: one-unit: two masks agree on one unit
+import math
+
+
+def draws_until_repeat(n, keep_prob):
+    return math.sqrt(math.pi / (2 * (keep_prob**2 + (1 - keep_prob) ** 2)))
+
+
+# %% wrong: turned-round: a misplaced bracket
+import math
+
+
+def draws_until_repeat(n, keep_prob):
+    return math.sqrt(math.pi / 2 * (keep_prob**2 + (1 - keep_prob) ** 2) ** n)
+
+
+# %% wrong: wrong-type: prints the number
+import math
+
+
+def draws_until_repeat(n, keep_prob):
+    f"{math.sqrt(math.pi / (2 * (keep_prob**2 + (1 - keep_prob) ** 2) ** n)):.0f} draws"
+
+
+# %% wrong: wrong-type: a formula in words
+def draws_until_repeat(n, keep_prob):
+    return "sqrt(pi / 2c)"
+
+
+# %% correct: a whole number of draws
+import numpy as np
+
+
+def draws_until_repeat(n, keep_prob):
+    agree = np.polyval([2, -2, 1], keep_prob)
+    return int(np.ceil(np.sqrt(np.pi / 2 / np.power(agree, n))))

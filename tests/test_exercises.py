@@ -248,6 +248,40 @@ def test_missing_outputs_are_a_problem_and_no_crash():
     assert [problem.code for problem in judged(echo(), inputs_of(echo(), 1), {})] == ["unreadable"]
 
 
+def columns(x, keep_prob):
+    return x[:, torch.rand(x.shape[1]) < keep_prob]
+
+
+@pytest.mark.parametrize(
+    ("exercise", "answer", "words"),
+    [
+        ("training-1", columns, "another shape in each call: a dropped unit sends zero, and keeps its place"),
+        ("training-1", lambda x, keep_prob: (x, x), "It returns a tuple, where one tensor is asked for"),
+        ("training-1", lambda x, keep_prob: None, r"It returns nothing \(is a return missing\?\), where one tensor"),
+        ("scaling-3", lambda weight, bias, keep_prob: weight, "It returns a Tensor, where 2 values are asked for"),
+        ("scaling-3", lambda weight, bias, keep_prob: {"weight": weight}, "It returns a dict, where 2 values"),
+        ("subnetworks-2", lambda weight1, bias1, *_: (weight1, bias1), "It returns 2 values, where 3 are asked for"),
+        ("subnetworks-3", lambda n, keep_prob: None, "It returns nothing: is a return missing"),
+    ],
+)
+def test_an_answer_that_returns_something_else_is_told_what_is_asked_for(exercise, answer, words):
+    (problem,) = exercises.check(exercise, answer, seed=1).problems
+    assert problem.code == "wrong-type"
+    assert re.search(words, problem.message)
+
+
+def test_a_check_says_how_many_numbers_are_wrong_and_where_the_first_is():
+    def said(value):
+        (problem,) = comparing.values(np.array(value), [[1.0, 2.0], [3.0, 4.0]], {}, what="the matrix")
+        return problem.message
+
+    assert said([[1.0, 2.0], [5.0, 4.0]]).startswith("1 of the 4 numbers in the matrix is not right, at [1, 0];")
+    assert said([[1.0, 0.0], [5.0, 4.0]]).startswith(
+        "2 of the 4 numbers in the matrix are not right, the first at [0, 1];"
+    )
+    assert said([[0.0, 0.0], [5.0, 0.0]]).startswith("None of the numbers in the matrix is right")
+
+
 def test_an_error_names_the_line_of_the_answer(tmp_path):
     source = tmp_path / "answer.py"
     source.write_text("def answer(x):\n    return x.no_such_method()\n")

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dropout_lessons.exercises.bank import get
-from dropout_lessons.exercises.exercise import Coded, Examiner, Exercise, Inputs, Outputs, Problem
+from dropout_lessons.exercises.exercise import Coded, Examiner, Exercise, Inputs, Outputs, Problem, WrongKind
 
 _PACKAGE = str(Path(__file__).parents[1])
 _LARGEST = 10_000_000  # elements of one output
@@ -187,7 +187,7 @@ def attempt(exercise: Coded, answer: Any, inputs: Inputs, seed: int) -> Outputs 
         return Problem(
             "unsolved", f"{exercise.answer} still raises NotImplementedError: write it, and run the check again."
         )
-    except _NotPlain as error:
+    except WrongKind as error:
         return Problem("wrong-type", str(error))
     except Exception as error:  # whatever an answer raises is the answer's problem
         return Problem("raises", _told(error))
@@ -227,12 +227,11 @@ def _problems(exercise: Coded, inputs: Inputs, outputs: Outputs) -> Iterator[Pro
             yield Problem("in-place", message, lost=0.5)
     for name, value in outputs.items():
         if value.dtype.kind == "f" and not np.isfinite(value).all():
-            yield Problem("not-finite", f"There are NaN or infinite values in what came back ({name}).")
+            yield Problem(
+                "not-finite",
+                f"There are NaN or infinite values in what came back ({name}): is something divided by 0?",
+            )
     yield from _examiner(exercise).judge(inputs, outputs)
-
-
-class _NotPlain(TypeError):
-    """An output that is no array, number or text."""
 
 
 def _plain(value: Any) -> NDArray[Any]:
@@ -251,13 +250,13 @@ def _plain(value: Any) -> NDArray[Any]:
         value = np.asarray(float(value))
     elif kind is not np.ndarray:
         what = "nothing: is a return missing?" if value is None else f"a {kind.__name__}, not a tensor or a number."
-        raise _NotPlain(f"It returns {what}")
+        raise WrongKind(f"It returns {what}")
     elif value.dtype == object:
         value = _stacked([_plain(part) for part in value.ravel()]).reshape(value.shape) if value.size else value
     if value.dtype.kind not in "biufU":
-        raise _NotPlain(f"It returns an array of {value.dtype}, not of numbers.")
+        raise WrongKind(f"It returns an array of {value.dtype}, not of numbers.")
     if value.size > _LARGEST:
-        raise _NotPlain(f"It returns {value.size:,} numbers, far more than were asked for.")
+        raise WrongKind(f"It returns {value.size:,} numbers, far more than were asked for.")
     return np.array(value)
 
 
@@ -265,7 +264,7 @@ def _stacked(parts: list[NDArray[Any]]) -> NDArray[Any]:
     if all(part.size == 1 for part in parts):  # tensor(1.) and tensor([2.]) are two numbers
         parts = [part.reshape(()) for part in parts] if len({part.shape for part in parts}) > 1 else parts
     if len({part.shape for part in parts}) > 1:
-        raise _NotPlain("It returns a list whose parts have different shapes.")
+        raise WrongKind("It returns a list whose parts have different shapes.")
     return np.stack(parts)
 
 

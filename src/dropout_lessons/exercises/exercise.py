@@ -141,6 +141,10 @@ class Exercise:
         return re.sub(r"{{(\w+)}}", lambda match: str(values[match[1]]), text)
 
 
+class WrongKind(TypeError):
+    """What an answer returns is of another kind than is asked for; the message says so to the student."""
+
+
 @dataclass(frozen=True)
 class Examiner:
     """What a check has that a student's process has not: what it draws, and the truth.

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dropout_lessons.exercises.exercise import Inputs
+from dropout_lessons.exercises.exercise import Inputs, WrongKind
 
 Layer = Callable[[Tensor], Any]
 _BACKWARD = 2  # calls whose gradients are taken; all forward passes come before the first backward pass
@@ -45,6 +45,47 @@ def gradient(function: Callable[[Tensor], Any], at: Tensor, upstream: Tensor) ->
     return passed[0] if passed else None
 
 
+def parts(value: Any, count: int) -> list[Any]:
+    """The ``count`` values that an answer returns together.
+
+    Raises:
+        WrongKind: If it returns anything else.
+    """
+    try:
+        found = [] if isinstance(value, (dict, set, str)) else list(value)
+    except TypeError:  # of what has no parts
+        found = []
+    if len(found) == count:
+        return found
+    if isinstance(value, (tuple, list)):
+        raise WrongKind(f"It returns {len(value)} values, where {count} are asked for.")
+    raise WrongKind(f"It returns {_kind(value)}, where {count} values are asked for, with commas between them.")
+
+
+def _kind(value: Any) -> str:
+    return "nothing (is a return missing?)" if value is None else f"a {type(value).__name__}"
+
+
+def stacked(outputs: list[Any]) -> Any:
+    """What several calls returned, as one array.
+
+    Raises:
+        WrongKind: If a call returned no array, or one of another shape than the others.
+    """
+    outputs = [_array(y) for y in outputs]
+    if len({tuple(y.shape) for y in outputs}) > 1:
+        raise WrongKind(
+            "What it returns has another shape in each call: a dropped unit sends zero, and keeps its place."
+        )
+    return np.stack(outputs) if isinstance(outputs[0], np.ndarray) else torch.stack(outputs)
+
+
+def _array(y: Any) -> Any:
+    if not isinstance(y, (Tensor, np.ndarray)):
+        raise WrongKind(f"It returns {_kind(y)}, where one tensor is asked for.")
+    return y
+
+
 def told(error: Exception) -> str:
     """What an answer raises where it could do without, in words."""
     return f"{type(error).__name__}: {error}"[:300]
@@ -67,7 +108,7 @@ def try_layer(layer: Layer, other: Layer, inputs: Inputs, *, arrays: bool = Fals
     """
     x, sparse = inputs["x"].clone(), inputs["sparse"].clone()
     seed = torch.initial_seed()
-    y = [layer(inputs["x"])]  # on the array itself, so that a change in place shows
+    y = [_array(layer(inputs["x"]))]  # on the array itself, so that a change in place shows
     in_numpy = arrays and isinstance(y[0], np.ndarray)
     y += [layer(x.clone()) for _ in range(inputs["calls"] - 1 - _BACKWARD)]
     outcome: dict[str, Any] = {"trainable": False, "resizable": False, "rewinds": False}
@@ -77,7 +118,7 @@ def try_layer(layer: Layer, other: Layer, inputs: Inputs, *, arrays: bool = Fals
     else:
         y += _trained(layer, other, x, sparse, inputs, outcome)
     outcome |= _other_sizes(layer, other, sparse, inputs)
-    return {**outcome, "y": np.stack(y) if in_numpy else torch.stack(y), "reseeds": torch.initial_seed() != seed}
+    return {**outcome, "y": stacked(y), "reseeds": torch.initial_seed() != seed}
 
 
 def _trained(

@@ -17,14 +17,14 @@ class _Watched(torch.nn.Module):
     def __init__(self, inputs: Inputs, notes: list[dict[str, Tensor]]) -> None:
         super().__init__()
         (units, n), classes = inputs["weight1"].shape, len(inputs["bias2"])
-        self.first, self.last = torch.nn.Linear(n, units), torch.nn.Linear(units, classes)
-        self.norm, self.drop = torch.nn.BatchNorm1d(units), torch.nn.Dropout(1 - inputs["keep_prob"])
+        self.first, self.norm = torch.nn.Linear(n, units), torch.nn.BatchNorm1d(units)
+        last, drop = torch.nn.Linear(units, classes), 1 - inputs["keep_prob"]
+        self.inside = torch.nn.ModuleList([torch.nn.Dropout(drop), torch.nn.Dropout(drop), last])  # not on the surface
         self.notes: Callable[[dict[str, Tensor]], None] = notes.append  # a copy of the network notes here, too
         with torch.no_grad():
-            for name in ("first", "last"):
-                number = 1 if name == "first" else 2
-                getattr(self, name).weight.copy_(inputs[f"weight{number}"])
-                getattr(self, name).bias.copy_(inputs[f"bias{number}"])
+            for number, layer in enumerate((self.first, last), start=1):
+                layer.weight.copy_(inputs[f"weight{number}"])
+                layer.bias.copy_(inputs[f"bias{number}"])
             self.memory().fill_(0.3)
         self.to(inputs["x"].dtype)
 
@@ -33,13 +33,22 @@ class _Watched(torch.nn.Module):
         assert self.norm.running_mean is not None
         return self.norm.running_mean
 
+    def probabilities(self) -> list[float]:
+        """With which its dropout layers drop."""
+        return [module.p for module in self.modules() if isinstance(module, torch.nn.Dropout)]
+
     def forward(self, x: Tensor) -> Tensor:
-        hidden = torch.relu(self.norm(self.first(x)))
-        left = self.drop(hidden)
-        logits: Tensor = self.last(left)
-        dropped = torch.full((len(x),), not torch.equal(hidden, left))
+        drop_inputs, drop_units, last = self.inside
+        thinned = drop_inputs(x)
+        hidden = torch.relu(self.norm(self.first(thinned)))
+        left = drop_units(hidden)
+        logits: Tensor = last(left)
+        sent, arrived = torch.cat([x, hidden], 1), torch.cat([thinned, left], 1)
+        coins = torch.where(sent == 0, -1, (arrived != 0).long())  # what sends zero shows no coin
+        active = [not torch.equal(x, thinned), not torch.equal(hidden, left)]
         normalizing = torch.full((len(x),), self.norm.training)
-        self.notes({"seen": x, "logits": logits, "active": dropped, "normalizing": normalizing})
+        dropping = torch.tensor(active).expand(len(x), 2)
+        self.notes({"seen": x, "logits": logits, "coins": coins, "dropping": dropping, "normalizing": normalizing})
         return logits
 
 
@@ -48,15 +57,18 @@ def _use_network(answer: Any, inputs: Inputs) -> dict[str, Any]:
     network, x = _Watched(inputs, notes).eval(), inputs["x"]
     scaled, before = network(x), network.memory().clone()
     notes.clear()
+    drop, seed = network.probabilities(), torch.initial_seed()
     probs = answer(network, x, inputs["samples"])
     seen = {name: torch.cat([note[name].detach() for note in notes]) for name in (notes or [{}])[0]}
     training = any(module.training for module in network.modules())
     return {
-        **(seen or {"active": torch.zeros(1)}),
+        **(seen or {"dropping": torch.zeros(1, 2)}),
         "probs": probs,
         "scaled": scaled,
         "moved": not torch.equal(network.memory(), before),
         "training": training,
+        "reseeds": torch.initial_seed() != seed,
+        "drops_as_before": network.probabilities() == drop,
         "later": network.eval()(x),
     }
 
@@ -87,7 +99,7 @@ Return probabilities of shape (examples, classes). Why would it be a mistake to 
         objectives=(3,),
         prompt=r"""
 Write `monte_carlo(network, x, samples)`: the average of the *probabilities* of `samples` thinned networks, for any network with
-`nn.Dropout` in it whose outputs are logits. The network arrives in eval mode, and its owner wants it back as it was. Nothing
+`nn.Dropout` somewhere in it whose outputs are logits. It arrives in eval mode, and its owner wants it back as it was. Nothing
 but dropout should be random or change: the check's network has BatchNorm in it, notes each pass, and is used afterwards.
 """,
         given="import torch",
@@ -137,9 +149,9 @@ about $10^{-12}$ in double precision.*
         prompt=r"""
 Train ten networks *with* this chapter's dropout for each seed (`fit_all` and `best_keep`), for 16 epochs each, and average
 them: with weight scaling, and with ten samples each. Compare them with ten plain networks, trained as long, on both data
-sets. What does the second kind of averaging still add to the first? *Expect the ten with weight scaling to have the lowest
-loss of all arms on digits, and fewer errors than the ten plain ones. Ten samples each do not lower that loss further: they
-raise it.*
+sets. What does the second kind of averaging still add to the first, and what does each cost? *Expect the ten with weight
+scaling to have the lowest loss of all arms on digits, and fewer errors than the ten plain ones. Ten samples each do not
+lower that loss further: they raise it.*
 """,
     ),
     Written(
@@ -150,8 +162,8 @@ raise it.*
         points=4,
         objectives=(3,),
         prompt=r"""
-Look at the figure of Monte Carlo averages. (a) From how many samples on is the mean *error* on digits as low as with
-weight scaling, and from how many on the mean *loss*? (b) Why does the loss go on to fall below the dotted line and
+Look at the figure of Monte Carlo averages. (a) How many samples bring the mean *error* on digits to that of weight scaling,
+as nearly as the thin lines tell, and how many the mean *loss*? (b) Why does the loss go on to fall below the dotted line and
 the error does not? (c) Which of the two means of this chapter do the orange lines converge to? (d) Would you use
 fifty samples in a product? Say what they buy and what they cost.
 """,

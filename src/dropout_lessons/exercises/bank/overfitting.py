@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dropout_lessons.exercises.exercise import Coded, Inputs, Written
+from dropout_lessons.exercises.trials import parts
 
 
 def _use_layer(answer: Any, inputs: Inputs) -> dict[str, Any]:
@@ -13,7 +14,7 @@ def _use_layer(answer: Any, inputs: Inputs) -> dict[str, Any]:
     given = list(units)
     first = answer(*(inputs[name].clone() for name in names), given)
     answer(*(inputs[name] for name in names), list(units))
-    return {"costs": list(first), "units_left": given == units}
+    return {"costs": parts(first, 2), "units_left": given == units}
 
 
 EXERCISES = (
@@ -55,10 +56,9 @@ one digit each time.*
         points=3,
         objectives=(3,),
         prompt=r"""
-This function compares what a set of units costs together with what its units cost one by one: how much the error rises when
-they are removed, for the first number all at once, for the second one at a time, added up. It finds that no set ever costs
-more than its parts. Repair it. `hidden` has shape (examples, units); the layer above is linear. Whoever calls it needs
-`hidden` as it was.
+This function says by how much the error rises when units are removed: all at once, and then one at a time, added up (a unit
+that does harm costs less than nothing). It finds that no set ever costs more than its parts. Repair it. `hidden` has shape
+(examples, units); the layer above is linear. Whoever calls it needs `hidden` as it was.
 """,
         given="import torch",
         stub="""
@@ -100,10 +100,10 @@ much: from 0.60 to 0.32. With the fitted temperature it changes nothing.*
         points=4,
         objectives=(2,),
         prompt=r"""
-With 30% random labels, tune L2 on validation error: none, and the strengths 0.003, 0.01, 0.03 and 0.1, on five tuning
-seeds. Report the test error on five other seeds, against no penalty. What share of its training labels does the chosen
-network get wrong, and is that bad? *Expect 0.03 to be chosen, and about 17% errors instead of 32%. It gets more than a
-quarter of the training labels wrong: about as many as are false.*
+With 30% random labels (`label_noise=0.3` in `datasets.load`), tune L2 on validation error: none, 0.003, 0.01, 0.03 and 0.1,
+on five tuning seeds. On five others, report the test error and its difference to no penalty with an interval. What share of
+its training labels does the chosen network get wrong, and is that bad? *Expect 0.03, and about 17% errors instead of 32%. It
+gets more than a quarter of the training labels wrong: about as many as are false.*
 """,
     ),
     Written(
@@ -115,10 +115,10 @@ quarter of the training labels wrong: about as many as are false.*
         objectives=(3, 4),
         prompt=r"""
 A unit that is stuck at zero may be something that the layer above has never seen. Replace units by their mean over the
-examples instead (`clamp="mean"` in `LayerUnits`), for plain, L2 and L1. Do this chapter's
-claims on reliance survive? Then take out half of the units at random, with `ablation_curve`, in both ways. *Expect the
-claims to survive. With half of the units held at their mean, L2 keeps more right answers than plain, by about four
-points; at zero it has no such lead.*
+examples instead (`clamp="mean"` in `LayerUnits`), for plain, L2 and L1. Do this chapter's claims on reliance survive? Then
+take out half of the units at random, with `ablation_curve` from `dropout_lessons.coadaptation`, in both ways. *Expect the
+claims to survive. With half of the units held at their mean, L2 keeps more right answers than plain, by about four points;
+at zero it has no such lead.*
 """,
     ),
     Written(
@@ -146,9 +146,9 @@ whatever the units do.*
         objectives=(2, 3),
         prompt=r"""
 Take the figure in which every weight is multiplied by a number. A classmate reads it: "Shrinking the weights of the
-plain network halves its test loss, so the network generalizes better." (a) Draw the curve of the test *error* into
-the panel of the plain network. (b) Why can the test loss fall while the training loss rises? (c) Why does the same
-shrinking only do harm to the network with L2? (d) Correct the classmate's sentence.
+plain network cuts its test loss by a third, so the network generalizes better." (a) Draw the curve of the test *error* into
+the panel of the plain network. (b) Why can the test loss fall while the training loss rises? (c) Why does it only
+harm the network with L2? (d) Correct the classmate's sentence.
 """,
     ),
 )

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from dropout_lessons.exercises.exercise import Coded, Inputs, Written
-from dropout_lessons.exercises.trials import gradient, try_layer
+from dropout_lessons.exercises.trials import gradient, parts, stacked, try_layer
 
 
 def _use_module(answer: Any, inputs: Inputs) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def _use_module(answer: Any, inputs: Inputs) -> dict[str, Any]:
     outcome = try_layer(network, other, inputs)
     network.eval()
     x = inputs["sparse"]
-    tested = torch.stack([network(x.clone()), network(x)])
+    tested = stacked([network(x.clone()), network(x)])
     passed = gradient(network, x, inputs["sparse_upstream"])
     again = network.train()(inputs["x"].clone())
     tested_gradient = torch.zeros_like(x) if passed is None else passed
@@ -25,7 +25,7 @@ def _use_module(answer: Any, inputs: Inputs) -> dict[str, Any]:
 
 
 def _use_layer(answer: Any, inputs: Inputs) -> dict[str, Any]:
-    weight, bias = answer(inputs["weight"], inputs["bias"], inputs["keep_prob"])
+    weight, bias = parts(answer(inputs["weight"], inputs["bias"], inputs["keep_prob"]), 2)
     return {"weight": weight, "bias": bias}
 
 
@@ -117,7 +117,7 @@ $p = 0.5$, growth without bound towards $p = 0$, and the same ratio for both.*
         prompt=r"""
 For the first network of this chapter, average the *probabilities* of 100 thinned networks (`network.train()` draws a new
 one at each call) and compare test error and test loss with the scaled network's. Repeat for all five and give paired
-intervals. *Expect the error to hardly change and the loss to fall.*
+intervals. What does the averaging cost? *Expect the error to hardly change and the loss to fall.*
 """,
     ),
     Written(

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from dropout_lessons.exercises.exercise import Coded, Inputs, Written
+from dropout_lessons.exercises.trials import parts
 
 
 def _use_thin(answer: Any, inputs: Inputs) -> dict[str, Any]:
-    weight1, bias1, weight2 = answer(
-        inputs["weight1"], inputs["bias1"], inputs["weight2"], inputs["kept"], inputs["keep_prob"]
-    )
+    given = (inputs[name] for name in ("weight1", "bias1", "weight2", "kept", "keep_prob"))
+    weight1, bias1, weight2 = parts(answer(*given), 3)
     return {"weight1": weight1, "bias1": bias1, "weight2": weight2}
 
 
 def _use_repeat(answer: Any, inputs: Inputs) -> dict[str, Any]:
-    return {"draws": [float(answer(int(n), inputs["keep_prob"])) for n in inputs["n"]]}
+    return {"draws": [answer(int(n), inputs["keep_prob"]) for n in inputs["n"]]}
 
 
 EXERCISES = (
@@ -81,13 +81,13 @@ below what you count, by about a tenth to a fifth: pairs of the likely masks do 
         points=5,
         objectives=(4, 5),
         prompt=r"""
-Someone draws the masks once, before the training loop, "to save time", and uses them in every step. The training loss
-falls faster than ever. What is being trained? Write it for `MLP([784, 256, 256, 10], keep_prob=0.5)` with
-`network(x, masks=...)` and `torch.optim.SGD`. After training,
-compare the test errors of the one subnetwork, of the whole network and of twenty other
-subnetworks; then do the same for a network that was trained with fresh masks. *Expect the one subnetwork and the whole
-network to do about equally well, and the others to make about three times as many errors, though far from guessing. With
-fresh masks the others come much closer to the whole network.*
+Someone draws one mask for each hidden layer, once, before the training loop, "to save time", and uses the two in every
+step. The training loss falls faster than ever. What is being trained? Write it for
+`MLP([784, 256, 256, 10], keep_prob=0.5)` with `network(x, masks=...)` and `torch.optim.SGD`. After training, compare the
+test errors of the one subnetwork, of the whole network and of twenty other subnetworks; then do the same for a network that
+was trained with fresh masks. *Expect the one subnetwork and the whole network to do about equally well, and the others to
+make about three times as many errors, though far from guessing. With fresh masks the others come much closer to the whole
+network.*
 """,
     ),
     Written(

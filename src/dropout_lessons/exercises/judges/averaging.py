@@ -73,7 +73,7 @@ def judge_geometric_mean(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
 
 
 def draw_monte_carlo(rng: np.random.Generator) -> Inputs:
-    units, rows, n, classes = 8, int(rng.integers(6, 10)), int(rng.integers(4, 7)), int(rng.integers(3, 6))
+    units, rows, n, classes = 16, int(rng.integers(6, 10)), int(rng.integers(4, 7)), int(rng.integers(3, 6))
     return {
         "x": drawing.away_from_zero(rng, rows, n),
         "weight1": drawing.away_from_zero(rng, units, n),
@@ -89,7 +89,8 @@ def judge_monte_carlo(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     """Compare with the mean over the very passes that the network has seen: nothing is left to chance."""
     samples, (rows, classes), probs = inputs["samples"], outputs["scaled"].shape, outputs["probs"]
     yield from comparing.shape("the result", probs, (rows, classes))
-    active = outputs["active"].astype(bool)
+    dropping = outputs["dropping"].astype(bool)
+    active = dropping.any(1)
     if not active.any():
         yield Problem("nothing-dropped", "Nothing was dropped: that is weight scaling, passes in eval mode.")
     # Passes may come one after the other or all in one batch: rows are told by their inputs.
@@ -100,9 +101,13 @@ def judge_monte_carlo(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         yield Problem("off", "Some examples never pass through the network in training mode.")
         return
     yield from _averaged(probs, logits, same / counts, outputs["scaled"], samples)
+    yield from _thinned(outputs["coins"][active], same, dropping[active], inputs["keep_prob"])
     if (counts != samples).any():
         message = f"It draws {counts.min()} thinned networks where {samples} are asked for: samples says how many."
         yield Problem("wrong-number-of-samples", message)
+    if outputs["reseeds"]:
+        message = "It seeds the global generator: whatever is drawn after it, elsewhere, repeats itself."
+        yield Problem("reseeds", message, lost=0.5)
     if outputs["normalizing"].any() or outputs["moved"]:
         message = (
             "BatchNorm works in training mode, too: it uses the statistics of the batch, and remembers them. Dropout "
@@ -112,9 +117,23 @@ def judge_monte_carlo(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     if outputs["training"]:
         message = "The network still drops units afterwards: give it back in the mode it came in."
         yield Problem("mode-not-restored", message, lost=0.5)
-    if not _is_close(outputs["later"], outputs["scaled"], 1e-5):
+    if not _is_close(outputs["later"], outputs["scaled"], 1e-5) or not outputs["drops_as_before"]:
         message = "The network computes something else afterwards: its owner wants it back as it was."
         yield Problem("network-changed", message, lost=0.5)
+
+
+def _thinned(coins: Array, same: Array, dropping: Array, keep_prob: float) -> Iterator[Problem]:
+    """Networks that are thinned in one layer alone, all in the same way, or with another probability."""
+    if not dropping.all(0).all():
+        yield Problem("one-layer-alone", "The network has two dropout layers, and only one of them drops units.")
+    if all((coins[rows] == coins[rows][0]).all() for rows in same.T):
+        yield Problem(
+            "same-mask-again", "All samples are one thinned network: is the generator seeded for each of them?"
+        )
+    kept, tossed = int((coins == 1).sum()), int((coins >= 0).sum())
+    if not comparing.plausible(kept, tossed, keep_prob):
+        message = f"{kept / tossed:.0%} of the units are kept, where the network's own probability is {keep_prob}."
+        yield Problem("wrong-rate", message)
 
 
 def _averaged(probs: Array, logits: Array, shares: Array, scaled: Array, samples: int) -> Iterator[Problem]:
@@ -179,6 +198,7 @@ def _exact(inputs: Inputs) -> tuple[Array, dict[str, tuple[Array, str]]]:
 
     alike = np.full(len(chances), 1 / len(chances))
     rest = np.where(np.arange(len(chances)) == 0, 0, chances)  # without the empty one
+    thinned = np.where(np.arange(len(chances)) == len(chances) - 1, 0, chances)  # without the whole one
     summed = logsumexp(logits, 0, b=chances[:, None, None])
     return mean(members), {
         "unweighted": (mean(members, alike), "All subnetworks count alike; away from 1/2 they are not equally likely."),
@@ -188,6 +208,7 @@ def _exact(inputs: Inputs) -> tuple[Array, dict[str, tuple[Array, str]]]:
             mean(members, rest),
             "The subnetwork without any unit is missing: it predicts from its biases.",
         ),
+        "whole-missing": (mean(members, thinned), "The subnetwork with all units is missing: it is one of them, too."),
         "empty-missing-alike": (mean(members, rest / rest.sum()), "The subnetwork without any unit is missing."),
         "keep-and-drop-swapped": (
             mean(members, chances[::-1]),

@@ -43,10 +43,15 @@ def judge_numbers(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
                 ),
                 "A unit's effect is averaged over whether the other is present, too.",
             ),
+            "coefficient": (
+                [joint / 4, share],
+                "The first number is the product's coefficient: an interaction is four values, each with its sign.",
+            ),
+            "percent": ([joint, 100 * share], "The share is a percentage: a fraction is asked for."),
             "swapped": ([share, joint], "The two numbers are in the wrong order."),
         },
         rtol=0,
-        atol=0.002,
+        atol=0.0051,  # two digits after the point
         what="numbers",
     )
 

@@ -125,8 +125,15 @@ def values(
         return wrong.shape == value.shape and bool((np.abs(value - wrong) <= allowed + 1e-5 * np.abs(wrong)).all())
 
     if np.abs(value - truth).max(initial=0) > allowed:
-        off = f"At least one number in {what} is not right, and by no mistake that this check knows."
-        yield from mistaken(is_close, mistakes, Problem("off", off))
+        yield from mistaken(is_close, mistakes, Problem("off", _off(np.abs(value - truth) > allowed, what)))
+
+
+def _off(wrong: NDArray[np.bool_], what: str) -> str:
+    if wrong.all():
+        return f"None of the numbers in {what} is right, and the check does not know the mistake."
+    n, where = int(wrong.sum()), ", ".join(str(i) for i in np.argwhere(wrong)[0])
+    at = f"is not right, at [{where}]" if n == 1 else f"are not right, the first at [{where}]"
+    return f"{n} of the {wrong.size} numbers in {what} {at}; the check does not know the mistake."
 
 
 def numbers(

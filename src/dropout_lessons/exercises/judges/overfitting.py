@@ -24,6 +24,7 @@ def judge_errors(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
                 "The second number is how often guessing is right: errors are asked for.",
             ),
             "always-wrong": ([false, 1.0], "Guessing is sometimes right."),
+            "right-answers": ([1 - false, 1 / classes], "These are shares of right answers: errors are asked for."),
             "percent": (100 * np.array([false, chance]), "These are percentages: fractions are asked for."),
             "swapped": ([chance, false], "The two numbers are in the wrong order."),
         },
@@ -42,9 +43,11 @@ def draw_costs(rng: np.random.Generator) -> Inputs:
         hidden = np.maximum(rng.normal(0.3, 1, (_EXAMPLES, units)), 0).astype(np.float32)
         weight = rng.normal(size=(_CLASSES, units)).astype(np.float32)
         bias = (rng.normal(size=_CLASSES) / 2).astype(np.float32)
-        labels = (hidden @ weight.T + bias).argmax(1)
-        labels = np.where(rng.random(_EXAMPLES) < 0.9, labels, rng.integers(0, _CLASSES, _EXAMPLES))
         gone = rng.permutation(units)[: rng.integers(2, 5)]
+        left = hidden.copy()
+        left[:, rng.choice(gone)] = 0  # a unit that the network is better without: its cost is below zero
+        labels = (left @ weight.T + bias).argmax(1)
+        labels = np.where(rng.random(_EXAMPLES) < 0.9, labels, rng.integers(0, _CLASSES, _EXAMPLES))
         inputs = {"hidden": hidden, "weight": weight, "bias": bias, "labels": labels, "units": gone}
         known = np.array(list(_costs(inputs).values()))
         if min(np.abs(known[i] - known[j]).max() for i in range(len(known)) for j in range(i)) > 0.004:
@@ -74,6 +77,8 @@ def _costs(inputs: Inputs) -> dict[str, NDArray[np.float64]]:
         "baseline-once": np.array([together - whole, sum(single) - whole]),
         "turned-round": -np.array([together - whole, sum(single) - n * whole]),
         "swapped": np.array([sum(single) - n * whole, together - whole]),
+        "sign-lost": np.array([together - whole, sum(abs(each - whole) for each in single)]),
+        "falls-left-out": np.array([together - whole, sum(max(each - whole, 0) for each in single)]),
     }
 
 
@@ -87,6 +92,8 @@ def judge_costs(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         "baseline-once": "The error of the whole network is part of each single cost, so it is subtracted each time.",
         "turned-round": "The signs are turned round: a cost is what the error gains.",
         "swapped": "The two numbers are in the wrong order.",
+        "sign-lost": "A unit whose removal lowers the error costs less than nothing: its cost is below zero.",
+        "falls-left-out": "A unit whose removal lowers the error counts, too: its cost is below zero.",
     }
     mistakes = {code: (numbers[code], message) for code, message in messages.items()}
     if not outputs["units_left"]:

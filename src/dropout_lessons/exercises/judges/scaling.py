@@ -16,7 +16,7 @@ Floats = NDArray[Any]
 
 def judge_numbers(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     answer = outputs["answer"].reshape(-1)
-    if answer.shape != (4,):
+    if answer.shape != (4,) or answer.dtype.kind not in "biuf":
         yield Problem("wrong-shape", "Four numbers are asked for: two for MLP, then two for nn.Dropout.")
         return
     drop = np.array([inputs["input_drop"], inputs["hidden_drop"]])
@@ -26,6 +26,11 @@ def judge_numbers(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         "all-drop": ((drop, drop), "This package's keep_prob is the probability of keeping, not of dropping."),
         "keep-and-drop-swapped": ((drop, keep), "The two conventions are swapped: which library counts what?"),
         "layers-swapped": ((keep[::-1], drop[::-1]), "Inputs and hidden units are swapped: inputs come first."),
+        "taken-in-turns": (
+            (np.array([keep[0], drop[0]]), np.array([keep[1], drop[1]])),
+            "The libraries take turns: both numbers for MLP come first, then both for nn.Dropout.",
+        ),
+        "percent": ((100 * keep, 100 * drop), "These are percentages: probabilities are asked for."),
         "libraries-swapped": ((drop[::-1], keep[::-1]), "Conventions and layers are swapped."),
     }
 

@@ -79,7 +79,8 @@ def judge_thin(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         yield Problem("keep-and-drop-swapped", "The units that are left are the dropped ones.")
     elif shapes != cut(kept.sum()):
         yield Problem(
-            "wrong-shape", f"The shapes are {shapes}; with {kept.sum()} units kept they should be {cut(kept.sum())}."
+            "wrong-shape",
+            f"The shapes are {shapes}; with {kept.sum()} units kept they should be {cut(int(kept.sum()))}.",
         )
         return
     got = _network(x, outputs["weight1"], outputs["bias1"], outputs["weight2"])
@@ -114,7 +115,10 @@ def _agreement(keep_prob: float) -> float:
 
 
 def judge_draws_until_repeat(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
-    n, keep_prob, draws = inputs["n"].astype(float), inputs["keep_prob"], outputs["draws"]
+    n, keep_prob, draws = inputs["n"].astype(float), inputs["keep_prob"], outputs["draws"].reshape(-1)
+    if draws.dtype.kind not in "biuf" or draws.shape != n.shape:
+        yield Problem("wrong-type", "It should return one number.")
+        return
     agree = _agreement(keep_prob)
 
     def is_that(other: Any) -> bool:
@@ -129,6 +133,14 @@ def judge_draws_until_repeat(inputs: Inputs, outputs: Outputs) -> Iterator[Probl
         "keep-prob-only": (np.sqrt(np.pi / 2 / keep_prob ** (2 * n)), "Two masks also agree on a unit that both drop."),
         "no-constant": (agree ** (-n / 2), "It grows as it should; the constant in front is missing."),
         "median": (np.sqrt(2 * np.log(2) / agree**n), "That is the median of the number of draws, not the average."),
+        "one-unit": (
+            np.full(len(n), np.sqrt(np.pi / 2 / agree)),
+            "It is the same for every n: two masks agree if they agree on all of their units.",
+        ),
+        "turned-round": (
+            np.sqrt(np.pi / 2 * agree**n),
+            "It falls as n grows: the rarer an agreement, the longer it takes.",
+        ),
         "not-a-root": (np.pi / 2 / agree**n, "With T draws there are about T * T / 2 pairs: a square root is missing."),
     }
     if not is_that(np.sqrt(np.pi / 2 / agree**n)):
