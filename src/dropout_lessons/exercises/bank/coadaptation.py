@@ -121,9 +121,9 @@ difference in the share at equal damage.*
         objectives=(2, 3),
         prompt=r"""
 Look at the figure of interaction share against damage in the planted networks. (a) A paper reports an interaction
-share of 16% for a layer. Which of the four networks could it be? What must the paper say besides? (b) The dots are
-numbers of removed units. Compare the second dots of the four lines. Why is that comparison less fair than one above
-each other? (c) At equal damage, canceling units lie below the additive network. What would somebody conclude who
+share of 16% for a layer. Which of the four networks could it be? What must the paper say besides? (b) Each dot is a keep
+probability; the second from the left is 0.8, save for canceling units. Why is it less fair to compare second dots than points
+above each other? (c) At equal damage, canceling units lie below the additive network. What would somebody conclude who
 knows only this figure, and why is it false?
 """,
     ),
@@ -136,8 +136,8 @@ knows only this figure, and why is it false?
         objectives=(3, 4),
         prompt=r"""
 In the laboratory above, train the two networks. (a) Remove half of the units at random from both, and note how far
-each falls. (b) Now go on in each network until its own accuracy has fallen by ten points, and note how many units
-that took. (c) Somebody puts the two numbers of (b) into a paper as evidence that dropout reduces co-adaptation. Write
+each error rises. (b) Put all back, then remove units in each network until its own error has risen by ten points; note how
+many it took. (c) Somebody puts the two numbers of (b) into a paper as evidence that dropout reduces co-adaptation. Write
 the reviewer's answer: what do they show, what were the networks trained for, and which comparison of this chapter
 would you ask for? Hand in the link with it.
 """,

@@ -29,9 +29,9 @@ a short training.*
         objectives=(2, 3),
         prompt=r"""
 Three colleagues want to keep 80% of the hidden units, and none of them gets an error message. (a) `nn.Dropout(0.8)` behind the
-hidden layer. (b) `h = F.dropout(h, 0.2)` in `forward`, and `network.eval()` before testing. (c) `nn.Dropout(0.2)`, trained
-and then tested at once. Say for each what the network really does in training and at test time, and write one line of code
-that would have shown it. *Expect two of the three to give another answer when you ask the same question twice.*
+hidden layer. (b) `h = F.dropout(h, 0.2)` in `forward` (look it up), and `network.eval()` before testing. (c) `nn.Dropout(0.2)`,
+trained and then tested at once. Say for each what the network really does in training and at test time, and write one line of
+code that would have shown it. *Expect two of the three to give another answer when you ask the same question twice.*
 """,
     ),
     Written(

@@ -93,10 +93,10 @@ class DropoutFunction(torch.autograd.Function):
         points=6,
         objectives=(5,),
         prompt=r"""
-Train with and without dropout for 5, 10, 20, 40 and 80 epochs, five seeds each, and draw the paired difference of the
-test errors with its interval against the number of epochs. Where does the interval first lie below zero? Does the
-answer change when you give both networks the learning rate that is best for them on validation data? *Expect dropout
-to be behind at first and ahead by 40 epochs; where you see it cross may differ.*
+Train with and without dropout for 5, 10, 20, 40 and 80 epochs, five seeds each, and draw the paired difference of the test
+errors with its interval against the number of epochs. Where does the interval first lie below zero? Does the answer change
+when you give both networks the learning rate that is best for them on validation data? What does your
+result not show? *Expect dropout to be behind at first and ahead by 40 epochs; where you see it cross may differ.*
 """,
     ),
     Written(
