@@ -11,8 +11,10 @@ SHELL := bash
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 ENVIRONMENT := $(VENV)/.complete
+# That this process may use; a worker of the tests takes a gigabyte.
+CORES = $(shell $(BIN)/python -c "import joblib; print(min(joblib.cpu_count(), 8))")
 STAGES := test-lint test-chapters test-types test-examples test-rounding test-package test-book
-# A process each, two at a time, the longest first; test-chapters has run the notebooks of the book.
+# A process each, the longest first; test-chapters has run the notebooks of the book.
 SIDE_BY_SIDE := book test-examples test-rounding test-types
 
 .DEFAULT_GOAL := help
@@ -55,7 +57,7 @@ test: $(ENVIRONMENT) ## Check everything: code, chapters, the book in a browser;
 	@export failed=$$(mktemp) TIMEFORMAT="%0R s, of the processors %0U + %0S s"; trap 'rm -f $$failed' EXIT; \
 	stage() { echo "== $$1"; time $(MAKE) --no-print-directory $$1 || echo $$1 >> $$failed; }; export -f stage; \
 	stage test-lint; stage test-chapters; \
-	printf '%s\n' $(SIDE_BY_SIDE) | xargs -P 2 -I STAGE bash -c 'said=$$(stage STAGE 2>&1); echo "$$said"'; \
+	printf '%s\n' $(SIDE_BY_SIDE) | xargs -P $(CORES) -I STAGE bash -c 'said=$$(stage STAGE 2>&1); echo "$$said"'; \
 	stage test-package; stage test-book; \
 	[ ! -s $$failed ] || { echo "Failed: $$(xargs < $$failed) (each can be made alone: make $$(head -1 $$failed))"; exit 1; }
 
@@ -74,10 +76,10 @@ test-types: $(ENVIRONMENT)
 test-examples: $(ENVIRONMENT)
 	$(PYTEST) --doctest-modules src -p tests.shapes
 
-# Three on two cores where tests wait for what they start: processes, browsers, timeouts.
+# One more than there are cores where tests wait for what they start: processes, browsers, timeouts.
 test-package: $(ENVIRONMENT)
 	$(PYTEST) tests $(wildcard instructor/tests) --ignore-glob 'tests/test_book*.py' \
-	  -n 3 --dist loadgroup --durations 10
+	  -n $$(($(CORES) + 1)) --dist loadgroup --durations 10
 
 # Another processor rounds otherwise. What was recorded and what is claimed must come out there, too.
 test-rounding: export ATEN_CPU_CAPABILITY = default
@@ -87,13 +89,13 @@ test-rounding: $(ENVIRONMENT)
 	$(PYTEST) $(shell grep -l mark.rounding tests/*.py) -m rounding
 
 test-chapters: $(ENVIRONMENT)
-	$(PYTEST) chapters -n 2 --dist loadscope --durations 10
+	$(PYTEST) chapters -n $(CORES) --dist loadscope --durations 10
 
 test-book: book
-	$(PYTEST) tests/test_book*.py -n 3 --dist loadgroup --durations 10
+	$(PYTEST) tests/test_book*.py -n $$(($(CORES) + 1)) --dist loadgroup --durations 10
 
 test-colab: $(ENVIRONMENT) ## Run every chapter as Colab does, with its IPython and ipywidgets
-	OMP_NUM_THREADS=1 $(PYTEST) tests/test_colab.py -m "not optional" -n 2
+	OMP_NUM_THREADS=1 $(PYTEST) tests/test_colab.py -m "not optional" -n $(CORES)
 
 notebooks: $(ENVIRONMENT) ## Make plain notebooks for Colab, JupyterLab and GitHub
 	$(BIN)/python book/plain.py
