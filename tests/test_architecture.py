@@ -12,7 +12,8 @@ from dropout_lessons import runtime
 SOURCE = Path(dropout_lessons.__file__).parent
 # Ground floor first: a module imports only from floors below its own.
 FLOORS = [
-    {"masks", "runtime"},
+    {"arguments", "runtime"},
+    {"masks"},
     {"layers", "conventions"},
     {"penalties"},
     {"networks"},

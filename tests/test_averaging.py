@@ -461,7 +461,7 @@ def test_costs_of_an_ensemble_are_in_forward_passes_of_the_network_that_it_is_co
     none = MaskedNetwork(network, max_subnetworks=0)
     table = compare_averaging(none, x, y, samples=(), ensembles=halves, progress=False)
     assert table["forward_passes"].tolist() == [1, 1]
-    with pytest.raises(ValueError, match=r"samples must be a sequence of positive integers, got 10; write \(10,\)"):
+    with pytest.raises(ValueError, match=r"samples must be a sequence of positive integers, such as \(1, 10\), got 10"):
         compare_averaging(network, x, y, samples=10, progress=False)
 
 

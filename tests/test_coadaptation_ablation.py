@@ -504,11 +504,11 @@ BAD = [
     (lambda n, x, y: ablation_curve(n, "hidden7", x, y), "got 'hidden7', which the network does not have"),
     (
         lambda n, x, y: ablation_curve(n, "hidden1", x, y, orders=0),
-        "orders must be a whole number of at least 1, got 0",
+        "orders must be a whole number of at least 1, or None, got 0",
     ),
     (
         lambda n, x, y: ablation_curve(n, "hidden1", x, y, points=1),
-        "points must be a whole number of at least 2, got 1",
+        "points must be a whole number of at least 2, or None, got 1",
     ),
     (lambda n, x, y: ablation_curve(n, "hidden1", x, y, clamp="one"), r"clamp must be one of \['zero', 'mean'\]"),
     (lambda n, x, y: ablation_curve(n, "hidden1", x, y + 2), "classes from 0 to 2"),

@@ -495,10 +495,10 @@ def test_half_precision_is_refused_and_does_not_pass_for_units_without_effect(fu
 
 def test_fewer_masks_than_a_fit_needs_are_refused():
     network, x, y = random_network((4, 60, 3))
-    with pytest.raises(ValueError, match="samples must be a whole number of at least 67, got 66"):
+    with pytest.raises(ValueError, match="samples must be a whole number of at least 67, or None, got 66"):
         interaction_share(network, "hidden1", x, y, samples=66)
     assert interaction_share(network, "hidden1", x, y, samples=67).stderr > 0
-    with pytest.raises(ValueError, match="contexts must be a whole number of at least 3, got 2"):
+    with pytest.raises(ValueError, match="contexts must be a whole number of at least 3, or None, got 2"):
         reliance(network, "hidden1", x, y, contexts=2)
 
 

@@ -101,8 +101,8 @@ def test_an_impossible_symbol_adds_nothing_where_it_is_not_expected():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"symbols": 1}, "symbols must be an integer from 2, got 1"),
-        ({"symbols": 2.5}, "symbols must be an integer from 2, got 2.5"),
+        ({"symbols": 1}, "symbols must be a whole number of at least 2, got 1"),
+        ({"symbols": 2.5}, "symbols must be a whole number of at least 2, got 2.5"),
         ({"concentration": 0}, "concentration must be a positive number, got 0"),
         ({"concentration": math.inf}, "concentration must be a positive number, got inf"),
     ],
@@ -195,9 +195,9 @@ def test_its_logits_start_small():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"depth": 0}, "depth must be a positive integer, got 0"),
-        ({"context": 2.5}, "context must be a positive integer, got 2.5"),
-        ({"symbols": True}, "symbols must be a positive integer, got True"),
+        ({"depth": 0}, "depth must be a whole number of at least 1, got 0"),
+        ({"context": 2.5}, "context must be a whole number of at least 1, got 2.5"),
+        ({"symbols": True}, "symbols must be a whole number of at least 1, got True"),
         ({"heads": 5}, "width must be a multiple of heads=5, got 12"),
         ({"keep_prob": 0.0}, r"keep_prob must be in \(0, 1\], got 0.0"),
     ],

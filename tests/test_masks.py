@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
+from dropout_lessons.arguments import own_generator
 from dropout_lessons.masks import (
     enumerate_masks,
     expected_distinct_masks,
     mask_log_prob,
-    own_generator,
     sample_mask,
     sample_masks,
     sampling,
@@ -260,9 +260,9 @@ def test_a_real_layer_never_repeats_a_mask():
 
 
 def test_expected_distinct_masks_refuses_negative_counts():
-    with pytest.raises(ValueError, match="n_units must be at least 0, got -1"):
+    with pytest.raises(ValueError, match="n_units must be a whole number of at least 0, got -1"):
         expected_distinct_masks(-1, 0.5, 3)
-    with pytest.raises(ValueError, match="draws must be at least 0, got -1"):
+    with pytest.raises(ValueError, match="draws must be a whole number of at least 0, got -1"):
         expected_distinct_masks(3, 0.5, -1)
 
 

@@ -266,7 +266,7 @@ def test_a_conv_net_with_batch_norm_and_dropout_learns():
         ({"channels": (4, 4, 4)}, r"channels must be fewer for images of \(14, 14\): conv3 gets 2 x 2 pixels"),
         ({"channels": (4, 0)}, "channels must be positive integers"),
         ({"hidden": (0,)}, "hidden must be positive integers"),
-        ({"n_classes": 0}, "n_classes must be positive integers"),
+        ({"n_classes": 0}, "n_classes must be a whole number of at least 1"),
         ({"kernel_size": 4}, "kernel_size must be odd, so that the image keeps its size, got 4"),
         ({"conv_keep_prob": [0.5]}, "conv_keep_prob must be one number or one for each of the 2 convolutions"),
         ({"conv_keep_prob": 0}, r"conv_keep_prob must be in \(0, 1\], got 0"),

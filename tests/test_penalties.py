@@ -59,5 +59,5 @@ def test_frozen_shared_and_missing_weights():
 
 @pytest.mark.parametrize("limit", [0, -1, float("nan")])
 def test_max_norm_refuses_radii_that_are_not_positive(limit):
-    with pytest.raises(ValueError, match="limit must be positive"):
+    with pytest.raises(ValueError, match="limit must be a positive number"):
         max_norm_(network(), limit)

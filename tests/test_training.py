@@ -471,18 +471,18 @@ def test_a_diverging_fit_says_so():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epochs": 0}, "epochs must be a positive integer, got 0"),
-        ({"batch_size": 0}, "batch_size must be a positive integer, got 0"),
+        ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
         ({"learning_rate": 0.0}, "learning_rate must be a positive number"),
         ({"learning_rate": math.nan}, "learning_rate must be a positive number"),
-        ({"optimizer": "adagrad"}, 'optimizer must be "sgd", "adam" or "adamw", got \'adagrad\''),
+        ({"optimizer": "adagrad"}, r"optimizer must be one of \['sgd', 'adam', 'adamw'\], got 'adagrad'"),
         ({"momentum": 1.0}, r"momentum must be in \[0, 1\)"),
         ({"decay": "cosine"}, "decay must be"),
         ({"decay": 1.5}, "decay must be"),
         ({"weight_decay": -1.0}, "weight_decay must be 0 or positive"),
         ({"max_norm": 0.0}, "max_norm must be positive or None"),
-        ({"seed": -1}, "seed must be an integer from 0"),
-        ({"precision": "float16"}, 'precision must be "float32" or "bfloat16", got \'float16\''),
+        ({"seed": -1}, "seed must be a whole number of at least 0"),
+        ({"precision": "float16"}, r"precision must be one of \['float32', 'bfloat16'\], got 'float16'"),
     ],
 )
 def test_impossible_recipes_are_refused(options, message):

@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
+from dropout_lessons.arguments import check_count, check_number
+
 __all__ = ["Reliability", "brier", "conformal_threshold", "ece", "error", "fit_temperature", "nll", "reliability"]
 
 # Where fit_temperature searches.
@@ -137,8 +139,7 @@ def reliability(
     Source: Guo et al. 2017, "On calibration of modern neural networks", Section 2.
     """
     probs, labels = _check_probs(probs, labels)
-    if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
-        raise ValueError(f"bins must be a whole number of at least 1, got {bins!r}")
+    check_count("bins", bins, at_least=1)
     edges = torch.arange(bins + 1, dtype=torch.float64) / bins
     confidence, predicted = probs.max(dim=1)
     # Edges in the precision of the confidence, so that a float32 0.6 falls on the edge 0.6, not beside it.
@@ -254,8 +255,7 @@ def conformal_threshold(
     Source: Vovk, Gammerman and Shafer 2005; Angelopoulos and Bates 2023, Section 1.
     """
     probs, labels = _check_probs(probs, labels)
-    if not 0 < coverage < 1:
-        raise ValueError(f"coverage must be a fraction in (0, 1), such as 0.95, got {coverage!r}")
+    check_number("coverage", coverage, "a fraction in (0, 1), such as 0.95", above=0, below=1)
     true = probs.gather(1, labels[:, None])[:, 0].sort(descending=True).values
     rank = math.ceil(round((len(true) + 1) * coverage, 9))  # 100 x 0.55 is 55, and not a little more
     return true[rank - 1].item() if rank <= len(true) else 0.0

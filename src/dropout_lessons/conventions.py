@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dropout_lessons.masks import check_keep_prob
+from dropout_lessons.arguments import check_keep_prob
 
 __all__ = ["CONVENTIONS", "Convention"]
 

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dropout_lessons.arguments import check_number
+
 __all__ = ["l1_penalty", "l2_penalty", "max_norm_", "weights"]
 
 
@@ -87,8 +89,7 @@ def max_norm_(network: nn.Module, limit: float) -> None:
 
     Source: Srivastava et al. 2014, Section 5.1.
     """
-    if not limit > 0:
-        raise ValueError(f"limit must be positive, got {limit}; the paper uses 3 to 4")
+    check_number("limit", limit, "a positive number, in the paper 3 to 4", above=0)
     for weight in weights(network):
         norm = weight.flatten(1).norm(dim=1)
         # An all-zero vector has scale limit / 0 = inf, which the clamp turns into 1.

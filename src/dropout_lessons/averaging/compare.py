@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Num
 from torch import Tensor, nn
 
+from dropout_lessons.arguments import checked_counts
 from dropout_lessons.averaging.average import Average, ValueAverage
 from dropout_lessons.averaging.exact import count_subnetworks, exact_average
 from dropout_lessons.averaging.monte_carlo import monte_carlo_average
@@ -79,8 +80,7 @@ def compare_averaging(
 
     Source: Srivastava et al. 2014, Section 7.5 and Figure 11, with proper scores and costs beside the error.
     """
-    if isinstance(samples, int):
-        raise ValueError(f"samples must be a sequence of positive integers, got {samples}; write ({samples},)")
+    samples = checked_counts("samples", samples, "a sequence of positive integers, such as (1, 10)")
     masked = as_masked(network)
     outputs = masked.says
     x, y = gathered(x, y, outputs.batch_axis)

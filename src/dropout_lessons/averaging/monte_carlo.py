@@ -14,8 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from dropout_lessons.arguments import own_generator
 from dropout_lessons.averaging.average import Average, Rule, check_rule, joined, sums_of
-from dropout_lessons.masks import own_generator
 from dropout_lessons.running import MaskedNetwork
 from dropout_lessons.running.examples import Given, batches, device_of
 from dropout_lessons.running.masked import as_masked

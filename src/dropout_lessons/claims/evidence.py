@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 from torch import Tensor
 
+from dropout_lessons.arguments import check_number
+
 __all__ = ["FEWEST_SEEDS", "LOG_RATIO", "Evidence", "counted", "exact", "paired", "ranked", "sampled"]
 
 #: With fewer seeds or draws no claim is made.
@@ -260,8 +262,7 @@ def exact(
         raise ValueError(f"actual and expected must have the same shape, got {left.shape} and {right.shape}")
     if left.size == 0:
         raise ValueError(f"actual and expected must hold at least one value, got shape {left.shape}")
-    if isinstance(atol, (bool, str)) or not 0 <= atol < math.inf:
-        raise ValueError(f"atol must be finite and at least 0, got {atol!r}")
+    check_number("atol", atol, "finite and at least 0", at_least=0)
     for name, values in (("actual", left), ("expected", right), ("atol", np.asarray(atol, dtype=np.float64))):
         _check_fractions(name, values, unit)
     with np.errstate(invalid="ignore", over="ignore"):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dropout_lessons.arguments import check_count, check_keep_prob, check_number, own_generator
 from dropout_lessons.coadaptation.estimate import Estimate, standard_error
 from dropout_lessons.coadaptation.units import LayerUnits
-from dropout_lessons.masks import check_keep_prob, own_generator
-from dropout_lessons.running.checks import check_count
 
 # Halvings of an interval of length 1: to about 1e-4, far below the error of drawing.
 _HALVINGS = 13
@@ -73,8 +70,7 @@ def keep_prob_for_damage(
         >>> 0 < keep_prob < 1
         True
     """
-    if not 0 < damage < math.inf:
-        raise ValueError(f"damage must be a positive number of nats, got {damage}")
+    check_number("damage", damage, "a positive number of nats", above=0)
     keys = _keys(units, samples, generator)
     low, high = 0.0, 1.0  # at keep probability 1 the damage is 0
     most = _damage(units, keys, low).value

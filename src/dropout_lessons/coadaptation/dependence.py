@@ -9,12 +9,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from dropout_lessons.arguments import check_count, check_keep_prob, own_generator
 from dropout_lessons.coadaptation.damage import keep_prob_for_damage
 from dropout_lessons.coadaptation.estimate import Estimate
 from dropout_lessons.coadaptation.pairs import difference, toggled_in_contexts, without
 from dropout_lessons.coadaptation.units import LayerUnits
-from dropout_lessons.masks import check_keep_prob, enumerate_masks, mask_log_prob, own_generator, sample_mask
-from dropout_lessons.running.checks import check_count
+from dropout_lessons.masks import enumerate_masks, mask_log_prob, sample_mask
 from dropout_lessons.runtime import progress_bar
 
 # All sets of so many units are enumerated.
@@ -64,7 +64,7 @@ def interaction_share(
     check_keep_prob(keep_prob)
     n = units.n_units
     fewest = math.ceil((n + 2) * _GROUPS / (_GROUPS - 1))
-    check_count("samples", samples, at_least=max(fewest, _GROUPS))
+    check_count("samples", samples, at_least=max(fewest, _GROUPS), optional=True)
     if keep_prob == 1:
         return Estimate(0.0)
     if samples is None and n <= _ENUMERABLE:
@@ -248,7 +248,7 @@ def reliance(
     detectors that are "only helpful in the context of several other specific feature detectors"; the measure is this course's.
     """
     check_keep_prob(keep_prob)
-    check_count("contexts", contexts, at_least=3)
+    check_count("contexts", contexts, at_least=3, optional=True)
     if keep_prob == 1:
         return Reliance(torch.zeros(units.n_units, dtype=torch.float64, device=units.device), Estimate(0.0))
     if contexts is None and units.n_units <= _ENUMERABLE:

@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dropout_lessons.arguments import check_count, check_keep_prob, own_generator
 from dropout_lessons.coadaptation.estimate import Estimate, standard_error
 from dropout_lessons.coadaptation.toggling import Toggled
 from dropout_lessons.coadaptation.units import LayerUnits
-from dropout_lessons.masks import check_keep_prob, enumerate_masks, mask_log_prob, own_generator, sample_mask
-from dropout_lessons.running.checks import check_count
+from dropout_lessons.masks import enumerate_masks, mask_log_prob, sample_mask
 from dropout_lessons.runtime import progress_bar
 
 # All contexts of so many units are enumerated.
@@ -99,7 +99,7 @@ def interaction(
     hidden units, which is this course's extension.
     """
     check_keep_prob(keep_prob)
-    check_count("contexts", contexts, at_least=1)
+    check_count("contexts", contexts, at_least=1, optional=True)
     if keep_prob == 1:
         sums, draws, n_contexts = _drawn(units, keep_prob, 1, own_generator(generator), progress), None, 1
     elif contexts is None and units.n_units <= _ENUMERABLE:

@@ -15,12 +15,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dropout_lessons import runtime
+from dropout_lessons.arguments import check_choice
 from dropout_lessons.claims import paired
 from dropout_lessons.coadaptation.dependence import share_at_equal_damage
 from dropout_lessons.coadaptation.measures import MEASURES
 from dropout_lessons.coadaptation.studies import NETWORK, Question, Study, study
 from dropout_lessons.datasets import Dataset, Split
-from dropout_lessons.running.checks import check_choice
 
 PAIRS = 5
 _WEIGHT = 1.5  # log-odds of a piece of evidence: a test loss of 0.32 nats, as of networks trained on 1000 small digits

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from dropout_lessons.arguments import check_number
 from dropout_lessons.running import Outputs
 from dropout_lessons.running.targets import IGNORED, check_labels, check_values
 
@@ -33,8 +33,7 @@ class Readout:
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.temperature < math.inf:
-            raise ValueError(f"temperature must be positive and finite, got {self.temperature}")
+        check_number("temperature", self.temperature, "positive and finite", above=0)
         if self.is_regression and self.temperature != 1:
             raise ValueError(
                 f"temperature divides logits, and a regression has none, got {self.temperature}; leave it at 1"

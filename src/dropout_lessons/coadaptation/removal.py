@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from dropout_lessons.arguments import check_count, checked_counts, own_generator
 from dropout_lessons.coadaptation.estimate import Estimate, standard_error
 from dropout_lessons.coadaptation.units import LayerUnits
-from dropout_lessons.masks import enumerate_masks, own_generator
-from dropout_lessons.running.checks import check_count
+from dropout_lessons.masks import enumerate_masks
 from dropout_lessons.runtime import progress_bar
 
 Perturbation = Literal["zero clamp", "mean clamp", "activation noise", "weight noise", "input corruption"]
@@ -109,8 +109,8 @@ def ablation_curve(
 
     Source: Morcos et al. 2018, "On the importance of single directions for generalization", Figures 1 and 2.
     """
-    check_count("orders", orders, at_least=1)
-    check_count("points", points, at_least=2)
+    check_count("orders", orders, at_least=1, optional=True)
+    check_count("points", points, at_least=2, optional=True)
     n = units.n_units
     exact = orders is None and n <= ENUMERABLE
     removed = torch.linspace(0, n, n + 1 if points is None else min(points, n + 1), dtype=torch.float64).round().long()
@@ -194,10 +194,9 @@ def compensation(
     n = units.n_units
     if sizes is None:
         sizes = sorted({*(2**i for i in range(n.bit_length())), n})
-    if not sizes or any(not isinstance(size, int) or not 1 <= size <= n for size in sizes):
-        raise ValueError(
-            f"sizes must be whole numbers from 1 to {n}, the units of {units.layer.name!r}, got {list(sizes)}"
-        )
+    sizes = checked_counts(
+        "sizes", sizes, f"whole numbers from 1 to {n}, the units of {units.layer.name!r}", fewest=1, at_most=n
+    )
 
     def damage(present: Tensor) -> Tensor:
         return (intact - units.values(present).mean(dim=1)).cpu()

@@ -11,13 +11,13 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from dropout_lessons.arguments import check_keep_prob, own_generator
 from dropout_lessons.coadaptation.dependence import Reliance
 from dropout_lessons.coadaptation.estimate import Estimate
 from dropout_lessons.coadaptation.measures import MEASURES, REPORT, TEXTS
 from dropout_lessons.coadaptation.pairs import Interaction
 from dropout_lessons.coadaptation.removal import Compensation, Curve, Perturbation
 from dropout_lessons.coadaptation.units import LayerUnits
-from dropout_lessons.masks import check_keep_prob, own_generator
 from dropout_lessons.running import MaskedNetwork, Site
 from dropout_lessons.running.layer import Layer
 from dropout_lessons.running.outputs import Examples

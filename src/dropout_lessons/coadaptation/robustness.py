@@ -12,12 +12,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from dropout_lessons.arguments import check_choice, check_count, own_generator
 from dropout_lessons.coadaptation.removal import Curve
 from dropout_lessons.coadaptation.units import LayerUnits
-from dropout_lessons.masks import own_generator
 from dropout_lessons.penalties import weights
 from dropout_lessons.running import without_dropout
-from dropout_lessons.running.checks import check_choice, check_count
 from dropout_lessons.running.examples import Given
 from dropout_lessons.runtime import progress_bar
 
@@ -180,9 +179,12 @@ def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _checked_levels(levels: Sequence[float], perturbation: Noise) -> Float[Tensor, " levels"]:
-    level = torch.as_tensor(levels, dtype=torch.float64)
+    try:
+        level = torch.as_tensor(levels, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):  # no numbers at all
+        level = torch.empty(0)
     rises = level.dim() == 1 and len(level) > 1 and level[0] == 0 and bool((level.diff() > 0).all())
     if not rises or not bool(level.isfinite().all()) or (perturbation == "input corruption" and level[-1] > 1):
         bound = ", at most 1" if perturbation == "input corruption" else ""
-        raise ValueError(f"levels must rise from 0, the intact network{bound}, such as [0, 0.5, 1], got {levels}")
+        raise ValueError(f"levels must rise from 0, the intact network{bound}, such as [0, 0.5, 1], got {levels!r}")
     return level

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dropout_lessons import runtime
+from dropout_lessons.arguments import check_choice
 from dropout_lessons.calibration import fit_temperature
 from dropout_lessons.claims import Evidence, paired
 from dropout_lessons.claims.evidence import LOG_RATIO
@@ -22,7 +23,6 @@ from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.ensembles import Arm, fit_ensemble
 from dropout_lessons.ensembles.arms import checked_seeds
 from dropout_lessons.running import MaskedNetwork
-from dropout_lessons.running.checks import check_choice
 from dropout_lessons.running.examples import device_of
 from dropout_lessons.runtime import progress_bar
 from dropout_lessons.training import Recipe, evaluate

@@ -13,11 +13,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from dropout_lessons.arguments import check_choice
 from dropout_lessons.coadaptation.additivity import agrees, look_above
 from dropout_lessons.coadaptation.parts import Above, Part
 from dropout_lessons.coadaptation.readout import Readout
 from dropout_lessons.running import MaskedNetwork, Outputs, Site
-from dropout_lessons.running.checks import check_choice
 from dropout_lessons.running.discovery import discover
 from dropout_lessons.running.examples import Given, gathered
 from dropout_lessons.running.layer import Layer

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dropout_lessons import runtime
+from dropout_lessons.arguments import check_count, check_number, is_count
 
 
 class MarkovSource:
@@ -45,10 +46,9 @@ class MarkovSource:
     """
 
     def __init__(self, symbols: int = 8, *, concentration: float = 0.3, seed: int = 0) -> None:
-        if not isinstance(symbols, int) or symbols < 2:
-            raise ValueError(f"symbols must be an integer from 2, got {symbols!r}")
-        if not 0 < concentration < float("inf"):
-            raise ValueError(f"concentration must be a positive number, got {concentration}")
+        check_count("symbols", symbols, at_least=2)
+        check_number("concentration", concentration, "a positive number", above=0)
+        check_count("seed", seed, at_least=0)
         draws = np.random.default_rng(runtime.seed(seed)).dirichlet(
             np.full(symbols, concentration), size=(symbols, symbols)
         )
@@ -77,8 +77,9 @@ class MarkovSource:
             >>> int(changed.any(dim=2).sum())
             4
         """
-        if not isinstance(pairs, int) or not 0 <= pairs <= self.symbols**2:
+        if not is_count(pairs, at_most=self.symbols**2):
             raise ValueError(f"pairs must be an integer from 0 to {self.symbols**2}, all there are, got {pairs!r}")
+        check_count("seed", seed, at_least=0)
         generator = np.random.default_rng(runtime.seed(seed))
         chosen = torch.from_numpy(generator.permutation(self.symbols**2)[:pairs])
         draws = generator.dirichlet(np.full(self.symbols, self.concentration), size=pairs)
@@ -117,8 +118,8 @@ class MarkovSource:
             >>> MarkovSource(symbols=3).sample(2, 5).shape
             torch.Size([2, 5])
         """
-        if length < 2:
-            raise ValueError(f"length must be at least 2, the symbols that the third depends on, got {length}")
+        if not is_count(length, at_least=2):
+            raise ValueError(f"length must be at least 2, the symbols that the third depends on, got {length!r}")
         first = torch.multinomial(self.pair_probs.flatten(), sequences, replacement=True, generator=generator)
         text = torch.empty(sequences, length, dtype=torch.int64)
         text[:, 0], text[:, 1] = first // self.symbols, first % self.symbols

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from dropout_lessons import runtime
+from dropout_lessons.arguments import check_count, check_number, is_count
 from dropout_lessons.datasets.dataset import Dataset, Split
 from dropout_lessons.datasets.files import FILES
 from dropout_lessons.datasets.sources import SOURCES
@@ -91,25 +91,23 @@ def load(
         raise ValueError(f"name must be one of {', '.join(map(repr, SOURCES))}, got {name!r}")
     if folder is not None and name not in FILES:
         raise ValueError(f"folder must be None for {name!r}, which needs no files, got {os.fspath(folder)!r}")
-    if operator.index(seed) < 0:
-        raise ValueError(f"seed must be a non-negative integer, got {seed}")
-    if not 0 <= label_noise <= 1:
-        raise ValueError(f"label_noise must be in [0, 1], got {label_noise}; 0.3 replaces 30% of the labels")
+    check_count("seed", seed, at_least=0)
+    check_number("label_noise", label_noise, "in [0, 1], such as 0.3 for 30% of the labels", at_least=0, at_most=1)
     source = SOURCES[name]
     raw = source.read(None if folder is None else Path(folder).expanduser())
 
     pool = len(raw.pool_labels)
-    validation = source.validation if validation is None else operator.index(validation)
-    if not 1 <= validation < pool:
+    validation = source.validation if validation is None else validation
+    if not is_count(validation, at_least=1, at_most=pool - 1):
         raise ValueError(
-            f"validation must be between 1 and {pool - 1}, got {validation}; "
+            f"validation must be between 1 and {pool - 1}, got {validation!r}; "
             f"{name!r} has {pool} examples that are not test examples"
         )
     left = pool - validation
-    train = left if train is None else operator.index(train)
-    if not 1 <= train <= left:
+    train = left if train is None else train
+    if not is_count(train, at_least=1, at_most=left):
         raise ValueError(
-            f"train must be between 1 and {left}, got {train}; {name!r} has {pool} examples that are not "
+            f"train must be between 1 and {left}, got {train!r}; {name!r} has {pool} examples that are not "
             f"test examples, and {validation} of them are used for validation"
         )
 

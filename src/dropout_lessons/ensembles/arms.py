@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from dropout_lessons import runtime
+from dropout_lessons.arguments import is_count
 from dropout_lessons.datasets import Dataset
 from dropout_lessons.ensembles.fitting import fit_ensemble
 from dropout_lessons.training import History, Recipe
@@ -112,6 +113,6 @@ def train_arms(
 def checked_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
     """Return the seeds of a comparison, or say what is wrong with them."""
     chosen = tuple(seeds)
-    if not chosen or len(set(chosen)) < len(chosen) or not all(isinstance(seed, int) and seed >= 0 for seed in chosen):
+    if not chosen or len(set(chosen)) < len(chosen) or not all(map(is_count, chosen)):
         raise ValueError(f"seeds must be different whole numbers from 0, at least one, got {list(chosen)}")
     return chosen

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dropout_lessons import runtime
-from dropout_lessons.masks import check_keep_prob
+from dropout_lessons.arguments import check_count, check_keep_prob, check_number
 
 _WIDTH = 64
 
@@ -28,6 +28,9 @@ def curve_points(seed: int, n: int = 20, *, gap: float = 0.0) -> tuple[Float[Ten
         >>> x.shape, bool((x.abs() >= 0.4).all())
         (torch.Size([5, 1]), True)
     """
+    check_count("seed", seed, at_least=0)
+    check_count("n", n, at_least=0)
+    check_number("gap", gap, "in [0, 1)", at_least=0, below=1)
     generator = runtime.generator(seed)
     x = 2 * torch.rand(n, 1, generator=generator) - 1
     if gap:

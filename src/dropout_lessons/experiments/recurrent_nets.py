@@ -10,10 +10,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from dropout_lessons import datasets, runtime
+from dropout_lessons.arguments import check_keep_prob
 from dropout_lessons.experiments.arms import Row, Unit
 from dropout_lessons.experiments.conv_nets import shrunk
 from dropout_lessons.experiments.tuning import train_each
-from dropout_lessons.masks import check_keep_prob, sample_mask
+from dropout_lessons.masks import sample_mask
 from dropout_lessons.networks.mlp import bare_linear
 
 __all__ = ["PLACES", "RowReader", "train_row_readers"]

@@ -11,12 +11,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dropout_lessons import runtime
+from dropout_lessons.arguments import check_keep_prob
 from dropout_lessons.calibration import fit_temperature, nll
 from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.experiments.arms import Unit
 from dropout_lessons.experiments.tuning import logits_of
 from dropout_lessons.layers import ConcreteDropout
-from dropout_lessons.masks import check_keep_prob
 from dropout_lessons.networks import MLP, evaluating, modes_restored
 from dropout_lessons.training.run import seeded
 

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dropout_lessons.arguments import check_generator, check_keep_prob, check_number
 from dropout_lessons.layers.dropout import check_floating
-from dropout_lessons.masks import check_generator, check_keep_prob
 
 
 class ConcreteDropout(nn.Module):
@@ -52,8 +52,7 @@ class ConcreteDropout(nn.Module):
         start = check_keep_prob(keep_prob)
         if start == 1.0:
             raise ValueError(f"keep_prob must be below 1, where it could not be learned, got {keep_prob!r}")
-        if not 0 < temperature < math.inf:
-            raise ValueError(f"temperature must be a positive number, such as 0.1, got {temperature!r}")
+        check_number("temperature", temperature, "a positive number, such as 0.1", above=0)
         check_generator(generator)
         self.temperature = float(temperature)
         self.generator = generator

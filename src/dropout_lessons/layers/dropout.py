@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from dropout_lessons.arguments import check_generator, check_keep_prob
 from dropout_lessons.layers.capture import Capturable, is_symbolic
-from dropout_lessons.masks import check_generator, check_keep_prob, sample_mask
+from dropout_lessons.masks import sample_mask
 from dropout_lessons.masks.sampling import as_factor, is_traced, sample_factor, sample_noise
 
 Scaling = Literal["inverted", "standard"]

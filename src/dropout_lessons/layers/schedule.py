@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dropout_lessons.arguments import is_count
 from dropout_lessons.layers.capture import Capturable, is_symbolic
 from dropout_lessons.masks.sampling import is_traced
 
@@ -48,12 +49,11 @@ class ScheduledDropout(Capturable):
     def __init__(self, layer: nn.Module, *, start: int = 0, stop: int | None = None) -> None:
         super().__init__()
         self.layer = layer
-        self.start = operator.index(start)
-        self.stop = None if stop is None else operator.index(stop)
-        if self.start < 0:
-            raise ValueError(f"start must be a step from 0, got {start}")
-        if self.stop is not None and self.stop < self.start:
-            raise ValueError(f"stop must be None, for no end, or at least start={start}, got {stop}")
+        if not is_count(start):
+            raise ValueError(f"start must be a step from 0, got {start!r}")
+        if stop is not None and not is_count(stop, at_least=start):
+            raise ValueError(f"stop must be None, for no end, or a step of at least start={start}, got {stop!r}")
+        self.start, self.stop = operator.index(start), None if stop is None else operator.index(stop)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
     def reset_parameters(self) -> None:

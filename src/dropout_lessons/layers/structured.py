@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from dropout_lessons.arguments import check_count
 from dropout_lessons.layers.capture import Capturable, is_symbolic
 from dropout_lessons.layers.dropout import Dropout, Scaling
 from dropout_lessons.masks import sample_mask
@@ -93,8 +94,7 @@ class DropBlock(Dropout):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(keep_prob, scaling=scaling, generator=generator)
-        if not isinstance(block_size, int) or isinstance(block_size, bool) or block_size < 1:
-            raise ValueError(f"block_size must be a positive integer, got {block_size!r}")
+        check_count("block_size", block_size, at_least=1)
         self.block_size = block_size
 
     def sample_mask(
@@ -162,6 +162,8 @@ class DropConnect(nn.Linear, Capturable):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
+        check_count("in_features", in_features, at_least=1)
+        check_count("out_features", out_features, at_least=1)
         super().__init__(in_features, out_features, bias=bias, device=device, dtype=dtype)
         self.weight_dropout = Dropout(keep_prob, scaling=scaling, generator=generator)
 

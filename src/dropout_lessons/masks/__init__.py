@@ -4,9 +4,6 @@ A mask ``m`` is a bool tensor, True where a unit is kept. Under dropout the entr
 with probability ``keep_prob``, the ``p`` of the paper. This package is the only place where masks are drawn.
 """
 
-from dropout_lessons.masks.arguments import check_generator as check_generator
-from dropout_lessons.masks.arguments import check_keep_prob as check_keep_prob
-from dropout_lessons.masks.arguments import own_generator as own_generator
 from dropout_lessons.masks.enumeration import enumerate_masks, expected_distinct_masks, mask_log_prob
 from dropout_lessons.masks.sampling import sample_mask, sample_masks
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from dropout_lessons.masks.arguments import check_keep_prob
+from dropout_lessons.arguments import check_count, check_keep_prob, is_count
 
 _MAX_ENUMERATION_BYTES = 2**30
 
@@ -41,12 +41,12 @@ def enumerate_masks(
 
     Source: Srivastava et al. 2014, Section 1: a net with :math:`n` units is a collection of :math:`2^n` thinned networks.
     """
-    if not 0 <= n_units <= 62:
-        raise ValueError(f"n_units must be from 0 to 62, so that 2**n_units fits 64 bits, got {n_units}")
+    if not is_count(n_units, at_most=62):
+        raise ValueError(f"n_units must be from 0 to 62, so that 2**n_units fits 64 bits, got {n_units!r}")
     total = 2**n_units
     stop = total if stop is None else stop
-    if not 0 <= start <= stop <= total:
-        raise ValueError(f"start and stop must satisfy 0 <= start <= stop <= {total}, got {start} and {stop}")
+    if not is_count(stop, at_most=total) or not is_count(start, at_most=stop):
+        raise ValueError(f"start and stop must satisfy 0 <= start <= stop <= {total}, got {start!r} and {stop!r}")
     # Shifting 64-bit indices takes 8 bytes an entry on the way.
     needed = 8 * (stop - start) * max(n_units, 1)
     if needed > _MAX_ENUMERATION_BYTES:
@@ -121,10 +121,8 @@ def expected_distinct_masks(n_units: int, keep_prob: float, draws: int) -> float
     Source: linearity of expectation over the :math:`2^n` masks.
     """
     keep_prob = check_keep_prob(keep_prob)
-    if n_units < 0:
-        raise ValueError(f"n_units must be at least 0, got {n_units}")
-    if draws < 0:
-        raise ValueError(f"draws must be at least 0, got {draws}")
+    check_count("n_units", n_units, at_least=0)
+    check_count("draws", draws, at_least=0)
     if draws == 0:
         return 0.0
     if keep_prob == 1.0:

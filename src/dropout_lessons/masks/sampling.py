@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dropout_lessons.masks.arguments import check_generator, check_keep_prob
+from dropout_lessons.arguments import check_generator, check_keep_prob, checked_counts
 
 # Integers as wide as the floats: a float's bits times 0 or 1 are the float times 0 or 1.
 _AS_WIDE: dict[torch.dtype, torch.dtype] = {
@@ -64,7 +64,8 @@ def sample_mask(
     Source: Srivastava et al. 2014, Section 4.
     """
     keep_prob = check_keep_prob(keep_prob)
-    shape = torch.Size(shape)
+    if not isinstance(shape, torch.Size):
+        shape = torch.Size(checked_counts("shape", shape, "numbers of entries, such as (64, 256)", at_least=0))
     device, source = _devices(device, generator)
     if keep_prob == 1.0:
         return torch.ones(shape, dtype=torch.bool, device=device)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dropout_lessons.arguments import check_count, check_keep_prob, checked_counts, is_count
 from dropout_lessons.layers import Dropout
-from dropout_lessons.masks import check_keep_prob
-from dropout_lessons.networks.mlp import HiddenLayer, bare_linear, initialize, one_each
+from dropout_lessons.networks.mlp import HiddenLayer, bare_linear, check_makes_layer, initialize, one_each
 
 _POOL, _STRIDE = 3, 2
 
@@ -51,8 +50,10 @@ class ConvLayer(nn.Conv2d):
         batch_norm: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size must be odd, so that the image keeps its size, got {kernel_size}")
+        check_count("in_channels", in_channels, at_least=1)
+        check_count("out_channels", out_channels, at_least=1)
+        if not is_count(kernel_size, at_least=1) or kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd, so that the image keeps its size, got {kernel_size!r}")
         with torch.random.fork_rng(devices=[]):  # nn.Conv2d draws weights of its own, which are not used
             super().__init__(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
         initialize(self, generator)
@@ -123,13 +124,14 @@ class ConvNet(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        shape = [operator.index(size) for size in image_shape]
-        if len(shape) not in (2, 3) or min(shape) < 1:
-            raise ValueError(f"image_shape must be (height, width) or (channels, height, width), got {image_shape}")
-        for name, sizes in (("channels", channels), ("hidden", hidden), ("n_classes", [n_classes])):
-            if not all(isinstance(size, int) and size > 0 for size in sizes):
-                raise ValueError(f"{name} must be positive integers, got {sizes}")
+        said = "(height, width) or (channels, height, width)"
+        shape = checked_counts("image_shape", image_shape, said, fewest=2, most=3)
+        channels = checked_counts("channels", channels, "positive integers")
+        hidden = checked_counts("hidden", hidden, "positive integers")
+        check_count("n_classes", n_classes, at_least=1)
         check_keep_prob(input_keep_prob, name="input_keep_prob")
+        check_makes_layer("dropout", dropout)
+        check_makes_layer("conv_dropout", conv_dropout)
         conv_keep_probs = one_each("conv_keep_prob", conv_keep_prob, len(channels), "convolutions")
         keep_probs = one_each("keep_prob", keep_prob, len(hidden), "hidden layers")
         self.image_shape = (1, *shape) if len(shape) == 2 else tuple(shape)

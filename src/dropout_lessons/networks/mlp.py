@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from dropout_lessons.arguments import check_count, check_keep_prob, checked_counts
 from dropout_lessons.layers import Dropout
-from dropout_lessons.masks import check_keep_prob
 
 
 class HiddenLayer(nn.Linear):
@@ -42,6 +42,8 @@ class HiddenLayer(nn.Linear):
         batch_norm: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
+        check_count("in_features", in_features, at_least=1)
+        check_count("out_features", out_features, at_least=1)
         with torch.random.fork_rng(devices=[]):  # nn.Linear draws weights of its own, which are not used
             super().__init__(in_features, out_features)
         initialize(self, generator)
@@ -69,10 +71,18 @@ def initialize(layer: nn.Linear | nn.Conv2d, generator: torch.Generator | None) 
 
 def one_each(name: str, keep_prob: float | Sequence[float], number: int, layers: str) -> list[float]:
     """Return a keep probability for each layer, or say what is wrong with the argument of that name."""
-    keep_probs = list(keep_prob) if isinstance(keep_prob, Sequence) else [keep_prob] * number
+    if not isinstance(keep_prob, Sequence):
+        return [check_keep_prob(keep_prob, name=name)] * number
+    keep_probs = list(keep_prob)
     if len(keep_probs) != number:
-        raise ValueError(f"{name} must be one number or one for each of the {number} {layers}, got {keep_prob}")
+        raise ValueError(f"{name} must be one number or one for each of the {number} {layers}, got {keep_prob!r}")
     return [check_keep_prob(value, name=name) for value in keep_probs]
+
+
+def check_makes_layer(name: str, dropout: Any) -> None:
+    """Say what is wrong with what makes no dropout layer from its keep probability."""
+    if not callable(dropout):
+        raise ValueError(f"{name} must make a layer from its keep probability, such as layers.Dropout, got {dropout!r}")
 
 
 class MLP(nn.Module):
@@ -120,13 +130,12 @@ class MLP(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        sizes = [size if isinstance(size, float) else operator.index(size) for size in sizes]
-        if len(sizes) < 2 or not all(isinstance(size, int) and size > 0 for size in sizes):
-            raise ValueError(f"sizes must be two or more positive integers, such as [784, 256, 10], got {sizes}")
+        sizes = checked_counts("sizes", sizes, "two or more positive integers, such as [784, 256, 10]", fewest=2)
         n_hidden = len(sizes) - 2
         keep_probs = one_each("keep_prob", keep_prob, n_hidden, f"hidden layers of {sizes}")
         # Checked here so that the error names the right argument, also where `dropout` makes other layers.
         check_keep_prob(input_keep_prob, name="input_keep_prob")
+        check_makes_layer("dropout", dropout)
         self.sizes = tuple(sizes)
         self.hidden_names = tuple(f"hidden{i + 1}" for i in range(n_hidden))
         self.input_dropout = dropout(input_keep_prob)

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from dropout_lessons.arguments import check_count, check_keep_prob
 from dropout_lessons.layers import Dropout
-from dropout_lessons.masks import check_keep_prob
 from dropout_lessons.networks.mlp import HiddenLayer, bare_linear
 
 
@@ -103,8 +103,7 @@ class SmallTransformer(nn.Module):
         super().__init__()
         sizes = {"symbols": symbols, "context": context, "width": width, "depth": depth, "heads": heads}
         for name, size in sizes.items():
-            if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-                raise ValueError(f"{name} must be a positive integer, got {size!r}")
+            check_count(name, size, at_least=1)
         if width % heads:
             raise ValueError(f"width must be a multiple of heads={heads}, got {width}")
         check_keep_prob(keep_prob)

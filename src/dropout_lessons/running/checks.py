@@ -54,15 +54,3 @@ def check_weights(network: nn.Module) -> None:
             raise ValueError(
                 f"network's parameter {name!r} must be finite, got {bad} NaN or infinite of {values.numel()} values"
             )
-
-
-def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    """Say which values there are, if it is none of them."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {list(choices)}, got {value!r}")
-
-
-def check_count(name: str, value: int | None, *, at_least: int) -> None:
-    """Say what is wrong with what is neither None nor such a number."""
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < at_least):
-        raise ValueError(f"{name} must be a whole number of at least {at_least}, got {value!r}")

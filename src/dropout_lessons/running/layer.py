@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
+from dropout_lessons.arguments import check_choice, check_count, is_count
 from dropout_lessons.running.calls import without_dropout
-from dropout_lessons.running.checks import check_choice
 from dropout_lessons.running.examples import Given
 
 #: Where a layer's values are taken and replaced: in what it returns, or in the first argument that it is given.
@@ -52,8 +52,9 @@ class Layer:
 
     def __post_init__(self) -> None:
         check_choice("at", self.at, get_args(Side))
-        if self.groups is not None and (not isinstance(self.groups, int) or self.groups < 1):
-            raise ValueError(f"groups must be a number of slices of the unit axis, got {self.groups!r}")
+        check_count("groups", self.groups, at_least=1, optional=True)
+        if self.unit_axis is not None and not is_count(self.unit_axis, at_least=-64):  # no tensor has more axes
+            raise ValueError(f"unit_axis must be the number of an axis, or None, got {self.unit_axis!r}")
 
     def values(self, found: Any, given: Given) -> Tensor:
         """The tensor with the units, examples first, of all that the module returned or was given."""

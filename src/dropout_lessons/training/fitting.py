@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 
+from dropout_lessons.arguments import check_count
 from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.networks import modes_restored
 from dropout_lessons.running.calls import without_dropout
@@ -64,6 +65,7 @@ def evaluate(
     """
     objective = Objective.of(outputs, loss)
     check_has_numbers(network)
+    check_count("batch_size", batch_size, at_least=1)
     if not (hasattr(split, "x") and hasattr(split, "y")):
         raise TypeError(f"split must be a Split, got {type(split).__name__}; Split(x, y) makes one of two tensors")
     return objective.score(network, objective.checked(network, split, "split"), batch_size)
@@ -94,6 +96,7 @@ def predict(
     """
     said = as_outputs(outputs)
     check_has_numbers(network)
+    check_count("batch_size", batch_size, at_least=1)
     device, predictions = device_of(network), []
     with without_dropout(network):
         for batch, _ in batches(x):
@@ -185,11 +188,8 @@ def fit(
 
 def checked_interval(evaluate_every: int | None, epochs: int) -> int:
     """Epochs between two evaluations."""
-    if evaluate_every is None:
-        return epochs
-    if not isinstance(evaluate_every, int) or evaluate_every < 1:
-        raise ValueError(f"evaluate_every must be a whole number of at least 1, or None, got {evaluate_every!r}")
-    return evaluate_every
+    check_count("evaluate_every", evaluate_every, at_least=1, optional=True)
+    return epochs if evaluate_every is None else evaluate_every
 
 
 def checked_parts(network: nn.Module, data: Dataset | Split, recipe: Recipe, objective: Objective) -> dict[str, Split]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, fields
 from typing import Literal, NamedTuple
 
 import numpy as np
+
+from dropout_lessons.arguments import check_choice, check_count, check_number
 
 
 @dataclass(frozen=True)
@@ -62,25 +63,19 @@ class Recipe:
             value = getattr(self, item.name)
             if isinstance(value, np.generic):  # such as one of np.geomspace: a checkpoint holds plain numbers
                 object.__setattr__(self, item.name, value.item())
-        for name, allowed, holds in (
-            ("epochs", "a positive integer", isinstance(self.epochs, int) and self.epochs > 0),
-            ("batch_size", "a positive integer", isinstance(self.batch_size, int) and self.batch_size > 0),
-            ("learning_rate", "a positive number", 0 < self.learning_rate < math.inf),
-            ("optimizer", '"sgd", "adam" or "adamw"', self.optimizer in ("sgd", "adam", "adamw")),
-            ("momentum", "in [0, 1)", 0 <= self.momentum < 1),
-            (
-                "decay",
-                '"linear", "none" or a factor in (0, 1]',
-                self.decay in ("linear", "none") if isinstance(self.decay, str) else 0 < self.decay <= 1,
-            ),
-            ("weight_decay", "0 or positive", 0 <= self.weight_decay < math.inf),
-            ("l1", "0 or positive", 0 <= self.l1 < math.inf),
-            ("max_norm", "positive or None", self.max_norm is None or self.max_norm > 0),
-            ("seed", "an integer from 0", isinstance(self.seed, int) and self.seed >= 0),
-            ("precision", '"float32" or "bfloat16"', self.precision in ("float32", "bfloat16")),
-        ):
-            if not holds:
-                raise ValueError(f"{name} must be {allowed}, got {getattr(self, name)!r}")
+        check_count("epochs", self.epochs, at_least=1)
+        check_count("batch_size", self.batch_size, at_least=1)
+        check_number("learning_rate", self.learning_rate, "a positive number", above=0)
+        check_choice("optimizer", self.optimizer, ("sgd", "adam", "adamw"))
+        check_number("momentum", self.momentum, "in [0, 1)", at_least=0, below=1)
+        if self.decay not in ("linear", "none"):
+            check_number("decay", self.decay, '"linear", "none" or a factor in (0, 1]', above=0, at_most=1)
+        check_number("weight_decay", self.weight_decay, "0 or positive", at_least=0)
+        check_number("l1", self.l1, "0 or positive", at_least=0)
+        if self.max_norm is not None:
+            check_number("max_norm", self.max_norm, "positive or None", above=0)
+        check_count("seed", self.seed, at_least=0)
+        check_choice("precision", self.precision, ("float32", "bfloat16"))
 
 
 class Score(NamedTuple):

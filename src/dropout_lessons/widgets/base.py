@@ -15,8 +15,8 @@ import numpy as np
 import traitlets
 from numpy.typing import ArrayLike, NDArray
 
+from dropout_lessons.arguments import check_keep_prob
 from dropout_lessons.figures.palette import COLORS, palette_css, variable
-from dropout_lessons.masks import check_keep_prob
 
 
 def source(*names: str) -> str:
