@@ -33,9 +33,9 @@ class _Watched(torch.nn.Module):
         assert self.norm.running_mean is not None
         return self.norm.running_mean
 
-    def probabilities(self) -> list[float]:
+    def probabilities(self) -> list[Any]:
         """With which its dropout layers drop."""
-        return [module.p for module in self.modules() if isinstance(module, torch.nn.Dropout)]
+        return [layer.p for layer in self.inside[:2]]
 
     def forward(self, x: Tensor) -> Tensor:
         drop_inputs, drop_units, last = self.inside
