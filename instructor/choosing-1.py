@@ -51,3 +51,7 @@ noise = (0.004 / (2 * (d / {{images}}) ** 0.5), 16 * d / 0.004**2)
 # %% wrong: off: three deviations
 d = {{disagree}} / 100
 noise = (0.004 / (d / {{images}}) ** 0.5, 9 * d / 0.004**2)
+
+# %% wrong: shown-four-times-in-five: the images that the chapter asks for
+d = {{disagree}} / 100
+noise = (0.004 / (d / {{images}}) ** 0.5, (1.96 + 0.84) ** 2 * d / 0.004**2)

@@ -88,3 +88,26 @@ def choose(validation_error, test_error):
 def choose(validation_error, test_error):
     best = validation_error.mean(1).argmin()
     return best, test_error[best].median()
+
+# %% correct: a tensor of two numbers
+import torch
+
+
+def choose(validation_error, test_error):
+    order = validation_error.sum(1).argsort()
+    return torch.stack([order[0].float(), test_error[order[0]].mean()])
+
+# %% wrong: swapped: the error first
+def choose(validation_error, test_error):
+    best = validation_error.mean(1).argmin()
+    return test_error[best].mean(), best
+
+# %% wrong: wrong-type: the error alone
+def choose(validation_error, test_error):
+    return test_error[validation_error.mean(1).argmin()].mean()
+
+# %% wrong: in-place: deviations from the mean
+def choose(validation_error, test_error):
+    validation_error -= validation_error.mean()
+    best = validation_error.mean(1).argmin()
+    return best, test_error[best].mean()

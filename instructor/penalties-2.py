@@ -52,7 +52,7 @@ def standard_solution(x, y, keep_prob):
 def standard_solution(x, y, keep_prob):
     return torch.linalg.lstsq(x, y[:, None]).solution[:, 0] / keep_prob
 
-# %% wrong: wrong-shape: a column
+# %% correct: as a column
 def standard_solution(x, y, keep_prob):
     gram = x.T @ x
     return torch.linalg.solve(keep_prob * gram + (1 - keep_prob) * torch.diag(gram.diag()), x.T @ y[:, None])
@@ -67,3 +67,13 @@ def standard_solution(x, y, keep_prob):
     correlations = (x / scales).T @ (x / scales)
     correlations = keep_prob * correlations + (1 - keep_prob) * np.eye(len(scales))
     return np.linalg.solve(correlations, (x / scales).T @ y) / scales
+
+# %% wrong: averaged: means of squares
+def standard_solution(x, y, keep_prob):
+    own = torch.diag((x**2).mean(0))
+    return torch.linalg.solve(keep_prob * x.T @ x + (1 - keep_prob) * own, x.T @ y)
+
+# %% wrong: wrong-shape: a number for each example
+def standard_solution(x, y, keep_prob):
+    gram = x.T @ x
+    return x @ torch.linalg.solve(keep_prob * gram + (1 - keep_prob) * torch.diag(gram.diag()), x.T @ y)

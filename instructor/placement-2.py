@@ -83,3 +83,20 @@ def variance_ratio(h, weight, keep_prob):
     added = (1 - keep_prob) / keep_prob * (weight**2 @ (h**2).mean(0))
     test = (h @ weight.T).var(0)
     return (test + added) / test
+
+# %% correct: as a column, by the law of total variance
+def variance_ratio(h, weight, keep_prob):
+    z = h @ weight.mT
+    spread = z.square().mean(0) - z.mean(0).square()
+    by_masks = ((1 / keep_prob - 1) * h.square() @ weight.square().mT).mean(0)
+    return (1 + by_masks / spread).reshape(-1, 1)
+
+# %% wrong: summed-over-examples: sum for mean
+def variance_ratio(h, weight, keep_prob):
+    added = (1 - keep_prob) / keep_prob * (weight**2 @ (h**2).sum(0))
+    return 1 + added / (h @ weight.T).var(0, correction=0)
+
+# %% wrong: weight-not-squared: the plain weights
+def variance_ratio(h, weight, keep_prob):
+    added = (1 - keep_prob) / keep_prob * (weight @ (h**2).mean(0))
+    return 1 + added / (h @ weight.T).var(0, correction=0)

@@ -206,3 +206,29 @@ def run(x, weight_state, keep_prob):
         state = torch.tanh(now * 1.01 + (states[-1] * mask) @ weight_state.T)
         states.append(state)
     return torch.stack(states)
+
+# %% wrong: in-place: states written over the inputs
+def run(x, weight_state, keep_prob):
+    mask = (torch.rand_like(x[0]) < keep_prob) / keep_prob
+    state = torch.zeros_like(x[0])
+    for step in range(len(x)):
+        state = torch.tanh(x[step] + (state * mask) @ weight_state.T)
+        x[step] = state
+    return x.clone()
+
+# %% wrong: states-dropped: the inputs are masked
+def run(x, weight_state, keep_prob):
+    mask = (torch.rand_like(x[0]) < keep_prob) / keep_prob
+    state, states = torch.zeros_like(x[0]), []
+    for now in x:
+        state = torch.tanh(now * mask + state @ weight_state.T)
+        states.append(state)
+    return torch.stack(states)
+
+# %% wrong: wrong-type: a list of states
+def run(x, weight_state, keep_prob):
+    mask = (torch.rand_like(x[0]) < keep_prob) / keep_prob
+    states = [torch.tanh(x[0])]
+    for now in x[1:]:
+        states.append(torch.tanh(now + (states[-1] * mask) @ weight_state.T))
+    return states

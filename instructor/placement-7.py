@@ -46,3 +46,9 @@ left = "very likely"
 
 # %% wrong: off: a guess
 left = 0.5
+
+# %% correct: two decimals
+left = round(1 - (1 - {{keep_prob}}) ** 8, 2)
+
+# %% wrong: percent: in percent
+left = 100 * (1 - (1 - {{keep_prob}}) ** 8)

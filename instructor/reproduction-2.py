@@ -151,3 +151,44 @@ def verdict(differences, bound):
     half = quantile(differences, 0.995) * differences.std() / len(differences) ** 0.5
     mean = differences.mean()
     return "agrees" if mean + half < bound else "differs" if mean - half > bound else "undecided"
+
+# %% wrong: zero-decides: undecided where the interval contains zero
+def verdict(differences, bound):
+    from scipy import stats
+
+    half = stats.t.ppf(0.975, len(differences) - 1) * differences.std() / len(differences) ** 0.5
+    low, high = differences.mean() - half, differences.mean() + half
+    if low < 0 < high:
+        return "undecided"
+    return "agrees" if high < bound else "differs" if low > bound else "undecided"
+
+# %% wrong: wrong-end: the lower end decides
+def verdict(differences, bound):
+    from scipy import stats
+
+    half = stats.t.ppf(0.975, len(differences) - 1) * differences.std() / len(differences) ** 0.5
+    low, high = differences.mean() - half, differences.mean() + half
+    return "agrees" if low < bound else "differs" if high > bound else "undecided"
+
+# %% wrong: never-differs: agrees or not
+def verdict(differences, bound):
+    from scipy import stats
+
+    half = stats.t.ppf(0.975, len(differences) - 1) * differences.std() / len(differences) ** 0.5
+    return "agrees" if differences.mean() + half < bound else "undecided"
+
+# %% wrong: wrong-words: in a list
+def verdict(differences, bound):
+    from scipy import stats
+
+    low, high = stats.t.interval(0.95, len(differences) - 1, differences.mean(), stats.sem(differences))
+    return ["agrees" if high < bound else "differs" if low > bound else "undecided"]
+
+# %% wrong: in-place: measured from the bound
+def verdict(differences, bound):
+    from scipy import stats
+
+    differences -= bound
+    half = stats.t.ppf(0.975, len(differences) - 1) * differences.std() / len(differences) ** 0.5
+    mean = differences.mean()
+    return "agrees" if mean + half < 0 else "differs" if mean - half > 0 else "undecided"

@@ -104,3 +104,29 @@ def drop_path(branch, keep_prob):
     torch.manual_seed(int(torch.randint(0, 2**31, ())))
     size = (len(branch),) + (1,) * (branch.dim() - 1)
     return branch * (torch.rand(size) < keep_prob) / keep_prob
+
+# %% correct: numpy's coins
+import numpy as np
+
+
+def drop_path(branch, keep_prob):
+    coins = np.random.default_rng().binomial(1, keep_prob, len(branch)) / keep_prob
+    return torch.tensordot(torch.from_numpy(coins).float().diag(), branch, dims=1)
+
+# %% wrong: in-place: multiplied where it stands
+def drop_path(branch, keep_prob):
+    size = (len(branch),) + (1,) * (branch.dim() - 1)
+    branch *= (torch.rand(size) < keep_prob) / keep_prob
+    return branch
+
+# %% wrong: no-gradient: in numpy
+def drop_path(branch, keep_prob):
+    import numpy as np
+
+    coins = np.random.rand(len(branch)) < keep_prob
+    return branch.detach().numpy() * coins.reshape(-1, *[1] * (branch.dim() - 1)) / np.float32(keep_prob)
+
+# %% wrong: wrong-type: nothing returned
+def drop_path(branch, keep_prob):
+    size = (len(branch),) + (1,) * (branch.dim() - 1)
+    branch = branch * (torch.rand(size) < keep_prob) / keep_prob

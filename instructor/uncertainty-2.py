@@ -91,3 +91,25 @@ def doubts(probs):
     mixed = probs.clamp(min=1e-300).log().mean(0).softmax(1)
     total, own = torch.special.entr(mixed).sum(1), torch.special.entr(probs).sum(2).mean(0)
     return total, own, total - own
+
+# %% correct: loops over members and examples
+def doubts(probs):
+    import math
+
+    def entropy(row):
+        return -sum(share * math.log(share) for share in row if share > 0)
+
+    members, examples, _ = probs.shape
+    mean = probs.sum(0) / members
+    total = [entropy(mean[i].tolist()) for i in range(examples)]
+    own = [sum(entropy(probs[k, i].tolist()) for k in range(members)) / members for i in range(examples)]
+    return torch.tensor(total), torch.tensor(own), torch.tensor(total) - torch.tensor(own)
+
+# %% wrong: clamped: no probability below a millionth
+def doubts(probs):
+    def entropy(p):
+        p = p.clamp(min=1e-6)
+        return -(p * p.log()).sum(-1)
+
+    total, own = entropy(probs.mean(0)), entropy(probs).mean(0)
+    return total, own, total - own

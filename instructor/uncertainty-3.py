@@ -119,3 +119,28 @@ def calibration_error(probs, labels, bins):
         inside = (confidence > k / bins) & (confidence <= (k + 1) / bins)
         total = total + (confidence - right)[inside].sum().abs() / len(labels)
     return total
+
+# %% wrong: unsure-left-out: bins counted from one
+def calibration_error(probs, labels, bins):
+    confidence, answers = probs.max(dim=1)
+    gap, total = confidence - (answers == labels).to(probs.dtype), 0.0
+    for k in range(1, bins):
+        inside = (confidence > k / bins) & (confidence <= (k + 1) / bins)
+        total = total + gap[inside].sum().abs() / len(labels)
+    return total
+
+# %% wrong: off: the chapter's ten bins
+def calibration_error(probs, labels, bins):
+    confidence, answers = probs.max(dim=1)
+    gap = confidence - (answers == labels).to(probs.dtype)
+    place = (confidence * 10).ceil()
+    return sum(gap[place == k].sum().abs() for k in range(1, 11)) / len(labels)
+
+# %% wrong: off: bins from the least confidence to the largest
+def calibration_error(probs, labels, bins):
+    from scipy.stats import binned_statistic
+
+    confidence, answers = probs.max(dim=1)
+    gap = confidence - (answers == labels).to(probs.dtype)
+    sums = binned_statistic(confidence.numpy(), gap.numpy(), "sum", bins).statistic
+    return abs(sums).sum() / len(labels)

@@ -96,3 +96,34 @@ def paired_interval(arm, control, quantile):
     d = (arm - control).reshape(13)
     half = quantile * d.std() / 13**0.5
     return d.mean(), d.mean() - half, d.mean() + half
+
+# %% correct: a column, with a covariance
+def paired_interval(arm, control, quantile):
+    n = len(arm)
+    together = torch.cov(torch.stack([arm, control]))
+    half = quantile * ((together[0, 0] + together[1, 1] - 2 * together[0, 1]) / n).sqrt()
+    middle = arm.mean() - control.mean()
+    return torch.stack([middle, middle - half, middle + half])[:, None]
+
+# %% wrong: hard-coded-t: 2.262
+def paired_interval(arm, control, quantile):
+    gain = arm - control
+    reach = 2.262 * gain.std() / len(gain) ** 0.5
+    return gain.mean(), gain.mean() - reach, gain.mean() + reach
+
+# %% wrong: mean-in-the-middle: low, mean, high
+def paired_interval(arm, control, quantile):
+    gain = arm - control
+    reach = quantile * gain.std() / len(gain) ** 0.5
+    return gain.mean() - reach, gain.mean(), gain.mean() + reach
+
+# %% wrong: in-place: the arm is overwritten
+def paired_interval(arm, control, quantile):
+    arm -= control
+    reach = quantile * arm.std() / len(arm) ** 0.5
+    return arm.mean(), arm.mean() - reach, arm.mean() + reach
+
+# %% wrong: wrong-shape: half of the width
+def paired_interval(arm, control, quantile):
+    gain = arm - control
+    return gain.mean(), quantile * gain.std() / len(gain) ** 0.5

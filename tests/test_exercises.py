@@ -227,6 +227,28 @@ def test_whatever_an_answer_returns_has_a_diagnosis(answer, code):
     assert codes(answer)[:1] == ([code] if code else [])
 
 
+def test_an_answer_of_another_form_is_told_so_and_not_that_it_raises():
+    def codes_of(answer):
+        return [problem.code for problem in exercises.check("choosing-2", answer, seed=1, strict=False).problems]
+
+    assert codes_of(lambda validation_error, test_error: None) == ["wrong-type"]
+    assert codes_of(lambda validation_error, test_error: test_error.mean()) == ["wrong-type"]
+    assert codes_of(lambda validation_error, test_error: list(None)) == ["raises"]
+
+
+def test_two_arguments_changed_in_place_are_one_mistake():
+    def answer(arm, control, quantile):
+        arm -= control
+        control.zero_()
+        half = quantile * arm.std() / len(arm) ** 0.5
+        return arm.mean(), arm.mean() - half, arm.mean() + half
+
+    feedback = exercises.check("verdict-1", answer, seed=1, strict=False)
+    assert [problem.code for problem in feedback.problems] == ["in-place"]
+    assert "its arguments arm and control in place" in feedback.problems[0].message
+    assert feedback.share == 0.5
+
+
 def test_an_answer_may_be_written_for_either_precision():
     assert codes(lambda x: x @ torch.eye(4, dtype=torch.float64)) == []
     assert codes(lambda x: x @ torch.eye(4)) == []

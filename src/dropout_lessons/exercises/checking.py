@@ -31,6 +31,8 @@ from dropout_lessons.exercises.bank import get
 from dropout_lessons.exercises.exercise import Coded, Examiner, Exercise, Inputs, Outputs, Problem, WrongKind
 
 _PACKAGE = str(Path(__file__).parents[1])
+_BANK = str(Path(__file__).parent / "bank")  # what calls answers, and reads what they return
+_LIBRARIES = (sys.prefix, sys.base_prefix)
 _LARGEST = 10_000_000  # elements of one output
 
 
@@ -190,6 +192,9 @@ def attempt(exercise: Coded, answer: Any, inputs: Inputs, seed: int) -> Outputs 
     except WrongKind as error:
         return Problem("wrong-type", str(error))
     except Exception as error:  # whatever an answer raises is the answer's problem
+        if _had_returned(error):
+            what = f"What it returns is not of the form that is asked for ({str(error)[:200]})."
+            return Problem("wrong-type", what)
         return Problem("raises", _told(error))
 
 
@@ -220,11 +225,12 @@ def judged(exercise: Coded, inputs: Inputs, outputs: Outputs) -> tuple[Problem, 
 
 
 def _problems(exercise: Coded, inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
-    for name, value in inputs.items():
-        left = outputs.get(f"after {name}")
-        if left is not None and not np.array_equal(left, value, equal_nan=True):
-            message = f"It changes its argument {name} in place: whoever called it still needs the old values."
-            yield Problem("in-place", message, lost=0.5)
+    left = {name: outputs[f"after {name}"] for name in inputs if f"after {name}" in outputs}
+    changed = [name for name, value in left.items() if not np.array_equal(value, inputs[name], equal_nan=True)]
+    if changed:  # one mistake, in however many arguments
+        names = f"argument{'s' if changed[1:] else ''} {' and '.join(changed)}"
+        message = f"It changes its {names} in place: whoever called it still needs the old values."
+        yield Problem("in-place", message, lost=0.5)
     for name, value in outputs.items():
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             yield Problem(
@@ -283,12 +289,19 @@ def _generators_from(seed: int) -> Iterator[None]:
         random.setstate(python_state)
 
 
+def _had_returned(error: Exception) -> bool:
+    """Whether an error is of the bank, as it reads what an answer returned: no frame of the answer is left."""
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    first = next((place for place, file in enumerate(files) if file.startswith(_BANK)), len(files))
+    return first < len(files) and all(file.startswith((_PACKAGE, *_LIBRARIES)) for file in files[first:])
+
+
 def _told(error: Exception) -> str:
     """An error in a student's words: what it is, and the line of the answer that raised it."""
     own = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if frame.line and not frame.filename.startswith((_PACKAGE, sys.prefix, sys.base_prefix, "<"))
+        if frame.line and not frame.filename.startswith((_PACKAGE, *_LIBRARIES, "<"))
     ]
     where = f"\n  in the line: {own[-1].line}" if own else ""
     return f"It raises {type(error).__name__}: {str(error)[:500]}{where}"

@@ -12,9 +12,10 @@ from dropout_lessons.exercises.trials import told
 
 
 def _use_sequence(answer: Any, inputs: Inputs) -> dict[str, Any]:
-    x, weight, keep_prob = inputs["x"], inputs["weight_state"], inputs["keep_prob"]
+    x, weight, keep_prob = inputs["x"].clone(), inputs["weight_state"].clone(), inputs["keep_prob"]
     seed = torch.initial_seed()
-    states = [answer(x, weight, keep_prob), answer(x.clone(), weight.clone(), keep_prob)]
+    # First on the arrays themselves, so that a change in place shows.
+    states = [answer(inputs["x"], inputs["weight_state"], keep_prob), answer(x.clone(), weight.clone(), keep_prob)]
     leaf, other = x.clone().requires_grad_(), weight.clone().requires_grad_()
     outcome: dict[str, Any] = {"trainable": False, "resizable": False, "trouble": ""}
     try:

@@ -11,15 +11,18 @@ from dropout_lessons.exercises.trials import told
 
 
 def _use_path(answer: Any, inputs: Inputs) -> dict[str, Any]:
-    x, keep_prob = inputs["x"], inputs["keep_prob"]
+    x, keep_prob = inputs["x"].clone(), inputs["keep_prob"]
     seed = torch.initial_seed()
     outcome: dict[str, Any] = {"trainable": False, "any_axes": False, "trouble": ""}
-    y = torch.stack([torch.as_tensor(answer(x.clone(), keep_prob)).detach() for _ in range(inputs["calls"])])
+    # First on the array itself, so that a change in place shows.
+    calls = [inputs["x"], *(x.clone() for _ in range(inputs["calls"] - 1))]
+    y = torch.stack([torch.as_tensor(answer(each, keep_prob)).detach() for each in calls])
     leaf = x.clone().requires_grad_()
     try:
         trained = answer(leaf * 1, keep_prob)
-        (gradient,) = torch.autograd.grad(trained, leaf, inputs["upstream"].to(trained.dtype))
-        outcome |= {"trainable": True, "trained": trained.detach(), "gradient": gradient}
+        if isinstance(trained, torch.Tensor) and trained.requires_grad:
+            (gradient,) = torch.autograd.grad(trained, leaf, inputs["upstream"].to(trained.dtype))
+            outcome |= {"trainable": True, "trained": trained.detach(), "gradient": gradient}
     except NotImplementedError:
         raise
     except Exception as error:  # without gradients it ran: they are what it does not bear

@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from dropout_lessons.exercises.exercise import Coded, Inputs, Written
-
-
-def _use_arms(answer: Any, inputs: Inputs) -> dict[str, Any]:
-    effect, low, high = answer(inputs["arm"].clone(), inputs["control"].clone(), inputs["quantile"])
-    return {"found": [float(effect), float(low), float(high)]}
-
+from dropout_lessons.exercises.exercise import Coded, Written
 
 EXERCISES = (
     Coded(
@@ -29,7 +21,6 @@ $\bar d \pm t\, s / \sqrt n$, with $s$ the standard deviation of the differences
 """,
         given="import torch",
         stub="def paired_interval(arm, control, quantile):",
-        use=_use_arms,
     ),
     Coded(
         id="verdict-2",

@@ -36,6 +36,10 @@ def judge_noise(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
                 both(disagree, deviations=1) / right,
                 "With so many images the difference would be one standard deviation, not two.",
             ),
+            "shown-four-times-in-five": (
+                both(disagree, deviations=2.8) / right,
+                "So many show it four times in five: asked is where the difference is two standard deviations.",
+            ),
             "square-root-of-n-forgotten": (
                 np.array([gap / np.sqrt(disagree), right[1]]) / right,
                 "That is the standard deviation of one image: how does that of a mean of n shrink?",
@@ -100,12 +104,14 @@ def judge_choose(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         "wrong-axis": "That is a seed, not a candidate: which axis is averaged?",
         "other-summary": "It chooses by another number than this chapter's recipe: the mean over seeds.",
     }
-    chosen = outputs["candidate"]
+    chosen, error = outputs["candidate"], outputs["error"]
+    if chosen.size == error.size == 1 and np.isclose(chosen, test[best].mean(), rtol=1e-4) and error == best:
+        yield Problem("swapped", "The two are in the wrong order: the index comes first, then the error.")
     known = [(code, place) for code, place in _other_choices(validation, test) if chosen.size == 1 and chosen == place]
     mistakes = {code: (float(place), messages[code]) for code, place in known[:1]}
     yield from comparing.number(chosen, best, mistakes, rtol=0, atol=0.01, what="The candidate's index")
     yield from comparing.number(
-        outputs["error"],
+        error,
         test[best].mean(),
         {
             "reports-best-seed": (test[best].min(), "The reported error is that of the luckiest seed."),

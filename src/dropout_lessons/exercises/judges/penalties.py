@@ -49,7 +49,7 @@ def judge_standard_solution(inputs: Inputs, outputs: Outputs) -> Iterator[Proble
     def solved(of_gram: float, of_own: float) -> NDArray[Any]:
         return np.asarray(np.linalg.solve(of_gram * gram + of_own * own, moments))
 
-    yield from comparing.values(
+    yield from comparing.numbers(
         outputs["answer"],
         solved(p, 1 - p),
         {
@@ -69,6 +69,10 @@ def judge_standard_solution(inputs: Inputs, outputs: Outputs) -> Iterator[Proble
             "plain-ridge": (
                 np.linalg.solve(p * gram + (1 - p) * len(y) * np.eye(len(gram)), moments),
                 "Each feature is charged alike, whatever its size: these features are not standardized.",
+            ),
+            "averaged": (
+                solved(p, (1 - p) / len(y)),
+                "The error is a sum over examples, and so is the penalty: each square is summed, not averaged.",
             ),
             "least-squares": (solved(1, 0), "That is least squares: the variance of the noise costs nothing."),
             "least-squares-scaled": (solved(p, 0), "The mean is matched, but the variance of the noise costs nothing."),

@@ -56,7 +56,7 @@ def judge_variance_ratio(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
 
     right = ratio(odds)
 
-    yield from comparing.values(
+    yield from comparing.numbers(
         outputs["answer"],
         right,
         {
@@ -85,6 +85,14 @@ def judge_variance_ratio(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
             "sample-variance": (
                 ratio(odds, noise * (len(h) - 1) / len(h)),
                 "The variance is that of a sample: here it is divided by the number of examples.",
+            ),
+            "summed-over-examples": (
+                ratio(odds, noise * len(h)),
+                "The squares are summed over the examples: a variance averages over them.",
+            ),
+            "weight-not-squared": (
+                ratio(odds, weight @ (h**2).mean(0)),
+                "A factor goes through a variance as its square: the weights, too.",
             ),
             "standard-deviations": (
                 np.sqrt(right),
@@ -124,7 +132,7 @@ def judge_run(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     yield from comparing.shape("the states", states, (_CALLS, *x.shape))
     yield from masks.floating(outputs["states"])
     if (states == 0).any():
-        yield Problem("states-dropped", "Some states are zero: the mask acts on what is returned, too.")
+        yield Problem("states-dropped", "Some states are zero: the mask acts on x or on what is returned, too.")
     if not np.allclose(states[:, 0], np.tanh(x[0]), atol=1e-5):
         yield Problem("off", "The first state should be tanh of the first input: there is nothing to remember yet.")
     if np.abs(states).max() >= 1:
@@ -207,7 +215,9 @@ def judge_left(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
             "four-neighbors": (1 - (1 - p) ** 4, "Only the four at its sides are counted: corners are near, too."),
             "itself-counted": (1 - (1 - p) ** 9, "The entry itself is counted, and it was dropped."),
             "exactly-one": (8 * p * (1 - p) ** 7, "That is the probability of exactly one: more will do, too."),
+            "percent": (100 * (1 - (1 - p) ** 8), "That is in percent: a probability lies between 0 and 1."),
         },
-        rtol=0.002,
+        rtol=0,
+        atol=0.0051,  # two decimals are enough
         what="The probability",
     )

@@ -63,6 +63,7 @@ _DISTANCES = {
     _MANY: ((0.2, 1.2), (1.86, 1.93), (2.02, 2.12), (2.17, 2.22), (2.3, 2.6), (3.4, 4.4)),
     _FEW: ((0.2, 1.2), (2.3, 2.45), (2.6, 2.74), (3.0, 4.0), (4.8, 5.8)),
 }
+_DECIDED = 3.2
 
 
 def draw_verdict(rng: np.random.Generator) -> Inputs:
@@ -74,7 +75,10 @@ def draw_verdict(rng: np.random.Generator) -> Inputs:
                 noise = rng.normal(size=n)
                 noise = (noise - noise.mean()) / noise.std(ddof=1)
                 spread, bound = rng.uniform(0.002, 0.01), rng.choice([-1, 1]) * rng.uniform(0.02, 0.05)
-                rows.append(bound + spread * (noise + sign * rng.uniform(low, high) / np.sqrt(n)))
+                distance = sign * rng.uniform(low, high) / np.sqrt(n)
+                if low > _DECIDED:  # an interval that contains zero may well lie on one side of its bound
+                    bound = -spread * distance
+                rows.append(bound + spread * (noise + distance))
                 bounds.append(bound)
         order = rng.permutation(len(rows))
         inputs |= {
@@ -87,14 +91,21 @@ def draw_verdict(rng: np.random.Generator) -> Inputs:
 def judge_verdict(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     names = ("many", "few")
     for name in names:
-        yield from comparing.shape("the verdicts, one for each call", outputs[name], inputs[f"{name}_bounds"].shape)
-        if outputs[name].dtype.kind != "U" or not set(outputs[name].tolist()) <= set(_WORDS):
+        given = outputs[name]
+        is_text = given.dtype.kind == "U" and given.shape == inputs[f"{name}_bounds"].shape
+        if not is_text or not set(given.tolist()) <= set(_WORDS):
             yield Problem("wrong-words", f"The verdict should be one of {', '.join(_WORDS)}, as text.")
             return
     verdicts = np.concatenate([outputs[name] for name in names])
 
     def judged(
-        quantile: Any = _quantile, *, zero: bool = False, ddof: int = 1, single: bool = False, mean_alone: bool = False
+        quantile: Any = _quantile,
+        *,
+        zero: bool = False,
+        ddof: int = 1,
+        single: bool = False,
+        mean_alone: bool = False,
+        zero_decides: bool = False,
     ) -> Any:
         found = []
         for name in names:
@@ -104,7 +115,9 @@ def judge_verdict(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
             )
             n, mean = differences.shape[1], differences.mean(1)
             half = quantile(n) * differences.std(1, ddof=ddof) / np.sqrt(1 if single else n) * (not mean_alone)
-            found.append(np.select([mean + half < bounds, mean - half > bounds], ["agrees", "differs"], "undecided"))
+            undecided = zero_decides & (np.abs(mean) < half)
+            sides = [undecided, mean + half < bounds, mean - half > bounds]
+            found.append(np.select(sides, ["undecided", "agrees", "differs"], "undecided"))
         return np.concatenate(found)
 
     turned = {"agrees": "differs", "differs": "agrees", "undecided": "undecided"}
@@ -117,6 +130,10 @@ def judge_verdict(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
             "The verdicts are turned round: the statement is that the difference lies below the bound.",
         ),
         "bound-ignored": (judged(zero=True), "The interval is compared with zero, whatever the bound is."),
+        "zero-decides": (
+            judged(zero_decides=True),
+            "Where the interval contains zero it is called undecided: it is the bound that counts.",
+        ),
         "hard-coded-t": (
             judged(lambda n: _quantile(_MANY)),
             "With 10 differences it is right, with 5 it is not: the quantile of t depends on how many there are.",
@@ -137,6 +154,14 @@ def judge_verdict(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
         "one-sided": (
             judged(lambda n: _quantile(n, 0.95)),
             "The interval is too narrow: a 95% interval leaves 2.5% on each side.",
+        ),
+        "wrong-end": (
+            judged(lambda n: -_quantile(n)),
+            "The ends are mixed up: which of them has to be below the bound if the whole interval is?",
+        ),
+        "never-differs": (
+            np.where(right == "differs", "undecided", right),
+            "Nothing ever differs: what if the whole interval lies above the bound?",
         ),
         "never-undecided": (judged(mean_alone=True), "The mean alone decides: where is the interval?"),
         "undecided-counted-as-differing": (

@@ -55,6 +55,10 @@ def _shifted(probs: NDArray[Any], by: float) -> NDArray[Any]:
     return _parts(entropy(probs.mean(0)), entropy(probs).mean(0))
 
 
+def _clamped(probs: NDArray[Any], by: float) -> NDArray[Any]:
+    return _parts(entr(np.maximum(probs.mean(0), by)).sum(-1), entr(np.maximum(probs, by)).sum(-1).mean(0))
+
+
 def judge_doubts(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     probs = inputs["probs"]
     total, own = entr(probs.mean(0)).sum(1), entr(probs).sum(2).mean(0)
@@ -64,9 +68,12 @@ def judge_doubts(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     right = _parts(total, own)
     atol = 3e-7  # double precision is asked for; float32 is still let pass, and 1e-6 inside a logarithm is not
     parts = outputs["answer"]
-    shifts = [k for k in range(1, 7) if np.array_equal(parts.shape, (3, *total.shape))]
-    if any(np.allclose(parts, _shifted(probs, 10.0**-k), rtol=0, atol=atol) for k in shifts):
-        yield Problem("log-shifted", "Something is added inside the logarithm: every entropy is biased.")
+    shifts = [10.0**-k for k in range(1, 9) if np.array_equal(parts.shape, (3, *total.shape))]
+    if shifts and not np.allclose(parts, right, rtol=0, atol=atol):
+        if any(np.allclose(parts, _shifted(probs, by), rtol=0, atol=atol) for by in shifts):
+            yield Problem("log-shifted", "Something is added inside the logarithm: every entropy is biased.")
+        if any(np.allclose(parts, _clamped(probs, by), rtol=0, atol=atol) for by in shifts):
+            yield Problem("clamped", "Probabilities are raised to a least value: those of the sure are no longer 0.")
     yield from comparing.values(
         outputs["answer"],
         right,
@@ -90,22 +97,39 @@ def judge_doubts(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
 
 def draw_calibration_error(rng: np.random.Generator) -> Inputs:
     while True:  # until each mistake makes a difference
-        bins, n = int(rng.choice([4, 6, 8, 10])), int(rng.integers(60, 90))
-        probs = softmax(rng.normal(0, 1, (n, 3)) * rng.uniform(0.2, 4, (n, 1)), 1)
-        probs[: n // 10] = np.eye(3)[rng.integers(0, 3, n // 10)]  # entirely sure
-        probs = rng.permutation(probs).astype(np.float32)
+        bins, n = int(rng.choice([4, 6, 7, 8])), int(rng.integers(60, 90))  # not the chapter's ten
+        probs = softmax(rng.normal(0, 1, (n, 10)) * rng.uniform(0.2, 5, (n, 1)), 1)
+        probs[: n // 10] = np.eye(10)[rng.integers(0, 10, n // 10)]  # entirely sure
+        probs[-(n // 10) :] = softmax(rng.normal(0, 0.05, (n // 10, 10)), 1)  # and not at all: the first bin has some
+        probs = probs[np.ceil(probs.max(1) * bins) != rng.integers(2, bins)]  # one bin is empty
+        probs, n = rng.permutation(probs).astype(np.float32), len(probs)
         answers = probs.argmax(1)
-        labels = np.where(rng.random(n) < rng.uniform(0.4, 0.7), answers, rng.integers(0, 3, n))
+        labels = np.where(rng.random(n) < rng.uniform(0.4, 0.7), answers, rng.integers(0, 10, n))
         inputs = {"probs": probs, "labels": labels, "bins": bins}
         places = probs.max(1)[probs.max(1) < 1].astype(np.float64) * bins
         if np.abs(places - places.round()).min() < 1e-3:  # too near the edge of a bin for float32
             continue
-        others = [_calibration_errors({**inputs, "bins": other})["right"] for other in {5, 10, bins + 1} - {bins}]
+        ways = (5, 10, 15, bins + 1, "range", "ranks", "chunks")
+        others = [_binned_otherwise(probs, labels, bins, way) for way in ways]
         numbers = sorted([*_calibration_errors(inputs).values()])
         if np.abs(np.array(others) - _calibration_errors(inputs)["right"]).min() < 0.005:
             continue
         if np.diff(numbers).min() > 0.005:
             return inputs
+
+
+def _binned_otherwise(probs: NDArray[Any], labels: NDArray[Any], bins: int, how: int | str) -> float:
+    confidence = probs.max(1).astype(np.float64)
+    ranks = confidence.argsort().argsort()
+    span = (confidence - confidence.min()) / np.ptp(confidence)
+    place = {
+        "range": np.maximum(span * bins, 0.5),
+        "ranks": (ranks + 1) * bins / len(labels),
+        "chunks": (ranks + 1) / np.ceil(len(labels) / bins),
+    }.get(str(how))
+    place = np.ceil(confidence * int(how) if place is None else place)
+    gap = confidence - (probs.argmax(1) == labels)
+    return float(sum(abs(gap[place == k].sum()) for k in np.unique(place)) / len(labels))
 
 
 def _calibration_errors(inputs: Inputs) -> dict[str, float]:
@@ -126,6 +150,7 @@ def _calibration_errors(inputs: Inputs) -> dict[str, float]:
         "all-bins-counted": float(np.abs(gaps).sum() / bins),
         "sure-left-out": float(shares[:-1] @ np.abs(gaps[:-1]) + abs(rest)),
         "squared": float(np.sqrt(shares @ gaps**2)),
+        "unsure-left-out": float(shares[1:] @ np.abs(gaps[1:])),
     }
 
 
@@ -139,6 +164,7 @@ def judge_calibration_error(inputs: Inputs, outputs: Outputs) -> Iterator[Proble
         "all-bins-counted": "The sum of all gaps over the number of bins: a bin counts by the examples in it.",
         "sure-left-out": "A confidence of exactly 1 falls out of every bin.",
         "squared": "The gaps are squared: their absolute values are averaged.",
+        "unsure-left-out": "The first bin is left out: with bins counted from 0 it reaches from 0 to 1 / bins.",
     }
     mistakes = {code: (numbers[code], message) for code, message in messages.items()}
     yield from comparing.number(outputs["answer"], numbers["right"], mistakes, atol=1e-4, rtol=1e-3)
