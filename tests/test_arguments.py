@@ -114,6 +114,30 @@ def test_what_is_no_number_is_refused_by_the_name_of_the_argument(function, righ
         assert re.search(r"\bmust (be|make|rise|satisfy)\b", said), f"{name}={wrong!r}: {said}"
 
 
+#: Arguments that are objects of the package or of torch.
+OBJECTS = {"network", "networks", "units", "layer", "data", "split", "recipe", "recipes", "generator"}
+
+
+@pytest.mark.parametrize(
+    ("function", "right", "name"),
+    [
+        pytest.param(function, right, name, id=f"{function.__name__}-{name}")
+        for function, right in CALLS
+        for name in inspect.signature(function).parameters
+        if name in OBJECTS and right != {"sizes": [6, 3]}
+    ],
+)
+def test_what_is_no_network_and_no_layer_is_refused_by_the_name_of_the_argument(function, right, name):
+    """Such as a network where its units belong, the class for the object, or what makes it."""
+    for wrong in ("a", 3, torch.nn.Module, [torch.nn.Module], lambda x: x, object()):
+        if name == "layer" and wrong == "a":
+            continue  # the name of a layer that there is not has an error of its own
+        with pytest.raises((ValueError, TypeError)) as raised:
+            function(**{**right, name: wrong})
+        said = str(raised.value)
+        assert re.search(rf"\b{name}\b.*\bmust\b", said), f"{name}={wrong!r}: {said}"
+
+
 def test_every_public_function_of_numbers_is_called_here():
     """Or has none of its own to check: it hands all of them to one that is, or holds what was computed."""
     passed_on = {

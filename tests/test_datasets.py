@@ -385,7 +385,7 @@ def test_to_moves_every_tensor_and_leaves_the_original():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "cifar"}, r"name must be one of 'mnist_10k', 'fashion_10k', 'digits', .*, got 'cifar'"),
+        ({"name": "cifar"}, r"name must be one of \['mnist_10k', 'fashion_10k', 'digits', .*\], got 'cifar'"),
         ({"train": 5001}, r"train must be between 1 and 5000, got 5001; 'mnist_10k' has 6000 .* 1000 of them"),
         ({"train": 0}, "train must be between 1 and 5000, got 0"),
         ({"train": -1}, "train must be between 1 and 5000, got -1"),

@@ -18,6 +18,7 @@ __all__ = [
     "check_count",
     "check_generator",
     "check_keep_prob",
+    "check_kind",
     "check_number",
     "checked_counts",
     "is_count",
@@ -29,6 +30,13 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Say which values there are, if it is none of them."""
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name} must be one of {list(choices)}, got {value!r}")
+
+
+def check_kind(name: str, value: object, kind: type, fix: str) -> None:
+    """Say what to give, if it is no object of this kind."""
+    if not isinstance(value, kind):
+        got = f"the class {value.__name__}" if isinstance(value, type) else f"an object of type {type(value).__name__}"
+        raise TypeError(f"{name} must be of type {kind.__name__}, got {got}; {fix}")
 
 
 def is_count(value: Any, *, at_least: int = 0, at_most: float = sys.maxsize) -> bool:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dropout_lessons.arguments import check_number
+from dropout_lessons.arguments import check_kind, check_number
 
 __all__ = ["l1_penalty", "l2_penalty", "max_norm_", "weights"]
 
@@ -30,6 +30,7 @@ def weights(network: nn.Module, *, frozen: bool = False) -> Iterator[nn.Paramete
         [(2, 3)]
     """
     found: dict[int, nn.Parameter] = {}  # by identity: a shared weight counts once
+    check_kind("network", network, nn.Module, "give the network itself")
     for module in network.modules():
         if isinstance(module, nn.LayerNorm):
             continue

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Num
 from torch import Tensor, nn
 
-from dropout_lessons.arguments import checked_counts
+from dropout_lessons.arguments import check_kind, checked_counts
 from dropout_lessons.averaging.average import Average, ValueAverage
 from dropout_lessons.averaging.exact import count_subnetworks, exact_average
 from dropout_lessons.averaging.monte_carlo import monte_carlo_average
@@ -81,6 +81,8 @@ def compare_averaging(
     Source: Srivastava et al. 2014, Section 7.5 and Figure 11, with proper scores and costs beside the error.
     """
     samples = checked_counts("samples", samples, "a sequence of positive integers, such as (1, 10)")
+    ensembles = {} if ensembles is None else ensembles
+    check_kind("ensembles", ensembles, Mapping, "{'ten networks': networks} makes one")
     masked = as_masked(network)
     outputs = masked.says
     x, y = gathered(x, y, outputs.batch_axis)
@@ -100,7 +102,7 @@ def compare_averaging(
         passes = max(average.forward_passes for average in averages.values())
         for average in averages.values():
             table.add("Monte Carlo", average, seconds * average.forward_passes / passes)
-    for name, networks in (ensembles or {}).items():
+    for name, networks in ensembles.items():
         average, seconds = _timed(partial(ensemble_average, networks, x))
         if members.flops:  # the ensemble's networks may be of another size
             flops = sum(discover(as_masked(other).given(x)).flops[-1] for other in networks)

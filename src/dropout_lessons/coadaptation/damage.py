@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dropout_lessons.arguments import check_count, check_keep_prob, check_number, own_generator
 from dropout_lessons.coadaptation.estimate import Estimate, standard_error
-from dropout_lessons.coadaptation.units import LayerUnits
+from dropout_lessons.coadaptation.units import LayerUnits, check_asked
 
 # Halvings of an interval of length 1: to about 1e-4, far below the error of drawing.
 _HALVINGS = 13
@@ -89,6 +89,7 @@ def keep_prob_for_damage(
 
 def _keys(units: LayerUnits, samples: int, generator: torch.Generator | None) -> Float[Tensor, "samples units"]:
     """A unit is present at every keep probability above its key."""
+    check_asked(units, generator)
     check_count("samples", samples, at_least=2)
     generator = own_generator(generator)
     keys = torch.rand(samples, units.n_units, generator=generator, device=generator.device, dtype=torch.float64)

@@ -13,7 +13,7 @@ from dropout_lessons.arguments import check_count, check_keep_prob, own_generato
 from dropout_lessons.coadaptation.damage import keep_prob_for_damage
 from dropout_lessons.coadaptation.estimate import Estimate
 from dropout_lessons.coadaptation.pairs import difference, toggled_in_contexts, without
-from dropout_lessons.coadaptation.units import LayerUnits
+from dropout_lessons.coadaptation.units import LayerUnits, check_asked
 from dropout_lessons.masks import enumerate_masks, mask_log_prob, sample_mask
 from dropout_lessons.runtime import progress_bar
 
@@ -61,6 +61,7 @@ def interaction_share(
 
     Source: Sobol 1993 for the indices; to ask them of hidden units under dropout's masks is this course's proposal.
     """
+    check_asked(units, generator)
     check_keep_prob(keep_prob)
     n = units.n_units
     fewest = math.ceil((n + 2) * _GROUPS / (_GROUPS - 1))
@@ -104,6 +105,7 @@ def share_at_equal_damage(units: LayerUnits, generator: torch.Generator | None =
         >>> 0 <= share_at_equal_damage(LayerUnits(network, "hidden1", torch.eye(4)), damage=0.01) < 1
         True
     """
+    check_asked(units, generator)
     generator = own_generator(generator)
     state = generator.get_state()
     keep_prob = keep_prob_for_damage(units, damage, samples=64, generator=generator)
@@ -247,6 +249,7 @@ def reliance(
     Source: Hinton et al. 2012, "Improving neural networks by preventing co-adaptation of feature detectors", speak of
     detectors that are "only helpful in the context of several other specific feature detectors"; the measure is this course's.
     """
+    check_asked(units, generator)
     check_keep_prob(keep_prob)
     check_count("contexts", contexts, at_least=3, optional=True)
     if keep_prob == 1:

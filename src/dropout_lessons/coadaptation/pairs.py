@@ -13,7 +13,7 @@ from torch import Tensor
 from dropout_lessons.arguments import check_count, check_keep_prob, own_generator
 from dropout_lessons.coadaptation.estimate import Estimate, standard_error
 from dropout_lessons.coadaptation.toggling import Toggled
-from dropout_lessons.coadaptation.units import LayerUnits
+from dropout_lessons.coadaptation.units import LayerUnits, check_asked
 from dropout_lessons.masks import enumerate_masks, mask_log_prob, sample_mask
 from dropout_lessons.runtime import progress_bar
 
@@ -98,6 +98,7 @@ def interaction(
     Source: Zhang et al. 2021, "Interpreting multivariate Shapley interactions in DNNs", for a network's inputs; here for
     hidden units, which is this course's extension.
     """
+    check_asked(units, generator)
     check_keep_prob(keep_prob)
     check_count("contexts", contexts, at_least=1, optional=True)
     if keep_prob == 1:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dropout_lessons.arguments import check_count, checked_counts, own_generator
 from dropout_lessons.coadaptation.estimate import Estimate, standard_error
-from dropout_lessons.coadaptation.units import LayerUnits
+from dropout_lessons.coadaptation.units import LayerUnits, check_asked
 from dropout_lessons.masks import enumerate_masks
 from dropout_lessons.runtime import progress_bar
 
@@ -109,6 +109,7 @@ def ablation_curve(
 
     Source: Morcos et al. 2018, "On the importance of single directions for generalization", Figures 1 and 2.
     """
+    check_asked(units, generator)
     check_count("orders", orders, at_least=1, optional=True)
     check_count("points", points, at_least=2, optional=True)
     n = units.n_units
@@ -190,6 +191,7 @@ def compensation(
 
     Source: McGrath et al. 2023, "The Hydra effect", ask it of attention layers; for units it is this course's.
     """
+    check_asked(units, generator)
     check_count("sets", sets, at_least=2)
     n = units.n_units
     if sizes is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any, get_args
@@ -17,7 +17,7 @@ from dropout_lessons.coadaptation.estimate import Estimate
 from dropout_lessons.coadaptation.measures import MEASURES, REPORT, TEXTS
 from dropout_lessons.coadaptation.pairs import Interaction
 from dropout_lessons.coadaptation.removal import Compensation, Curve, Perturbation
-from dropout_lessons.coadaptation.units import LayerUnits
+from dropout_lessons.coadaptation.units import LayerUnits, check_asked
 from dropout_lessons.running import MaskedNetwork, Site
 from dropout_lessons.running.layer import Layer
 from dropout_lessons.running.outputs import Examples
@@ -174,8 +174,10 @@ def report(
         >>> report(units, keep_prob=0.8, trained_with=["weight noise"]).trained_with
         ('weight noise',)
     """
+    check_asked(units, generator)
     known = get_args(Perturbation)
-    if trained_with is not None and (isinstance(trained_with, str) or not set(trained_with) <= set(known)):
+    several = isinstance(trained_with, Iterable) and not isinstance(trained_with, str)
+    if trained_with is not None and not (several and all(name in known for name in trained_with)):
         raise ValueError(f"trained_with must hold some of {list(known)}, got {trained_with!r}")
     effort = REPORT._replace(keep_prob=check_keep_prob(keep_prob))
     generator = own_generator(generator)

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from dropout_lessons.arguments import check_choice, check_count, own_generator
 from dropout_lessons.coadaptation.removal import Curve
-from dropout_lessons.coadaptation.units import LayerUnits
+from dropout_lessons.coadaptation.units import LayerUnits, check_asked
 from dropout_lessons.penalties import weights
 from dropout_lessons.running import without_dropout
 from dropout_lessons.running.examples import Given
@@ -74,6 +74,7 @@ def robustness_curve(
 
     Source: Hinton et al. 2012 and Srivastava et al. 2014 expect units that work in many contexts; neither tests these.
     """
+    check_asked(units, generator)
     check_choice("perturbation", perturbation, get_args(Noise))
     check_count("draws", draws, at_least=1)
     level = _checked_levels(LEVELS[perturbation] if levels is None else levels, perturbation)

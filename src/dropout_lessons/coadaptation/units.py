@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from dropout_lessons.arguments import check_choice
+from dropout_lessons.arguments import check_choice, check_generator, check_kind
 from dropout_lessons.coadaptation.additivity import agrees, look_above
 from dropout_lessons.coadaptation.parts import Above, Part
 from dropout_lessons.coadaptation.readout import Readout
@@ -28,6 +28,12 @@ from dropout_lessons.running.outputs import Examples
 Clamp = Literal["zero", "mean"]
 
 _BLOCK = 128  # examples that run together, at most
+
+
+def check_asked(units: LayerUnits, generator: torch.Generator | None) -> None:
+    """Say what is wrong with whom a measure asks, or with its source of random numbers."""
+    check_kind("units", units, LayerUnits, "LayerUnits(network, layer, x, y) makes them, and measure() takes a network")
+    check_generator(generator)
 
 
 class LayerUnits:
@@ -93,7 +99,10 @@ class LayerUnits:
         check_choice("clamp", clamp, get_args(Clamp))
         masked = as_masked(network)
         self.memory = masked.memory
-        self.layer = layer if isinstance(layer, Layer) else Layer(layer)
+        if isinstance(layer, str):
+            layer = Layer(layer)
+        check_kind("layer", layer, Layer, "give the name of a module, as in network.named_modules()")
+        self.layer = layer
         self.clamp = clamp
         x, y = gathered(x, y, masked.says.batch_axis)
         given = Given.checked(masked.network, x, masked.says, finite=True)

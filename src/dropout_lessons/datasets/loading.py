@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from dropout_lessons import runtime
-from dropout_lessons.arguments import check_count, check_number, is_count
+from dropout_lessons.arguments import check_choice, check_count, check_number, is_count
 from dropout_lessons.datasets.dataset import Dataset, Split
 from dropout_lessons.datasets.files import FILES
 from dropout_lessons.datasets.sources import SOURCES
@@ -87,8 +87,7 @@ def load(
         standardize them. CIFAR-10: Krizhevsky (2009). SVHN: Netzer, Wang, Coates, Bissacco, Wu and Ng (2011); its 531,131
         extra images, which the paper trained on as well, are left out.
     """
-    if name not in SOURCES:
-        raise ValueError(f"name must be one of {', '.join(map(repr, SOURCES))}, got {name!r}")
+    check_choice("name", name, tuple(SOURCES))
     if folder is not None and name not in FILES:
         raise ValueError(f"folder must be None for {name!r}, which needs no files, got {os.fspath(folder)!r}")
     check_count("seed", seed, at_least=0)

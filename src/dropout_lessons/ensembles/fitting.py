@@ -6,7 +6,7 @@ import itertools
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Any, Literal, get_args
@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import nn
 
+from dropout_lessons.arguments import check_kind
 from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.ensembles.mapped import Mapped, groups_of
 from dropout_lessons.ensembles.stack import Member, Stack
@@ -98,6 +99,8 @@ def fit_ensemble(
     checked_interval(evaluate_every, epochs=1)
     if method not in get_args(Method):
         raise ValueError(f'method must be "auto", "stacked", "loop" or "vmap", got {method!r}')
+    if not isinstance(networks, Iterable):
+        raise TypeError(f"networks must be a sequence of networks, got {networks!r}")
     members = _members(list(networks), data, recipes, objective)
     stacks, alone = (groups_of(members), []) if method == "vmap" else _plan(members, method, objective)
     total = sum(member.recipe.epochs for member in members)
@@ -133,6 +136,7 @@ def _members(
 
     owner: dict[int, int] = {}
     for k, network in enumerate(networks):
+        check_kind(f"networks[{k}]", network, nn.Module, "give the networks themselves")
         for part in (network, *network.parameters()):
             first = owner.setdefault(id(part), k)
             if first != k:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dropout_lessons.arguments import is_count
+from dropout_lessons.arguments import check_kind, is_count
 from dropout_lessons.layers.capture import Capturable, is_symbolic
 from dropout_lessons.masks.sampling import is_traced
 
@@ -48,6 +48,7 @@ class ScheduledDropout(Capturable):
 
     def __init__(self, layer: nn.Module, *, start: int = 0, stop: int | None = None) -> None:
         super().__init__()
+        check_kind("layer", layer, nn.Module, "such as Dropout(0.5)")
         self.layer = layer
         if not is_count(start):
             raise ValueError(f"start must be a step from 0, got {start!r}")

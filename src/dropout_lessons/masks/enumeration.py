@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from dropout_lessons.arguments import check_count, check_keep_prob, is_count
+from dropout_lessons.arguments import check_count, check_keep_prob, check_kind, is_count
 
 _MAX_ENUMERATION_BYTES = 2**30
 
@@ -83,6 +83,7 @@ def mask_log_prob(
 
     Source: Srivastava et al. 2014, Section 4; the masks' weights in the average over subnetworks.
     """
+    check_kind("masks", masks, Tensor, "torch.tensor(masks) makes one")
     if masks.dtype != torch.bool:
         raise ValueError(f"masks must be bool (True = kept), got {masks.dtype}; convert with masks.bool()")
     if masks.device.type == "mps":

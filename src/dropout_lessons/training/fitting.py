@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 
-from dropout_lessons.arguments import check_count
+from dropout_lessons.arguments import check_count, check_kind
 from dropout_lessons.datasets import Dataset, Split
 from dropout_lessons.networks import modes_restored
 from dropout_lessons.running.calls import without_dropout
@@ -153,6 +153,7 @@ def fit(
     Source: Srivastava et al. 2014, Section 5 and Appendix A.
     """
     recipe, objective = Recipe() if recipe is None else recipe, Objective.of(outputs, loss)
+    check_kind("recipe", recipe, Recipe, "Recipe(epochs=20) makes one")
     every = checked_interval(evaluate_every, recipe.epochs)
     if checkpoint is not None and not os.access(Path(checkpoint).absolute().parent, os.W_OK):
         raise ValueError(
