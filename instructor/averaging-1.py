@@ -1,4 +1,5 @@
 # %% reference
+# A product of many probabilities is too small for floating point, and a root gives all subnetworks the same weight.
 import torch
 
 

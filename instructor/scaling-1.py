@@ -1,4 +1,6 @@
 # %% reference
+# The second paper: look for "retain" or "rate", for what is multiplied at test time, for its code, or whether its layers
+# of 0.9 are those with little dropout, such as inputs.
 a, b = {{input_drop}}, {{hidden_drop}}
 numbers = (1 - a, 1 - b, a, b)
 

@@ -1,4 +1,6 @@
 # %% reference
+# Off at 0.8: likely masks return in bursts, so agreements are not independent, and the first comes later than for
+# independent pairs. For few units what is neglected, two thirds of a draw, counts, too.
 import math
 
 

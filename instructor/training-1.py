@@ -1,4 +1,5 @@
 # %% reference
+# Every row of a call keeps the same number of units: one column, which stands elsewhere in the next call.
 import torch
 
 

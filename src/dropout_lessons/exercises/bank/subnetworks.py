@@ -86,7 +86,7 @@ step. The training loss falls faster than ever. What is being trained? Write it 
 `MLP([784, 256, 256, 10], keep_prob=0.5)` with `network(x, masks=...)` and `torch.optim.SGD`. After training, compare the
 test errors of the one subnetwork, of the whole network and of twenty other subnetworks; then do the same for a network that
 was trained with fresh masks. *Expect the one subnetwork and the whole network to do about equally well, and the others to
-make about three times as many errors, though far from guessing. With fresh masks the others come much closer to the whole
+make three to six times as many errors, though far from guessing. With fresh masks the others come much closer to the whole
 network.*
 """,
     ),
