@@ -71,8 +71,8 @@ grows with every candidate.*
         points=4,
         objectives=(2, 3),
         prompt=r"""
-Repeat "A $p$ for every layer" with layers of 512 units and five seeds: inputs 0.8 alone, the paper's pair, 0.8 everywhere.
-Which of the three conclusions stays? *Expect the paper's pair to catch up with the inputs alone, so that the second conclusion
+Repeat "A $p$ for every layer" with 512 units and five seeds: inputs 0.8 alone, both hidden 0.5, the paper's pair, 0.8
+everywhere. Which of its first three claims stay? *Expect the paper's pair to catch up with the inputs alone, so that the second
 goes.*
 """,
     ),
@@ -102,7 +102,7 @@ loss that is beyond doubt.*
         prompt=r"""
 Look at the figure of the winner's error. (a) With 50 validation images, by how many points is the winner's error on
 the images that chose it lower than on test images? (b) With more images the dashed line rises and the solid line
-falls. Which of the two is bad news, which good news, and which no news at all? (c) How many validation images do you
+falls. Which of the two is good news, and is the other bad news or none? (c) How many validation images do you
 need for a gap of less than half a point?
 """,
     ),

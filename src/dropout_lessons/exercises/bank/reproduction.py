@@ -67,10 +67,10 @@ different bounds to give at least two different verdicts.*
         points=4,
         objectives=(2, 3),
         prompt=r"""
-For each undecided statement of the ledger, how many seeds would decide it if mean and spread stayed as they are? Take the
-experiment's table, compute mean and standard deviation of the differences, and search for the smallest number. Which
-statements would you not spend the seeds on, and why? *Expect some to need a few more, and some more than a hundred: those
-effects, if there are any, are too small to care.*
+For each undecided statement of the ledger, how many seeds would decide it if mean and spread stayed? The `evidence` of
+each of a recorded experiment's `findings` has `effect`, `interval` and `n`: compute the spread, and search for the smallest
+number. On which would you not spend the seeds, and why? *Expect some to need a few more, and some more than a hundred: those
+effects, if any, are too small to care.*
 """,
     ),
     Written(

@@ -77,8 +77,9 @@ often it is dropped, and the last one is kept with $p_L = {{keep_prob}}$. How ma
         prompt=r"""
 R-Drop passes every batch through the network twice, with other masks, and adds a penalty where the two disagree. Its step costs
 twice as much. Choose three arms that it has to beat before you would say that the penalty helps, say what each holds fixed,
-and state the claim with its bound. The chapter has it on digits: run it on 1,000 pictures of clothes, at five seeds.
-What do you conclude if the interval has zero in it?
+and state the claim with its bound. Only then run it on 1,000 pictures of clothes, at five seeds: `dataclasses.replace` puts
+`"fashion_10k"` for the data of the lecture scale of `experiments.get("r_drop")`, which runs for half a minute. What do you
+conclude if the interval has zero in it?
 """,
     ),
     Written(
