@@ -21,6 +21,7 @@ __all__ = [
     "check_kind",
     "check_number",
     "checked_counts",
+    "is_axis",
     "is_count",
     "own_generator",
 ]
@@ -47,6 +48,11 @@ def is_count(value: Any, *, at_least: int = 0, at_most: float = sys.maxsize) -> 
         return at_least <= operator.index(value) <= at_most
     except TypeError:
         return False
+
+
+def is_axis(value: Any) -> bool:
+    """Whether it may be the number of an axis, from either end."""
+    return is_count(value, at_least=-64, at_most=63)
 
 
 def check_count(name: str, value: Any, *, at_least: int, optional: bool = False) -> None:

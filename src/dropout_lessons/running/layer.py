@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
-from dropout_lessons.arguments import check_choice, check_count, check_kind, is_count
+from dropout_lessons.arguments import check_choice, check_count, check_kind, is_axis
 from dropout_lessons.running.calls import without_dropout
 from dropout_lessons.running.examples import Given
 
@@ -54,7 +54,7 @@ class Layer:
         check_kind("name", self.name, str, "network.named_modules() has the names")
         check_choice("at", self.at, get_args(Side))
         check_count("groups", self.groups, at_least=1, optional=True)
-        if self.unit_axis is not None and not is_count(self.unit_axis, at_least=-64):  # no tensor has more axes
+        if self.unit_axis is not None and not is_axis(self.unit_axis):
             raise ValueError(f"unit_axis must be the number of an axis, or None, got {self.unit_axis!r}")
 
     def values(self, found: Any, given: Given) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from dropout_lessons.arguments import check_count
 from dropout_lessons.running.calls import without_dropout
 from dropout_lessons.running.checks import check_network
 from dropout_lessons.running.discovery import discover, refusing_draws
@@ -58,8 +59,13 @@ class MaskedNetwork:
     def __post_init__(self) -> None:
         check_network(self.network)
         object.__setattr__(self, "outputs", as_outputs(self.outputs))
+        check_count("memory", self.memory, at_least=1)
+        check_count("max_subnetworks", self.max_subnetworks, at_least=0, optional=True)
         if isinstance(self.layers, str):
             raise ValueError(f"layers must be a sequence of names, got {self.layers!r}; write [{self.layers!r}]")
+        several = isinstance(self.layers, Iterable) and all(isinstance(name, str) for name in self.layers)
+        if self.layers is not None and not several:
+            raise ValueError(f"layers must be a sequence of names, or None for all, got {self.layers!r}")
 
     @property
     def says(self) -> Outputs:

@@ -12,6 +12,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from dropout_lessons.arguments import is_axis, is_count
+
 # A tensor, or a tuple, list or mapping of tensors and of what else a network takes. Examples are on one axis of each tensor.
 Examples = Any
 
@@ -61,8 +63,12 @@ class Outputs:
             raise ValueError(f"outputs must be one of {list(get_args(Kind))}, or an Outputs, got {self.kind!r}")
         if self.call is not None and not callable(self.call):
             raise ValueError(f"call must be a function of the network and its inputs, got {self.call!r}")
-        if not isinstance(self.batch_axis, int) or self.batch_axis < 0:
+        if not is_count(self.batch_axis):
             raise ValueError(f"batch_axis must be an axis counted from 0, got {self.batch_axis!r}")
+        if self.class_axis is not None and not is_axis(self.class_axis):
+            raise ValueError(f"class_axis must be the number of an axis, or None, got {self.class_axis!r}")
+        if not (self.at is None or isinstance(self.at, str) or is_axis(self.at)):
+            raise ValueError(f"at must be a name or a place in what the network returns, got {self.at!r}")
 
     @property
     def is_regression(self) -> bool:
