@@ -18,7 +18,7 @@ STAGES := test-lint test-chapters test-types test-examples test-rounding test-pa
 SIDE_BY_SIDE := book test-examples test-rounding test-types
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book pdf slides serve page-bars test $(STAGES) notebooks bench gpu ledger replicate exercises check-exercises lock clean
+.PHONY: help setup book pdf slides serve page-bars test $(STAGES) notebooks bench gpu ledger replicate reword exercises check-exercises lock clean
 .PHONY: test-colab film doctor system newest site package tagged push-notebooks links workflows rehearse release same-python
 
 help: ## Show what can be made
@@ -112,6 +112,11 @@ ledger: $(ENVIRONMENT) ## Write book/ledger.md from the recorded results
 
 replicate: $(ENVIRONMENT) ## Run the chapters with OFFSETS other seeds, and FRESH that never ran; write book/replication.md
 	$(BIN)/python book/replicate.py --offsets $(OFFSETS) --fresh $(FRESH)
+
+reword: export OLD := $(OLD)
+reword: export NEW := $(NEW)
+reword: $(ENVIRONMENT) ## Give the claim that says OLD the sentence NEW, and keep what its runs found
+	@$(BIN)/python book/reword.py "$$OLD" "$$NEW"
 
 exercises: $(ENVIRONMENT) ## Write the exercises of the bank into the chapters
 	$(BIN)/python book/exercises.py

@@ -38,7 +38,7 @@ def keep(path: str) -> None:
         judgement = claims.judge(statement, evidence, **bound)
         if not evidence.recorded:
             kept = {
-                "key": key_of(judgement),
+                "key": key_of(judgement.statement, judgement.words.required),
                 "statement": judgement.statement,
                 "required": judgement.words.required,
                 "unit": judgement.unit,

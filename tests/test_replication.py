@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import replicate  # of the folder book
 import replication
 from replication import ROOT, Run, badged, by_chapter, code, covering, page, read, returned, write
+from reword import WIDTH, reword
 
 from dropout_lessons import claims
 from dropout_lessons.claims import Claims, exact, judge, sampled
@@ -131,7 +133,7 @@ def test_a_claim_says_how_often_it_came_back_if_its_sentence_and_bound_are_those
     now = judge("Above.", sampled(DRAWS), above=0)
     other = judge("Above.", sampled(DRAWS), above=0.05)
     old = replace(judge("Old.", sampled(DRAWS), above=0), evidence=replace(sampled(DRAWS), recorded=True))
-    run = replace(RUNS[0], claims=[{**kept("Above.", True), "key": key_of(now)}])
+    run = replace(RUNS[0], claims=[{**kept("Above.", True), "key": key_of(now.statement, now.words.required)}])
     monkeypatch.setattr(replication, "read", lambda: [run])
     replication._badges.cache_clear()
     html = badged(Claims([now, other, old])._repr_html_(), run.chapter)
@@ -152,6 +154,60 @@ def test_a_digest_changes_with_what_a_chapter_computes_and_not_with_what_it_says
     assert before == digest('if True:  # once\n    %pip install other\ncheck("A.", x, above=0, reason="Any.")')
     assert before != digest('if True:\n    %pip install it\ncheck("A.", x, above=0.1)')
     assert digest("1") == digest("1") != digest("2", dropout_lessons={"exercise": "e"}) == digest("", x=1)
+
+
+SENTENCE = "It is so, in the median of all of the networks that are trained here."
+SOURCE = f"""%matplotlib inline
+Claims(
+    [
+        check(
+            "It is so, in the median of all of the networks "
+            "that are trained here.",
+            sampled(π),
+            above=0,
+        ),
+        check("Another one.", sampled(x), above=0),
+    ]
+)
+print({SENTENCE!r})"""
+
+
+def chapter_of(folder: Path, *sources: str) -> Path:
+    path = folder / "02_dropping_units.ipynb"
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+def test_a_reworded_claim_keeps_what_its_runs_found_and_all_else_stays(tmp_path: Path) -> None:
+    path, record = chapter_of(tmp_path, SOURCE), tmp_path / "runs.jsonl"
+    own = {**kept(SENTENCE, True, 0.25), "key": key_of(SENTENCE, "above 0")}
+    now = Run(path.stem, 1, code(path), "0" * 40, 60.0, [own, kept("B.", True)], [])
+    stale, other = replace(now, offset=2, code="older"), replace(now, chapter="03_training_with_dropout")
+    write([now, stale, other], record)
+
+    new = 'The "error" is below 1 – in each of the networks, whichever digits they are trained on.'
+    assert reword(SENTENCE, new, [path], record) == path
+    (cell,) = nbformat.read(path, as_version=4).cells
+    assert ast.unparse(ast.parse(cell.source[19:])) == ast.unparse(ast.parse(SOURCE[19:])).replace(
+        repr(SENTENCE), repr(new), 1
+    )
+    assert max(map(len, cell.source.splitlines()[:-1])) <= WIDTH
+    first, *others = read(record)
+    assert first == replace(
+        now, code=code(path), claims=[{**own, "statement": new, "key": key_of(new, "above 0")}, now.claims[1]]
+    )
+    assert others == [stale, other]
+
+
+def test_what_is_not_the_sentence_of_one_claim_is_not_reworded(tmp_path: Path) -> None:
+    path, record = chapter_of(tmp_path, SOURCE, 'check("Another one.", exact(1, 1, atol=0))'), tmp_path / "runs.jsonl"
+    before = path.read_bytes()
+    for old, many in (("Another one.", 2), ("Another", 0)):
+        with pytest.raises(ValueError, match=f"whole sentence of one claim, .*got '{old}', which {many} have"):
+            reword(old, "New.", [path], record)
+    assert path.read_bytes() == before
+    assert not record.exists()
 
 
 def test_the_command_leads_to_the_page() -> None:

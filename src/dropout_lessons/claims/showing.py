@@ -138,14 +138,13 @@ def as_html(judgements: Sequence[Judgement], names: Sequence[str] | None = None)
     )
 
 
-def key_of(judgement: Judgement) -> str:
+def key_of(statement: str, required: str) -> str:
     """What a claim is known by in a chapter: its sentence and its bound."""
-    said = f"{judgement.statement} Required: {judgement.words.required}"
-    return hashlib.sha256(said.encode()).hexdigest()[:12]
+    return hashlib.sha256(f"{statement} Required: {required}".encode()).hexdigest()[:12]
 
 
 def _back(judgement: Judgement) -> str:
-    return "" if judgement.evidence.recorded else BACK.format(key=key_of(judgement))
+    return "" if judgement.evidence.recorded else BACK.format(key=key_of(judgement.statement, judgement.words.required))
 
 
 def _verdict(judgement: Judgement) -> tuple[str, str]:
