@@ -205,7 +205,7 @@ def planted_scores(found: Study, baseline: str = "additive") -> pd.DataFrame:
     A measure ``"sees"`` a planting if it differs from the baseline by more than a quarter of that one's value, with the whole 95%
     interval over the seeds, in the direction in which it is read as reliance; ``"reversed"`` if so in the other one; else it
     ``"misses"`` it. Units of ``"copies"`` and of the other baseline do not rely on each other: seeing something there is a
-    ``"false alarm"``, and not seeing it is ``"right"``.
+    ``"false alarm"``, and not seeing it is to be ``"silent"``, as it should.
 
     Args:
         found: Made by :func:`planted_study`.
@@ -217,7 +217,7 @@ def planted_scores(found: Study, baseline: str = "additive") -> pd.DataFrame:
     Example:
         >>> found = planted_study({"correlation": MEASURES["supporting"]}, seeds=range(5))
         >>> [planted_scores(found, baseline).loc["correlation", "copies"] for baseline in ("additive", "turns")]
-        ['right', 'false alarm']
+        ['silent', 'false alarm']
     """
     check_choice("baseline", baseline, BASELINES)
     rows = {}
@@ -240,6 +240,6 @@ def planted_scores(found: Study, baseline: str = "additive") -> pd.DataFrame:
 def _word(interval: tuple[float, float], margin: float, reads: int, relies: bool) -> str:
     up, down = interval[0] > margin, interval[1] < -margin
     if not (up or down):
-        return "misses" if relies else "right"
+        return "misses" if relies else "silent"
     towards = reads * (1 if up else -1) >= 0
     return ("sees" if relies else "false alarm") if towards else "reversed"
