@@ -147,8 +147,8 @@ whatever the units do.*
         prompt=r"""
 Take the figure in which every weight is multiplied by a number. A classmate reads it: "Shrinking the weights of the
 plain network cuts its test loss by a third, so the network generalizes better." (a) Draw the curve of the test *error* into
-the panel of the plain network. (b) Why can the test loss fall while the training loss rises? (c) Why does it only
-harm the network with L2? (d) Correct the classmate's sentence.
+the panel of the plain network. (b) Why can the test loss fall while the training loss rises? (c) Why does it
+do nothing but harm with L2? (d) Correct the classmate's sentence.
 """,
     ),
 )
