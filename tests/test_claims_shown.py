@@ -82,7 +82,7 @@ def lines(box: ElementTree.Element) -> list[str]:
             ("times 1.01", "[0.98, 1.04]", "times between 0.951 and 1.05"),
         ),
         (
-            difference(-0.017, 0.0025, unit="percentage points"),
+            difference(-0.017, 0.0022, unit="percentage points"),
             {"below": 0},
             ("−1.7 points", "[−1.9, −1.5]", "below 0"),
         ),
@@ -255,7 +255,7 @@ def test_the_parts_of_a_drawing_are_named_for_a_claim_with_one_bound() -> None:
 def test_claims_fit_a_phone_without_a_script_and_their_fold_opens(open_page: Callable[..., Page], dark: bool) -> None:
     claims = [
         check(f"A sentence that says what holds, on which digits, compared with what, number {i}.", evidence, below=0)
-        for i, evidence in enumerate([difference(-0.017, 0.0025, unit="percentage points"), difference(-1.2e-5, 1e-6)])
+        for i, evidence in enumerate([difference(-0.017, 0.0022, unit="percentage points"), difference(-1.2e-5, 1e-6)])
     ]
     page = open_page(claims[0]._repr_html_(), Claims(claims)._repr_html_(), dark=dark, width=360, scripts=False)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
