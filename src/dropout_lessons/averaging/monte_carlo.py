@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from dropout_lessons.arguments import own_generator
+from dropout_lessons.arguments import is_count, own_generator
 from dropout_lessons.averaging.average import Average, Rule, check_rule, joined, sums_of
 from dropout_lessons.running import MaskedNetwork
 from dropout_lessons.running.examples import Given, batches, device_of
@@ -121,10 +121,7 @@ def _check_samples(samples: Any) -> tuple[list[int], bool]:
     values = samples.tolist() if hasattr(samples, "tolist") else samples  # of arrays, and of numpy's numbers
     is_one = not isinstance(values, (Sequence, range))
     counts = [values] if is_one else list(values)
-    # Also integers of other kinds, such as numpy's in a list.
-    if not counts or not all(
-        hasattr(k, "__index__") and not isinstance(k, bool) and operator.index(k) >= 1 for k in counts
-    ):
+    if not counts or not all(is_count(k, at_least=1) for k in counts):
         raise ValueError(f"samples must be a positive integer or a sequence of them, got {samples!r}")
     return [operator.index(k) for k in counts], is_one
 

@@ -205,7 +205,7 @@ def planted_scores(found: Study, baseline: str = "additive") -> pd.DataFrame:
     A measure ``"sees"`` a planting if it differs from the baseline by more than a quarter of that one's value, with the whole 95%
     interval over the seeds, in the direction in which it is read as reliance; ``"reversed"`` if so in the other one; else it
     ``"misses"`` it. Units of ``"copies"`` and of the other baseline do not rely on each other: seeing something there is a
-    ``"false alarm"``, and not seeing it is to be ``"silent"``, as it should.
+    ``"false alarm"``, and seeing nothing is ``"silent"``.
 
     Args:
         found: Made by :func:`planted_study`.
