@@ -69,9 +69,14 @@ def check_same(venv: Path, version: tuple[int, int] = sys.version_info[:2]) -> N
         raise SetUpError(f"{venv} has Python {has}, and you ask for {asked}: add VENV={aside}, or remove {venv}")
 
 
+def brings_cuda() -> bool:
+    """Whether PyPI's PyTorch for this platform is the build for CUDA."""
+    return sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
+
+
 def wants_cpu_build() -> bool:
     """Whether PyPI's PyTorch would bring CUDA along for nothing, and the index of CPU builds answers."""
-    if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64") or shutil.which("nvidia-smi"):
+    if not brings_cuda() or shutil.which("nvidia-smi"):
         return False
     try:
         with urllib.request.urlopen(f"{CPU_BUILDS}/torch/", timeout=5):
@@ -141,9 +146,10 @@ def install(venv: Path, root: Path = ROOT) -> None:
     python = venv / "bin/python"
     pip = [python, "-m", "pip", "install", "--no-compile"]
     pins = re.findall(r"^[\w.-]+==.+", (root / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
-    print(f"Installing {len(pins)} packages into {venv}, 1.8 GB on disk; this takes some minutes ...", flush=True)
     pinned = ["-r", root / "requirements.txt"]
     has_cpu_build = wants_cpu_build()
+    size = "up to 5.6 GB on disk, with CUDA" if brings_cuda() and not has_cpu_build else "1.8 GB on disk"
+    print(f"Installing {len(pins)} packages into {venv}, {size}; this takes some minutes ...", flush=True)
     try:
         if uv is None:
             run([*pip, "--retries", "1", "uv"])

@@ -151,6 +151,14 @@ def test_only_a_linux_without_a_card_wants_the_cpu_build(platform, machine, card
     assert environment.wants_cpu_build() == wanted
 
 
+@pytest.mark.parametrize(("cuda", "cpu", "size"), [(True, True, "1.8"), (True, False, "5.6"), (False, False, "1.8")])
+def test_the_size_that_is_told_is_that_of_the_build_that_comes(commands, root, monkeypatch, capsys, cuda, cpu, size):
+    monkeypatch.setattr(environment, "brings_cuda", lambda: cuda)
+    monkeypatch.setattr(environment, "wants_cpu_build", lambda: cpu)
+    environment.install(root / "venv", root)
+    assert f"{size} GB on disk" in capsys.readouterr().out
+
+
 def test_another_python_than_the_environments_is_said_to_be_another(tmp_path):
     (tmp_path / "pyvenv.cfg").write_text("home = /usr/bin\nversion = 3.11.7\n")
     with pytest.raises(
