@@ -3,32 +3,6 @@ import torch
 
 
 def exact_mean(hidden, weight, bias, keep_prob):
-    total = torch.zeros(len(hidden), len(weight), dtype=hidden.dtype)
-    for code in range(2 ** hidden.shape[1]):
-        bits = torch.tensor([code >> unit & 1 for unit in range(hidden.shape[1])], dtype=hidden.dtype)
-        chance = torch.where(bits > 0, keep_prob, 1 - keep_prob).prod()
-        total += chance * torch.softmax((hidden * bits / keep_prob) @ weight.T + bias, dim=1)
-    return total
-
-
-# %% correct: one unit at a time, doubling
-import torch
-
-
-def exact_mean(hidden, weight, bias, keep_prob):
-    logits, chances = bias.expand(1, len(hidden), -1), torch.ones(1, dtype=hidden.dtype)
-    for unit in range(hidden.shape[1]):
-        extra = hidden[:, unit, None] * weight[:, unit] / keep_prob
-        logits = torch.cat([logits, logits + extra])
-        chances = torch.cat([chances * (1 - keep_prob), chances * keep_prob])
-    return torch.einsum("s,sec->ec", chances, logits.softmax(-1))
-
-
-# %% correct: two halves
-import torch
-
-
-def exact_mean(hidden, weight, bias, keep_prob):
     n = hidden.shape[1]
     def half(units):
         masks = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=hidden.dtype)] * len(units))
@@ -44,61 +18,67 @@ def exact_mean(hidden, weight, bias, keep_prob):
     return torch.stack(out)
 
 
-# %% wrong: unweighted: all masks alike
+# %% correct: two halves, all examples at once
 import torch
 
 
 def exact_mean(hidden, weight, bias, keep_prob):
-    masks = torch.cartesian_prod(*[torch.tensor([0.0, 1.0]).double()] * hidden.shape[1])
-    return ((masks[:, None] * hidden / keep_prob) @ weight.T + bias).softmax(2).mean(0)
+    def side(units):
+        codes = torch.arange(2 ** len(units))
+        on = (codes[:, None] >> torch.arange(len(units)) & 1).double()
+        factor = torch.exp(torch.einsum("su,eu,ku->esk", on, hidden[:, units].double() / keep_prob, weight[:, units].double()))
+        return factor, (keep_prob**on * (1 - keep_prob) ** (1 - on)).prod(1)
+
+    n = hidden.shape[1]
+    (first, p_first), (second, p_second) = side(range(n // 2)), side(range(n // 2, n))
+    first = first * bias.double().exp()
+    share = p_first[:, None] * p_second / (first @ second.mT)
+    return (first * (share @ second)).sum(1)
 
 
-# %% wrong: geometric: logits are averaged
-def exact_mean(hidden, weight, bias, keep_prob):
-    return (hidden @ weight.T + bias).softmax(1)
-
-
-# %% wrong: unscaled: no division by keep_prob
+# %% correct: one unit at a time, doubling
 import torch
 
 
 def exact_mean(hidden, weight, bias, keep_prob):
-    masks = torch.cartesian_prod(*[torch.tensor([0.0, 1.0]).double()] * hidden.shape[1])
-    odds = torch.where(masks == 1, keep_prob, 1 - keep_prob).prod(1).double()
-    return torch.tensordot(odds, ((masks[:, None] * hidden) @ weight.T + bias).softmax(2), 1)
+    logits, chances = bias.expand(1, len(hidden), -1), torch.ones(1, dtype=hidden.dtype)
+    for unit in range(hidden.shape[1]):
+        extra = hidden[:, unit, None] * weight[:, unit] / keep_prob
+        logits = torch.cat([logits, logits + extra])
+        chances = torch.cat([chances * (1 - keep_prob), chances * keep_prob])
+    return torch.einsum("s,sec->ec", chances, logits.softmax(-1))
 
 
-# %% wrong: empty-missing: the loop starts at 1
+# %% correct: all masks at once, in numpy
+import itertools
+
+import numpy as np
+
+
+def exact_mean(hidden, weight, bias, keep_prob):
+    h, w, b = (np.asarray(part, dtype=float) for part in (hidden, weight, bias))
+    kept = np.array(list(itertools.product([False, True], repeat=h.shape[1])))
+    chance = np.where(kept, keep_prob, 1 - keep_prob).prod(1)
+    total = []
+    for row in h / keep_prob:
+        e = np.exp((kept * row) @ w.T + b)
+        total.append(chance @ (e / e.sum(1, keepdims=True)))
+    return np.array(total)
+
+
+# %% wrong: one-by-one: a loop over all subnetworks
 import torch
 
 
 def exact_mean(hidden, weight, bias, keep_prob):
-    masks = torch.cartesian_prod(*[torch.tensor([0.0, 1.0]).double()] * hidden.shape[1])[1:]
-    odds = torch.where(masks == 1, keep_prob, 1 - keep_prob).prod(1).double()
-    return torch.tensordot(odds, ((masks[:, None] * hidden / keep_prob) @ weight.T + bias).softmax(2), 1)
+    total = torch.zeros(len(hidden), len(weight), dtype=hidden.dtype)
+    for code in range(2 ** hidden.shape[1]):
+        bits = torch.tensor([code >> unit & 1 for unit in range(hidden.shape[1])], dtype=hidden.dtype)
+        chance = torch.where(bits > 0, keep_prob, 1 - keep_prob).prod()
+        total += chance * torch.softmax((hidden * bits / keep_prob) @ weight.T + bias, dim=1)
+    return total
 
-
-# %% wrong: keep-and-drop-swapped: weighed the wrong way round
-import torch
-
-
-def exact_mean(hidden, weight, bias, keep_prob):
-    masks = torch.cartesian_prod(*[torch.tensor([0.0, 1.0]).double()] * hidden.shape[1])
-    odds = torch.where(masks == 1, 1 - keep_prob, keep_prob).prod(1).double()
-    return torch.tensordot(odds, ((masks[:, None] * hidden / keep_prob) @ weight.T + bias).softmax(2), 1)
-
-
-# %% wrong: softmax-of-sum: normalized at the end
-import torch
-
-
-def exact_mean(hidden, weight, bias, keep_prob):
-    masks = torch.cartesian_prod(*[torch.tensor([0.0, 1.0]).double()] * hidden.shape[1])
-    odds = torch.where(masks == 1, keep_prob, 1 - keep_prob).prod(1).double()
-    total = torch.tensordot(odds, ((masks[:, None] * hidden / keep_prob) @ weight.T + bias).exp(), 1)
-    return total / total.sum(1, keepdim=True)
-
-# %% correct: in numpy, with itertools
+# %% wrong: one-by-one: the loop in numpy, with itertools
 import itertools
 
 import numpy as np
@@ -113,6 +93,54 @@ def exact_mean(hidden, weight, bias, keep_prob):
         total += keep_prob ** mask.sum() * (1 - keep_prob) ** (~mask).sum() * e / e.sum(1, keepdims=True)
     return total
 
+# %% wrong: unweighted: all masks alike
+import torch
+
+
+def exact_mean(hidden, weight, bias, keep_prob):
+    masks = torch.cartesian_prod(*[torch.tensor([0.0, 1.0]).double()] * hidden.shape[1])
+    return ((masks[:, None] * hidden / keep_prob) @ weight.T + bias).softmax(2).mean(0)
+
+# %% wrong: geometric: logits are averaged
+def exact_mean(hidden, weight, bias, keep_prob):
+    return (hidden @ weight.T + bias).softmax(1)
+
+# %% wrong: unscaled: no division by keep_prob
+import torch
+
+
+def exact_mean(hidden, weight, bias, keep_prob):
+    masks = torch.cartesian_prod(*[torch.tensor([0.0, 1.0]).double()] * hidden.shape[1])
+    odds = torch.where(masks == 1, keep_prob, 1 - keep_prob).prod(1).double()
+    return torch.tensordot(odds, ((masks[:, None] * hidden) @ weight.T + bias).softmax(2), 1)
+
+# %% wrong: empty-missing: the loop starts at 1
+import torch
+
+
+def exact_mean(hidden, weight, bias, keep_prob):
+    masks = torch.cartesian_prod(*[torch.tensor([0.0, 1.0]).double()] * hidden.shape[1])[1:]
+    odds = torch.where(masks == 1, keep_prob, 1 - keep_prob).prod(1).double()
+    return torch.tensordot(odds, ((masks[:, None] * hidden / keep_prob) @ weight.T + bias).softmax(2), 1)
+
+# %% wrong: keep-and-drop-swapped: weighed the wrong way round
+import torch
+
+
+def exact_mean(hidden, weight, bias, keep_prob):
+    masks = torch.cartesian_prod(*[torch.tensor([0.0, 1.0]).double()] * hidden.shape[1])
+    odds = torch.where(masks == 1, 1 - keep_prob, keep_prob).prod(1).double()
+    return torch.tensordot(odds, ((masks[:, None] * hidden / keep_prob) @ weight.T + bias).softmax(2), 1)
+
+# %% wrong: softmax-of-sum: normalized at the end
+import torch
+
+
+def exact_mean(hidden, weight, bias, keep_prob):
+    masks = torch.cartesian_prod(*[torch.tensor([0.0, 1.0]).double()] * hidden.shape[1])
+    odds = torch.where(masks == 1, keep_prob, 1 - keep_prob).prod(1).double()
+    total = torch.tensordot(odds, ((masks[:, None] * hidden / keep_prob) @ weight.T + bias).exp(), 1)
+    return total / total.sum(1, keepdim=True)
 
 # %% wrong: empty-missing-alike: without it, and the others' chances made to add up to 1
 import torch
@@ -123,7 +151,6 @@ def exact_mean(hidden, weight, bias, keep_prob):
     odds = torch.where(masks == 1, keep_prob, 1 - keep_prob).prod(1).to(hidden.dtype)
     return torch.tensordot(odds / odds.sum(), ((masks[:, None] * hidden / keep_prob) @ weight.T + bias).softmax(2), 1)
 
-
 # %% wrong: not-normalized: exponentials averaged
 import torch
 
@@ -132,7 +159,6 @@ def exact_mean(hidden, weight, bias, keep_prob):
     masks = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=hidden.dtype)] * hidden.shape[1])
     odds = torch.where(masks == 1, keep_prob, 1 - keep_prob).prod(1).to(hidden.dtype)
     return torch.tensordot(odds, ((masks[:, None] * hidden / keep_prob) @ weight.T + bias).exp(), 1)
-
 
 # %% wrong: raises: six units
 import itertools
@@ -161,3 +187,30 @@ def exact_mean(hidden, weight, bias, keep_prob):
         chance = keep_prob**kept * (1 - keep_prob) ** (n - kept)
         total = total + chance * ((hidden * mask / keep_prob) @ weight.T + bias).softmax(1)
     return total
+
+# %% wrong: few-units-alone: masks are drawn where there are many
+import itertools
+
+import torch
+
+
+def exact_mean(hidden, weight, bias, keep_prob):
+    n = hidden.shape[1]
+    if n > 12:
+        masks = (torch.rand(200, n) < keep_prob).to(hidden.dtype)
+        odds = torch.full((200,), 1 / 200, dtype=hidden.dtype)
+    else:
+        masks = torch.tensor(list(itertools.product([0.0, 1.0], repeat=n)), dtype=hidden.dtype)
+        odds = torch.where(masks == 1, keep_prob, 1 - keep_prob).prod(1).to(hidden.dtype)
+    return torch.tensordot(odds, ((masks[:, None] * hidden / keep_prob) @ weight.T + bias).softmax(2), 1)
+
+# %% wrong: few-units-alone: room for seven units
+import torch
+
+
+def exact_mean(hidden, weight, bias, keep_prob):
+    n = hidden.shape[1]
+    codes = torch.arange(2 ** min(n, 7))
+    masks = torch.stack([codes >> unit & 1 for unit in range(7)], 1)[:, :n].to(hidden.dtype)
+    odds = (keep_prob**masks * (1 - keep_prob) ** (1 - masks)).prod(1)
+    return torch.tensordot(odds, ((masks[:, None] * hidden / keep_prob) @ weight.T + bias).softmax(2), 1)

@@ -45,5 +45,5 @@ numbers = (1 - {{hidden_drop}}, 1 - {{hidden_drop}}, {{hidden_drop}}, {{hidden_d
 # %% wrong: taken-in-turns: both libraries for the inputs, then both for the hidden units
 numbers = (1 - {{input_drop}}, {{input_drop}}, 1 - {{hidden_drop}}, {{hidden_drop}})
 
-# %% wrong: wrong-shape: as words
+# %% wrong: wrong-type: as words
 numbers = ("0.8", "0.6", "0.2", "0.4")

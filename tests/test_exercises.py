@@ -1,5 +1,6 @@
 """Exercises: definitions, variants, what a check says, and that it disturbs nothing. Solutions are tested elsewhere."""
 
+import itertools
 import random
 import re
 import subprocess
@@ -249,6 +250,58 @@ def test_two_arguments_changed_in_place_are_one_mistake():
     assert feedback.share == 0.5
 
 
+CODED = [exercise for exercise in exercises.bank().values() if isinstance(exercise, Coded)]
+
+
+@pytest.mark.parametrize("exercise", CODED, ids=lambda exercise: exercise.id)
+def test_a_remark_on_a_change_in_place_names_arguments_as_the_stub_does(exercise):
+    inputs = inputs_of(exercise, 1)
+    arrays = {name: value for name, value in inputs.items() if isinstance(value, np.ndarray)}
+    for name, value in arrays.items():
+        problem = judged(exercise, inputs, {f"after {name}": value + 1})[0]
+        assert problem.code == "in-place"
+        if named := re.search("its arguments? (.+) in place", problem.message):
+            assert named[1] in re.findall(r"\w+", exercise.stub)
+
+
+def test_a_change_in_place_is_told_by_the_student_s_names():
+    def answer(differences, bound):
+        differences -= bound
+        return "agrees"
+
+    problem = exercises.check("reproduction-2", answer, seed=1, strict=False).problems[0]
+    assert "changes its argument differences in place" in problem.message
+
+
+def masks_in_a_generator(hidden, weight, bias, keep_prob):
+    def term(mask):
+        m = torch.tensor(mask)
+        chance = torch.where(m == 1, keep_prob, 1 - keep_prob).prod()
+        return chance * torch.softmax(hidden * m / keep_prob @ weight.T + bias, 1)
+
+    return sum(term(mask) for mask in itertools.product((0.0, 1.0), repeat=hidden.shape[1]))
+
+
+def logits_of_all_masks(hidden, weight, bias, keep_prob):
+    # Masks from a comprehension within another: no subnetwork has a computation of its own.
+    n = hidden.shape[1]
+    masks = torch.tensor([[code >> unit & 1 for unit in range(n)] for code in range(2**n)], dtype=torch.float64)
+    chances = (keep_prob**masks * (1 - keep_prob) ** (1 - masks)).prod(1)
+    logits = (masks[:, None] * hidden / keep_prob) @ weight.T.double() + bias
+    return torch.tensordot(chances, logits.softmax(2), 1)
+
+
+def test_the_mean_of_all_subnetworks_earns_all_points_without_a_loop_over_them_and_three_of_five_with_one():
+    before = sys.getprofile()
+    looped, whole = (
+        exercises.check("averaging-4", answer, seed=1) for answer in (masks_in_a_generator, logits_of_all_masks)
+    )
+    assert [problem.code for problem in looped.problems] == ["one-by-one"]
+    assert looped.share * looped.exercise.points == pytest.approx(3)
+    assert whole.passed
+    assert sys.getprofile() is before
+
+
 def test_an_answer_may_be_written_for_either_precision():
     assert codes(lambda x: x @ torch.eye(4, dtype=torch.float64)) == []
     assert codes(lambda x: x @ torch.eye(4)) == []
@@ -284,6 +337,19 @@ def columns(x, keep_prob):
         ("scaling-3", lambda weight, bias, keep_prob: {"weight": weight}, "It returns a dict, where 2 values"),
         ("subnetworks-2", lambda weight1, bias1, *_: (weight1, bias1), "It returns 2 values, where 3 are asked for"),
         ("subnetworks-3", lambda n, keep_prob: None, "It returns nothing: is a return missing"),
+        ("coadaptation-3", lambda value, units: None, "It returns nothing: is a return missing"),
+        ("scaling-3", lambda weight, bias, keep_prob: (weight, None), "returns as bias is None, where a number or a"),
+        ("scaling-3", lambda weight, bias, keep_prob: ("0.5", bias), r"returns as weight has text in it \('0.5'\)"),
+        ("verdict-1", lambda *_: (0.1, None, 0.2), r"What it returns holds None at \[1\], where a number"),
+        ("verdict-1", lambda *_: (0.1, {"low": 0}, 0.2), r"What it returns holds a dict at \[1\], where a number"),
+        ("choosing-2", lambda *_: {"best": 1}, "It returns a dict, where 2 values are asked for"),
+        ("today-1", lambda *_: None, r"It returns nothing \(is a return missing\?\), where one tensor"),
+        ("placement-3", lambda *_: ["a"], "It returns a list, where one tensor is asked for"),
+        ("choosing-1", (None, 10000), r"^noise holds None at \[0\], where a number or a tensor is asked for"),
+        ("choosing-1", ("0.3", 10000), r"^noise has text in it \('0.3'\), where numbers alone are asked for"),
+        ("choosing-1", {"noise": 0.3}, "^noise is a dict, where a number"),
+        ("choosing-1", [[1, 2], [3]], r"^noise has parts of different shapes in it: \(2,\), \(1,\)"),
+        ("choosing-1", [], "^noise is an empty list"),
     ],
 )
 def test_an_answer_that_returns_something_else_is_told_what_is_asked_for(exercise, answer, words):

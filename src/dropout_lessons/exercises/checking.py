@@ -29,11 +29,13 @@ from torch import nn
 
 from dropout_lessons.exercises.bank import get
 from dropout_lessons.exercises.exercise import Coded, Examiner, Exercise, Inputs, Outputs, Problem, WrongKind
+from dropout_lessons.exercises.trials import kind_of
 
 _PACKAGE = str(Path(__file__).parents[1])
 _BANK = str(Path(__file__).parent / "bank")  # what calls answers, and reads what they return
 _LIBRARIES = (sys.prefix, sys.base_prefix)
 _LARGEST = 10_000_000  # elements of one output
+_ASKED = "where a number or a tensor is asked for."
 
 
 class CheckFailed(AssertionError):
@@ -201,9 +203,21 @@ def attempt(exercise: Coded, answer: Any, inputs: Inputs, seed: int) -> Outputs 
 def _used(exercise: Coded, answer: Any, inputs: Inputs, seed: int) -> Outputs:
     given = {name: torch.tensor(value) if isinstance(value, np.ndarray) else value for name, value in inputs.items()}
     with _generators_from(seed):
-        outputs = {name: _plain(value) for name, value in exercise.use(answer, dict(given)).items()}
-    left = {f"after {name}": _plain(value) for name, value in given.items() if isinstance(value, torch.Tensor)}
+        found = exercise.use(answer, dict(given))
+        outputs = {name: _plain(value, _whose(exercise, name)) for name, value in found.items()}
+    for name, value in outputs.items():
+        if value.dtype.kind == "U" and not exercise.words and name != "trouble":  # which the bank notes, not the answer
+            text = str(value.flat[0])[:30]
+            raise WrongKind(f"{_whose(exercise, name)} has text in it ({text!r}), where numbers alone are asked for.")
+    left = {f"after {name}": _plain(value, name) for name, value in given.items() if isinstance(value, torch.Tensor)}
     return {**outputs, **left}
+
+
+def _whose(exercise: Coded, name: str) -> str:
+    """What an output is to the student, at the start of a sentence."""
+    if name != "answer":
+        return f"What it returns as {name}"
+    return exercise.answer if exercise.holds_value else "What it returns"
 
 
 def _double(value: Any) -> Any:
@@ -228,19 +242,26 @@ def _problems(exercise: Coded, inputs: Inputs, outputs: Outputs) -> Iterator[Pro
     left = {name: outputs[f"after {name}"] for name in inputs if f"after {name}" in outputs}
     changed = [name for name, value in left.items() if not np.array_equal(value, inputs[name], equal_nan=True)]
     if changed:  # one mistake, in however many arguments
-        names = f"argument{'s' if changed[1:] else ''} {' and '.join(changed)}"
-        message = f"It changes its {names} in place: whoever called it still needs the old values."
+        known = sorted({argument for name in changed if (argument := exercise.argument_of(name))})
+        names = (
+            " ".join([f"its argument{'s' if known[1:] else ''}", " and ".join(known)]) if known else "what it is given"
+        )
+        message = f"It changes {names} in place: whoever called it still needs the old values."
         yield Problem("in-place", message, lost=0.5)
     for name, value in outputs.items():
         if value.dtype.kind == "f" and not np.isfinite(value).all():
-            yield Problem(
-                "not-finite",
-                f"There are NaN or infinite values in what came back ({name}): is something divided by 0?",
-            )
+            where = f"what came back ({name})" if name != "answer" else "what came back"
+            where = exercise.answer if exercise.holds_value else where
+            yield Problem("not-finite", f"There are NaN or infinite values in {where}: is something divided by 0?")
     yield from _examiner(exercise).judge(inputs, outputs)
 
 
-def _plain(value: Any) -> NDArray[Any]:
+def _plain(value: Any, whose: str, at: tuple[int, ...] = ()) -> NDArray[Any]:
+    """A value as an array of plain numbers or words; ``whose`` and ``at`` say of another kind where it stands."""
+
+    def unfit(what: str) -> WrongKind:
+        return WrongKind(f"{whose} {f'holds {what} at {list(at)}' if at else f'is {what}'}, {_ASKED}")
+
     kind = type(value)  # the exact type of arrays: a subclass may lie about itself
     if kind.__module__.partition(".")[0] == "pandas" and hasattr(value, "to_numpy"):
         value = value.to_numpy()
@@ -249,29 +270,36 @@ def _plain(value: Any) -> NDArray[Any]:
         value = value.detach().cpu()
         value = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
     elif isinstance(value, (list, tuple)) and value:
-        value = _stacked([_plain(part) for part in value])
+        value = _stacked([_plain(part, whose, (*at, i)) for i, part in enumerate(value)], whose)
     elif kind in (bool, int, float, str) or isinstance(value, np.generic):
         value = np.asarray(value)
     elif isinstance(value, (numbers.Real, Decimal)):  # a fraction, an exact number
         value = np.asarray(float(value))
     elif kind is not np.ndarray:
-        what = "nothing: is a return missing?" if value is None else f"a {kind.__name__}, not a tensor or a number."
-        raise WrongKind(f"It returns {what}")
-    elif value.dtype == object:
-        value = _stacked([_plain(part) for part in value.ravel()]).reshape(value.shape) if value.size else value
+        raise unfit(f"an empty {kind.__name__}" if kind in (list, tuple) else kind_of(value))
+    elif value.dtype == object and value.size:
+        parts = [
+            _plain(part, whose, (*at, *map(int, np.unravel_index(i, value.shape)))) for i, part in enumerate(value.flat)
+        ]
+        value = _stacked(parts, whose).reshape(value.shape)
     if value.dtype.kind not in "biufU":
-        raise WrongKind(f"It returns an array of {value.dtype}, not of numbers.")
+        raise unfit(f"an array of {value.dtype}")
     if value.size > _LARGEST:
         raise WrongKind(f"It returns {value.size:,} numbers, far more than were asked for.")
     return np.array(value)
 
 
-def _stacked(parts: list[NDArray[Any]]) -> NDArray[Any]:
+def _stacked(parts: list[NDArray[Any]], whose: str) -> NDArray[Any]:
     if all(part.size == 1 for part in parts):  # tensor(1.) and tensor([2.]) are two numbers
         parts = [part.reshape(()) for part in parts] if len({part.shape for part in parts}) > 1 else parts
     if len({part.shape for part in parts}) > 1:
-        raise WrongKind("It returns a list whose parts have different shapes.")
+        raise WrongKind(f"{whose} has parts of different shapes in it: {_each(parts)}.")
     return np.stack(parts)
+
+
+def _each(parts: list[NDArray[Any]]) -> str:
+    shapes = ", ".join(str(part.shape) if part.shape else "a number" for part in parts[:4])
+    return shapes + ", ..." * (len(parts) > 4)
 
 
 @contextlib.contextmanager

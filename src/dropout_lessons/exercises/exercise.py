@@ -159,13 +159,24 @@ class Examiner:
     draw: Callable[..., Inputs] = lambda _, **__: {}
 
 
+def returned(value: Any) -> Any:
+    """What one of several calls returned.
+
+    Raises:
+        WrongKind: If it returned nothing.
+    """
+    if value is None:
+        raise WrongKind("It returns nothing: is a return missing?")
+    return value
+
+
 def _handed_on(answer: Any, _: Inputs) -> dict[str, Any]:
     return {"answer": answer}
 
 
 def _called(answer: Any, inputs: Inputs, *, names: Sequence[str]) -> dict[str, Any]:
     answer(*(deepcopy(inputs[name]) for name in names))  # what it keeps of a call shows in the next
-    return {"answer": answer(*(inputs[name] for name in names))}
+    return {"answer": returned(answer(*(inputs[name] for name in names)))}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +195,7 @@ class Coded(Exercise):
             value as it is, or what a function returns for the inputs that its stub names.
         examiner: Draws the inputs and judges. By default it is looked up in ``judges`` when a check needs it, so that a
             process without that folder can still work on answers.
+        words: Whether the answer gives words, not numbers.
     """
 
     answer: str = ""
@@ -191,6 +203,7 @@ class Coded(Exercise):
     stub: str
     use: Callable[[Any, Inputs], dict[str, Any]] = _handed_on
     examiner: Examiner | None = None
+    words: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -204,6 +217,16 @@ class Coded(Exercise):
         arguments = re.search(rf"^def {self.answer}\((.*)\):", self.stub, re.MULTILINE)
         if arguments and self.use is _handed_on:
             object.__setattr__(self, "use", partial(_called, names=re.findall(r"\w+", arguments[1])))
+
+    @property
+    def holds_value(self) -> bool:
+        """Whether the answer is a value that stands in the notebook, not a function or a class that is called."""
+        return self.use is _handed_on
+
+    def argument_of(self, name: str) -> str | None:
+        """What the stub calls an input: the check's ``many_differences`` is the student's ``differences``; None if nothing."""
+        called = re.findall(r"\w+", " ".join(re.findall(r"def \w+\(([^)]*)\)", self.stub)))
+        return next((each for each in called if name == each or name.endswith(f"_{each}")), None)
 
     def template(self) -> str:
         """All text of the exercise, with its constants still open."""

@@ -62,8 +62,16 @@ def parts(value: Any, count: int) -> list[Any]:
     raise WrongKind(f"It returns {_kind(value)}, where {count} values are asked for, with commas between them.")
 
 
+def kind_of(value: Any) -> str:
+    """What a value is, in words: ``a dict``, ``an int``, ``None``."""
+    if value is None or value is ...:
+        return str(value)
+    name = type(value).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
 def _kind(value: Any) -> str:
-    return "nothing (is a return missing?)" if value is None else f"a {type(value).__name__}"
+    return "nothing (is a return missing?)" if value is None else kind_of(value)
 
 
 def stacked(outputs: list[Any]) -> Any:
@@ -84,6 +92,18 @@ def _array(y: Any) -> Any:
     if not isinstance(y, (Tensor, np.ndarray)):
         raise WrongKind(f"It returns {_kind(y)}, where one tensor is asked for.")
     return y
+
+
+def tensor(y: Any) -> Tensor:
+    """What one call returned, as a tensor without a gradient.
+
+    Raises:
+        WrongKind: If it can be none.
+    """
+    try:
+        return torch.as_tensor(y).detach()
+    except (TypeError, ValueError, RuntimeError):
+        raise WrongKind(f"It returns {_kind(y)}, where one tensor is asked for.") from None
 
 
 def told(error: Exception) -> str:

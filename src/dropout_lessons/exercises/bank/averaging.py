@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from itertools import count
+from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from dropout_lessons.exercises.exercise import Coded, Inputs, Written
+from dropout_lessons.exercises.exercise import Coded, Inputs, Written, returned
+from dropout_lessons.exercises.trials import told
+
+_CALLS = 2**13  # of functions, where 2**16 subnetworks are averaged
+_COMPREHENSIONS = ("<listcomp>", "<genexpr>", "<setcomp>", "<dictcomp>")
 
 
 class _Watched(torch.nn.Module):
@@ -58,7 +65,7 @@ def _use_network(answer: Any, inputs: Inputs) -> dict[str, Any]:
     scaled, before = network(x), network.memory().clone()
     notes.clear()
     drop, seed = network.probabilities(), torch.initial_seed()
-    probs = answer(network, x, inputs["samples"])
+    probs = returned(answer(network, x, inputs["samples"]))
     seen = {name: torch.cat([note[name].detach() for note in notes]) for name in (notes or [{}])[0]}
     training = any(module.training for module in network.modules())
     return {
@@ -71,6 +78,34 @@ def _use_network(answer: Any, inputs: Inputs) -> dict[str, Any]:
         "drops_as_before": network.probabilities() == drop,
         "later": network.eval()(x),
     }
+
+
+class _OneByOne(Exception):
+    """An answer has called more functions than one that has no loop over the subnetworks."""
+
+
+def _use_many_units(answer: Any, inputs: Inputs) -> dict[str, Any]:
+    few, many = (
+        [inputs[f"{size}{name}"] for name in ("hidden", "weight", "bias", "keep_prob")] for size in ("", "many_")
+    )
+    found = returned(answer(*few))
+    before, calls = sys.getprofile(), count()
+
+    def watch(frame: FrameType, event: str, _: Any) -> None:
+        # Comprehensions are calls in some versions of Python and not in others: only what they call counts.
+        is_call = event == "c_call" or (event == "call" and frame.f_code.co_name not in _COMPREHENSIONS)
+        if is_call and next(calls) > _CALLS:
+            raise _OneByOne
+
+    sys.setprofile(watch)
+    try:
+        return {"answer": found, "many": returned(answer(*many))}
+    except _OneByOne:
+        return {"answer": found}
+    except Exception as error:  # with few units it ran
+        return {"answer": found, "trouble": told(error)}
+    finally:
+        sys.setprofile(before)
 
 
 EXERCISES = (
@@ -131,12 +166,14 @@ nat, and to be far less sure than it could be.*
         prompt=r"""
 A layer of $n$ hidden units stands under a softmax. Write `exact_mean(hidden, weight, bias, keep_prob)`: the arithmetic mean
 of the probabilities of all $2^n$ subnetworks, each weighed by its probability, with inverted scaling. `hidden` has the shape
-(examples, n), `weight` (classes, n). The check has few units, so a loop will do. Then do better: $e^{z_k(m)}$ is a product of
-$e^{b_k}$ and one factor for each unit. Split 16 units into two halves of 8, and write the mean over all $2^{16}$ subnetworks
-with two matrix products for each example. Check it against `exact_average`, and compare the times. *Expect agreement to
+(examples, n), `weight` (classes, n). For few units a loop over the subnetworks will do, and earns three of the five points. The
+check has 16 units, too: $2^{16}$ subnetworks without a loop over them. Here is a way that does not even need all of their logits
+at once: $e^{z_k(m)}$ is a product of $e^{b_k}$ and one factor for each unit. Split 16 units into two halves of 8, and write the
+mean with two matrix products for each example. Check it against `exact_average`, and compare the times. *Expect agreement to
 about $10^{-12}$ in double precision.*
 """,
         stub="def exact_mean(hidden, weight, bias, keep_prob):",
+        use=_use_many_units,
     ),
     Written(
         id="averaging-5",

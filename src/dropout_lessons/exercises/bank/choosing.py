@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from dropout_lessons.exercises.exercise import Coded, Inputs, Written
+from dropout_lessons.exercises.trials import parts
 
 
 def _use_scores(answer: Any, inputs: Inputs) -> dict[str, Any]:
     answer(inputs["validation_error"].clone(), inputs["test_error"].clone())
-    candidate, error = answer(inputs["validation_error"], inputs["test_error"])
+    candidate, error = parts(answer(inputs["validation_error"], inputs["test_error"]), 2)
     return {"candidate": candidate, "error": error}
 
 

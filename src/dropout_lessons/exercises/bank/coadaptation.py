@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from dropout_lessons.exercises.exercise import Coded, Inputs, Written
+from dropout_lessons.exercises.exercise import Coded, Inputs, Written, returned
 
 
 def _use_value(answer: Any, inputs: Inputs) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def _use_value(answer: Any, inputs: Inputs) -> dict[str, Any]:
         triples = (m.sum() ** 3 - 3 * m.sum() ** 2 + 2 * m.sum()) / 6
         return float(single @ m + m @ pairs @ m + weight * triples)
 
-    return {"matrix": answer(value, inputs["units"])}
+    return {"matrix": returned(answer(value, inputs["units"]))}
 
 
 EXERCISES = (

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from dropout_lessons.exercises.exercise import Coded, Inputs, Written
+from dropout_lessons.exercises.exercise import Coded, Inputs, Written, returned
 from dropout_lessons.exercises.trials import gradient
 
 
 def _use_logistic(answer: Any, inputs: Inputs) -> dict[str, Any]:
     x, w, b, keep_prob = (inputs[name] for name in ("x", "w", "b", "keep_prob"))
-    penalty = answer(x, w, b, keep_prob)
+    penalty = returned(answer(x, w, b, keep_prob))
     to_w = gradient(lambda leaf: answer(x.clone(), leaf, b, keep_prob), w, inputs["upstream"])
     return {"penalty": penalty, "trainable": to_w is not None, **({} if to_w is None else {"to_w": to_w})}
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from dropout_lessons.exercises.exercise import Coded, Inputs, Written
-from dropout_lessons.exercises.trials import told
+from dropout_lessons.exercises.trials import stacked, tensor, told
 
 
 def _use_sequence(answer: Any, inputs: Inputs) -> dict[str, Any]:
@@ -34,8 +34,7 @@ def _use_sequence(answer: Any, inputs: Inputs) -> dict[str, Any]:
         states.append(answer(x.clone(), weight.clone(), keep_prob))
     with contextlib.suppress(Exception):
         outcome |= {"small": answer(inputs["small"], inputs["small_weight"], keep_prob), "resizable": True}
-    states = [torch.as_tensor(each).detach() for each in states]
-    return {**outcome, "states": torch.stack(states), "reseeds": torch.initial_seed() != seed}
+    return {**outcome, "states": stacked([tensor(each) for each in states]), "reseeds": torch.initial_seed() != seed}
 
 
 EXERCISES = (

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from dropout_lessons.exercises.exercise import Coded, Inputs, Written
+from dropout_lessons.exercises.exercise import Coded, Inputs, Written, returned
 
 
 def _use_differences(answer: Any, inputs: Inputs) -> dict[str, Any]:
     def verdicts(name: str) -> list[Any]:
         pairs = zip(inputs[f"{name}_differences"], inputs[f"{name}_bounds"].tolist(), strict=True)
-        return [answer(differences, bound) for differences, bound in pairs]
+        return [returned(answer(differences, bound)) for differences, bound in pairs]
 
     return {"many": verdicts("many"), "few": verdicts("few")}
 
@@ -57,6 +57,7 @@ different bounds to give at least two different verdicts.*
 """,
         given="import torch",
         stub="def verdict(differences, bound):",
+        words=True,
         use=_use_differences,
     ),
     Written(

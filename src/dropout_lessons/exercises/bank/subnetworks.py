@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dropout_lessons.exercises.exercise import Coded, Inputs, Written
+from dropout_lessons.exercises.exercise import Coded, Inputs, Written, returned
 from dropout_lessons.exercises.trials import parts
 
 
@@ -15,7 +15,7 @@ def _use_thin(answer: Any, inputs: Inputs) -> dict[str, Any]:
 
 
 def _use_repeat(answer: Any, inputs: Inputs) -> dict[str, Any]:
-    return {"draws": [answer(int(n), inputs["keep_prob"]) for n in inputs["n"]]}
+    return {"draws": [returned(answer(int(n), inputs["keep_prob"])) for n in inputs["n"]]}
 
 
 EXERCISES = (

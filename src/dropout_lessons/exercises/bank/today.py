@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from dropout_lessons.exercises.exercise import Coded, Inputs, Written
-from dropout_lessons.exercises.trials import told
+from dropout_lessons.exercises.trials import stacked, tensor, told
 
 
 def _use_path(answer: Any, inputs: Inputs) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def _use_path(answer: Any, inputs: Inputs) -> dict[str, Any]:
     outcome: dict[str, Any] = {"trainable": False, "any_axes": False, "trouble": ""}
     # First on the array itself, so that a change in place shows.
     calls = [inputs["x"], *(x.clone() for _ in range(inputs["calls"] - 1))]
-    y = torch.stack([torch.as_tensor(answer(each, keep_prob)).detach() for each in calls])
+    y = stacked([tensor(answer(each, keep_prob)) for each in calls])
     leaf = x.clone().requires_grad_()
     try:
         trained = answer(leaf * 1, keep_prob)

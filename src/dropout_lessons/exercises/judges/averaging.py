@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,16 @@ Array = NDArray[Any]
 
 def _subnetworks(hidden: Array, weight: Array, bias: Array, keep_prob: float) -> tuple[Array, Array]:
     """Logits of all subnetworks, with inverted scaling, and their probabilities."""
-    masks = np.array(list(itertools.product((0.0, 1.0), repeat=hidden.shape[1])))
+    masks = _masks(hidden.shape[1])
     kept = masks.sum(1)
     chances = keep_prob**kept * (1 - keep_prob) ** (hidden.shape[1] - kept)
-    logits = (masks[:, None] * hidden / keep_prob).astype(np.float64) @ weight.T.astype(np.float64) + bias
-    return logits, chances
+    sent = hidden[:, None].astype(np.float64) * weight / keep_prob  # (examples, classes, units)
+    return np.tensordot(masks, sent, (1, 2)) + bias, chances
+
+
+@cache
+def _masks(units: int) -> Array:
+    return np.array(list(itertools.product((0.0, 1.0), repeat=units)))
 
 
 def _is_close(value: Array, other: Array, tolerance: Array | float) -> bool:
@@ -164,6 +170,7 @@ def _averaged(probs: Array, logits: Array, shares: Array, scaled: Array, samples
     yield from comparing.mistaken(lambda other: _is_close(probs, other, allowed * (1 + np.abs(other))), known, off)
 
 
+_MANY = 16  # units
 _EXACT = 1e-5  # float32, with room
 _LARGEST = 60.0  # logit: its exp is far from the end of float32
 
@@ -183,7 +190,16 @@ def draw_exact_mean(rng: np.random.Generator) -> Inputs:
             np.abs(logits).max() < _LARGEST
             and min(np.abs(other - truth).max() for other, _ in known.values()) > 5 * _EXACT
         ):
-            return inputs
+            return {**inputs, **_many_units(rng)}
+
+
+def _many_units(rng: np.random.Generator) -> Inputs:
+    """So many units that their subnetworks are not averaged in a loop, with weights so small that no exp overflows."""
+    hidden, weight = np.abs(drawing.away_from_zero(rng, 3, _MANY)), drawing.away_from_zero(rng, 3, _MANY)
+    keep_prob = drawing.band(rng)
+    weight *= np.float32(keep_prob * _LARGEST / 2 / (hidden @ np.abs(weight).T).max())
+    bias = drawing.away_from_zero(rng, 3)
+    return {"many_hidden": hidden, "many_weight": weight, "many_bias": bias, "many_keep_prob": keep_prob}
 
 
 def _exact(inputs: Inputs) -> tuple[Array, dict[str, tuple[Array, str]]]:
@@ -224,6 +240,21 @@ def _exact(inputs: Inputs) -> tuple[Array, dict[str, tuple[Array, str]]]:
 
 def judge_exact_mean(inputs: Inputs, outputs: Outputs) -> Iterator[Problem]:
     truth, known = _exact(inputs)
-    yield from comparing.values(
-        outputs["answer"], truth, known, rtol=0, atol=_EXACT, what="the average of the subnetworks' probabilities"
-    )
+    what = "the average of the subnetworks' probabilities"
+    yield from comparing.values(outputs["answer"], truth, known, rtol=0, atol=_EXACT, what=what)
+    if {"many", "trouble"}.isdisjoint(outputs):
+        message = (
+            f"With few units it is right. With {_MANY} it goes through {2**_MANY:,} subnetworks one by one, and was stopped: can "
+            "you do without the loop over them?"
+        )
+        yield Problem("one-by-one", message, lost=0.4)
+        return
+    how = f" ({outputs['trouble']})" if "trouble" in outputs else ""
+    if how or not _is_mean(outputs["many"], inputs):
+        yield Problem("few-units-alone", f"With few units it is right, and with {_MANY} it is not{how}.", lost=0.4)
+
+
+def _is_mean(value: Array, inputs: Inputs) -> bool:
+    logits, chances = _subnetworks(*(inputs[f"many_{name}"] for name in ("hidden", "weight", "bias", "keep_prob")))
+    mean = np.tensordot(chances, softmax(logits, 2), 1)
+    return value.shape == mean.shape and _is_close(value, mean, 1e-3)  # a sum of 2**16 terms may be float32's

@@ -67,7 +67,7 @@ def number(
     *,
     rtol: float = 0.01,
     atol: float = 0.0,
-    what: str = "The number",
+    what: str = "The answer",
 ) -> Iterator[Problem]:
     """A problem if a number is not close to the truth: the known mistake that gives it, or that it is off.
 
@@ -146,5 +146,7 @@ def numbers(
     what: str = "the numbers",
 ) -> Iterator[Problem]:
     """The same as ``values`` for a handful of numbers, however they are nested: two pairs are four numbers."""
-    flat = value.reshape(-1) if value.size == np.size(truth) else value
-    yield from values(flat, truth, mistakes, rtol=rtol, atol=atol, what=what)
+    if value.size != np.size(truth):
+        yield Problem("wrong-shape", f"{np.size(truth)} numbers are asked for in {what}, not {value.size}.")
+        return
+    yield from values(value.reshape(-1), truth, mistakes, rtol=rtol, atol=atol, what=what)
