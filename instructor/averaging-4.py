@@ -50,14 +50,12 @@ def exact_mean(hidden, weight, bias, keep_prob):
 
 
 # %% correct: all masks at once, in numpy
-import itertools
-
 import numpy as np
 
 
 def exact_mean(hidden, weight, bias, keep_prob):
     h, w, b = (np.asarray(part, dtype=float) for part in (hidden, weight, bias))
-    kept = np.array(list(itertools.product([False, True], repeat=h.shape[1])))
+    kept = (np.arange(2 ** h.shape[1])[:, None] >> np.arange(h.shape[1]) & 1) > 0
     chance = np.where(kept, keep_prob, 1 - keep_prob).prod(1)
     total = []
     for row in h / keep_prob:

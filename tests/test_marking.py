@@ -9,10 +9,12 @@ from test_marks import BOB, CODED, RESULT, WRITTEN
 
 from dropout_lessons.cli import main
 from dropout_lessons.grading import Given, assign, items, items_text, write_all
+from dropout_lessons.grading.grader import grade_one
 from dropout_lessons.grading.notebooks import Part
 from dropout_lessons.grading.results import save
 from dropout_lessons.grading.similar import ALIKE, likeness, similar
 from dropout_lessons.grading.statistics import items_page
+from dropout_lessons.grading.submissions import Submission
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 RUBRIC = """# Reference
@@ -80,6 +82,22 @@ def test_the_sheet_says_why_there_is_no_answer_and_shows_text_from_elsewhere(tmp
     assert "<em>Nothing was &lt;found&gt;.</em>" in page
     assert "Paired, by seed." in page
     assert page.count("Where is it?") == 1
+
+
+def test_what_was_typed_into_the_platform_stands_on_the_sheet_where_there_is_no_notebook(tmp_path):
+    typed = Submission(
+        "eve-7", "Eve", "", "", None, problem="There is no notebook.", typed="(a) XOR.\n(b) <b>Damage</b>."
+    )
+    result = grade_one(HOMEWORK, typed)
+    assert [one.points for one in result.exercises if not one.by_hand] == [0.0, 0.0]
+    write_all(HOMEWORK, [result], tmp_path)
+    page = (tmp_path / "marking.html").read_text(encoding="utf-8")
+    assert "Typed into the platform:\n(a) XOR.\n(b) &lt;b&gt;Damage&lt;/b&gt;." in page
+
+
+def test_a_sheet_without_rubrics_says_how_to_show_them(tmp_path):
+    write_all(HOMEWORK, [answering(RESULT, Part("text", "Paired."))], tmp_path)
+    assert "grade --rubrics FOLDER" in (tmp_path / "marking.html").read_text(encoding="utf-8")
 
 
 def test_what_a_browser_has_kept_takes_back_no_newer_mark(tmp_path, browser):

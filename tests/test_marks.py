@@ -277,6 +277,16 @@ def test_only_the_assignments_own_column_of_canvas_grade_book_is_changed(tmp_pat
             filled_in(HOMEWORK, [RESULT], book)
 
 
+def test_grading_says_which_file_is_the_grade_book_filled_in_and_that_some_are_left_empty(tmp_path):
+    book = tmp_path / "book.csv"
+    book.write_text("Student,ID,Homework 2 (99)\n,,\nEve,7,\n")
+    told = []
+    write_all(HOMEWORK, [RESULT], tmp_path / "out", Given(gradebook=book), tell=told.append)
+    assert told == [
+        f"{book} is filled in as {tmp_path / 'out' / 'canvas.csv'}, without points for those who wait for marks: upload that"
+    ]
+
+
 def test_moodles_grading_worksheet_is_filled_in(tmp_path):
     book = tmp_path / "book.csv"
     head = "Identifier,Full name,Email address,Status,Grade,Maximum Grade,Grade can be changed,Feedback comments"

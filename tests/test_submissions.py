@@ -135,7 +135,16 @@ def test_moodles_online_text_is_its_students_and_a_remark(tmp_path):
     assert [(one.name, one.file) for one in found] == [("Ann Lee", "hw.ipynb"), ("Bob", "hw.ipynb"), ("Eve", "")]
     said = "There is an online text, which no program marks:"
     assert [one.remarks for one in found] == [(f"{said} It is paired & caf\xe9.",), (), (f"{said} I am ill.",)]
+    assert [one.typed for one in found] == ["It is paired & caf\xe9.", "", "I am ill."]
     assert remarks == []
+
+
+def test_an_online_text_keeps_its_paragraphs_and_its_remark_only_the_first_words(tmp_path):
+    page = f"<p>(a)\nXOR.</p><p>(b) Damage<br>differs.</p><ul><li>{'word ' * 200}</li></ul>"
+    (found,), _ = find(tree(tmp_path, {"Eve_33_assignsubmission_onlinetext_/onlinetext.html": page.encode()}))
+    assert found.typed.splitlines() == ["(a) XOR.", "(b) Damage", "differs.", "word " * 199 + "word"]
+    assert "(a) XOR. (b) Damage differs." in found.remarks[0]
+    assert len(found.remarks[0]) < 600
 
 
 def test_plain_files_folders_and_zips_of_them_are_read(tmp_path):

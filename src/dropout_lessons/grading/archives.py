@@ -21,7 +21,7 @@ from dropout_lessons.grading.notebooks import LARGEST
 
 MOST_FILES, MOST_BYTES = 1_000, LARGEST  # of a student's archive; bytes of its notebooks, unpacked
 _LIST = 20 * 2**20  # bytes of a list of people
-_PAGE, _WORDS = 2**20, 500  # bytes of a typed text that are read, and characters that are shown
+_PAGE, _WORDS = 2**20, 20_000  # bytes of a typed text that are read, and characters that are shown
 
 
 def unpack(archive: Path, folder: Path) -> tuple[list[tuple[str, Path]], list[str]]:
@@ -100,11 +100,13 @@ def people(path: Path) -> dict[str, list[dict[str, str]]]:
 
 
 def typed(path: Path) -> str:
-    """The first words of a page that a student has typed into a platform, without its tags."""
+    """The text of a page that a student has typed into a platform, without its tags, a paragraph a line."""
     with path.open("rb") as file:
         text = file.read(_PAGE).decode("utf-8-sig", "replace")
+    text = re.sub(r"<(?:br|/p|/div|/li|/h\d|/tr)\b[^<>]*>", "\0", " ".join(text.split()))
     text = re.sub(r"<(style|script|title)\b[^<>]*>[^<]*|<[^<>]*>", " ", text)
-    return plain(" ".join(unescape(text).split()), _WORDS)
+    lines = (" ".join(unescape(line).split()) for line in text.split("\0"))
+    return plain("\n".join(filter(None, lines)), _WORDS, lines=True)
 
 
 def _word(value: object) -> str:

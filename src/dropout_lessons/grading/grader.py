@@ -26,7 +26,7 @@ from dropout_lessons.grading import sandbox
 from dropout_lessons.grading.assignment import Assignment
 from dropout_lessons.grading.border import Overrun, apart, plain
 from dropout_lessons.grading.messages import attempts, cell_errors, decode, pack_inputs
-from dropout_lessons.grading.notebooks import Notebook, UnreadableNotebook, read_file
+from dropout_lessons.grading.notebooks import Notebook, Part, UnreadableNotebook, read_file
 from dropout_lessons.grading.results import ExerciseResult, StudentResult, belongs, load, save
 from dropout_lessons.grading.sandbox import Limits, Outcome, SandboxUnavailable
 from dropout_lessons.grading.submissions import Submission
@@ -179,7 +179,7 @@ class _Grader:
                 rows.append(replace(row, points=round(share * points, 2), out_of=points, answer=answer))
             else:
                 reasons = () if answer else (_NOWHERE,)
-                shown = answer or notebook.texts
+                shown = answer or (*notebook.texts, *_typed(submission))
                 rows.append(ExerciseResult(one.id, one.title, None, points, reasons, answer=shown, by_hand=True))
         try:
             errors = apart(_cell_errors, outcome.data)
@@ -201,7 +201,7 @@ class _Grader:
         rows = [
             ExerciseResult(one.id, one.title, 0.0, points, (reason,), diagnoses=("unreadable",))
             if isinstance(one, Coded)
-            else _waiting(one, points, reason)
+            else replace(_waiting(one, points, reason), answer=_typed(submission))
             for one, points in self.tasks
         ]
         return replace(self._result(submission, rows), problem=reason)
@@ -292,6 +292,11 @@ def _coded(exercise: str) -> Coded:
 def _waiting(exercise: Exercise, points: float, reason: str) -> ExerciseResult:
     by_hand = not isinstance(exercise, Coded)
     return ExerciseResult(exercise.id, exercise.title, None, points, (reason,), by_hand=by_hand)
+
+
+def _typed(submission: Submission) -> tuple[Part, ...]:
+    """What stands on the platform, for whoever marks: it may be an answer, and to which exercise only a human sees."""
+    return (Part("text", f"Typed into the platform:\n{submission.typed}"),) if submission.typed else ()
 
 
 def _secret(path: Path) -> bytes:

@@ -16,6 +16,7 @@ from dropout_lessons.grading.notebooks import Part
 from dropout_lessons.grading.results import ExerciseResult, StudentResult
 from dropout_lessons.grading.solutions import answers
 
+_NO_RUBRIC = "None was found: <code>grade --rubrics FOLDER</code> says where rubrics are."
 Criterion = tuple[float, str]  # points, and what earns them
 
 _STYLE = """
@@ -108,7 +109,7 @@ def _answer(number: int, name: str, row: ExerciseResult, mark: Mark, criteria: S
     return (
         f'<article id="{row.exercise}-{name}" data-student="{name}" data-exercise="{row.exercise}">\n'
         f"<h3>Answer {number}</h3>\n{parts}\n"
-        f"<fieldset><legend>Rubric</legend>{ticks or 'There is none in this folder.'}</fieldset>\n"
+        f"<fieldset><legend>Rubric</legend>{ticks or _NO_RUBRIC}</fieldset>\n"
         f'<label>Points, out of {row.out_of:g} <input name="points" type="number" min="0" max="{row.out_of:g}" step="any" '
         f'value="{points}"></label>\n'
         f'<label>Comment, for the student <textarea name="comment">{escape(mark.comment)}</textarea></label>\n</article>'

@@ -82,6 +82,8 @@ def write_all(
     if given.gradebook:
         name, text = filled_in(assignment, results, given.gradebook)
         files[name] = text
+        empty = ", without points for those who wait for marks" * any(result.waits for result in results)
+        tell(f"{given.gradebook} is filled in as {out / name}{empty}: upload that")
     pages = {result.student: feedback_html(assignment, result) for result in results}
     for result in results:
         files[f"feedback/{result.student}.html"] = pages[result.student]

@@ -29,6 +29,7 @@ _MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_(?P<kind>file|o
 _GRADESCOPE = re.compile(r"submission_(?P<id>\d+)")
 _JUNK = ("__MACOSX", ".ipynb_checkpoints", ".DS_Store", ".git", ".github", ".gitignore")
 _PEOPLE = "submission_metadata.yml"
+_WORDS = 500  # characters of an online text in a remark
 
 Files = list[tuple[PurePosixPath, Path]]  # place in the export, and on this machine
 
@@ -49,6 +50,7 @@ class Submission:
         time: When it came, if the export says so.
         remarks: What an instructor should know: other attempts, files that are no notebooks.
         problem: Why there is nothing to grade; empty if there is.
+        typed: What the student has typed into the platform beside the files.
     """
 
     student: str
@@ -61,6 +63,7 @@ class Submission:
     time: datetime | None = None
     remarks: tuple[str, ...] = ()
     problem: str = ""
+    typed: str = ""
     _unpacked: _Unpacked | None = field(default=None, repr=False, compare=False)
 
 
@@ -76,6 +79,7 @@ class _Student:
     attempts: list[tuple[int, str, Path, str]] = field(default_factory=list)  # upload, name, where it is, export's name
     others: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    typed: str = ""
 
 
 class _Unpacked:
@@ -214,7 +218,8 @@ def _add(student: _Student, path: PurePosixPath, place: Path, folder: Path, rema
         student.others.append(name)
         if _is_typed(path):
             try:
-                words = apart(typed, place)
+                student.typed = apart(typed, place)
+                words = plain(" ".join(student.typed.split()), _WORDS)
             except (Overrun, OSError) as error:
                 words = f"it cannot be read ({plain(error, 100)})"
             # Moodle writes an empty page where nothing was typed.
@@ -223,7 +228,10 @@ def _add(student: _Student, path: PurePosixPath, place: Path, folder: Path, rema
 
 def _submission(key: str, student: _Student) -> Submission:
     """The attempt that counts."""
-    empty = Submission(key, student.name, "", "", None, student.ids, student.late, student.time, tuple(student.remarks))
+    said = tuple(student.remarks)
+    empty = Submission(
+        key, student.name, "", "", None, student.ids, student.late, student.time, said, "", student.typed
+    )
     if not student.attempts:
         listed = ", ".join(student.others[:5])
         return replace(empty, problem=f"There is no notebook (.ipynb) in what was handed in ({listed}).")
@@ -235,7 +243,7 @@ def _submission(key: str, student: _Student) -> Submission:
     if len({_copy(stem, last)[0] for stem in last}) > 1:  # of one upload, no number says which is the later
         return replace(empty, problem=f"It is not clear which notebook counts: {', '.join(names[:10])}.")
     ids = {**student.ids, **({"upload": str(upload), "place": top} if upload else {})}
-    said = (f"{len(names)} notebooks: {name} was graded, not {', '.join(names[:-1])}",) if len(names) > 1 else ()
+    other = (f"{len(names)} notebooks: {name} was graded, not {', '.join(names[:-1])}",) if len(names) > 1 else ()
     try:
         with path.open("rb") as file:
             digest = sha256()
@@ -243,7 +251,7 @@ def _submission(key: str, student: _Student) -> Submission:
                 digest.update(chunk)
     except OSError as error:
         return replace(empty, problem=f"The file cannot be read: {plain(error)}.")
-    return replace(empty, file=name, digest=digest.hexdigest(), path=path, ids=ids, remarks=(*said, *empty.remarks))
+    return replace(empty, file=name, digest=digest.hexdigest(), path=path, ids=ids, remarks=(*other, *empty.remarks))
 
 
 def _refuse_guesses(found: list[Submission], students: dict[str, _Student]) -> None:

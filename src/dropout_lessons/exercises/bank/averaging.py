@@ -166,11 +166,10 @@ nat, and to be far less sure than it could be.*
         prompt=r"""
 A layer of $n$ hidden units stands under a softmax. Write `exact_mean(hidden, weight, bias, keep_prob)`: the arithmetic mean
 of the probabilities of all $2^n$ subnetworks, each weighed by its probability, with inverted scaling. `hidden` has the shape
-(examples, n), `weight` (classes, n). For few units a loop over the subnetworks will do, and earns three of the five points. The
-check has 16 units, too: $2^{16}$ subnetworks without a loop over them. Here is a way that does not even need all of their logits
-at once: $e^{z_k(m)}$ is a product of $e^{b_k}$ and one factor for each unit. Split 16 units into two halves of 8, and write the
-mean with two matrix products for each example. Check it against `exact_average`, and compare the times. *Expect agreement to
-about $10^{-12}$ in double precision.*
+(examples, n), `weight` (classes, n). For few units a loop over subnetworks earns three of five points; the check has 16 units,
+too, and no patience for a loop. Do better: $e^{z_k(m)}$ is a product of $e^{b_k}$ and one factor for each unit. Split 16 units
+into two halves of 8, and write the mean with two matrix products for each example. Compare with `exact_average`. *Expect
+agreement to about $10^{-12}$ in double precision.*
 """,
         stub="def exact_mean(hidden, weight, bias, keep_prob):",
         use=_use_many_units,

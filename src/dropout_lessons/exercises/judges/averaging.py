@@ -195,7 +195,7 @@ def draw_exact_mean(rng: np.random.Generator) -> Inputs:
 
 def _many_units(rng: np.random.Generator) -> Inputs:
     """So many units that their subnetworks are not averaged in a loop, with weights so small that no exp overflows."""
-    hidden, weight = np.abs(drawing.away_from_zero(rng, 3, _MANY)), drawing.away_from_zero(rng, 3, _MANY)
+    hidden, weight = np.abs(drawing.away_from_zero(rng, 2, _MANY)), drawing.away_from_zero(rng, 3, _MANY)
     keep_prob = drawing.band(rng)
     weight *= np.float32(keep_prob * _LARGEST / 2 / (hidden @ np.abs(weight).T).max())
     bias = drawing.away_from_zero(rng, 3)
