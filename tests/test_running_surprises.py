@@ -12,6 +12,7 @@ from torch import nn
 
 from dropout_lessons.averaging import exact_average, monte_carlo_average, weight_scaling
 from dropout_lessons.coadaptation import LayerUnits
+from dropout_lessons.layers import Dropout
 from dropout_lessons.running import MaskedNetwork, Outputs
 
 
@@ -191,6 +192,28 @@ def test_a_dropout_layer_whose_forward_method_is_called_by_name_drops():
 
 
 # --- which calls a pass makes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_a_mask_that_the_network_gives_to_a_layer_is_the_one_that_is_used(by_name):
+    def locked(self, x):  # one mask for all steps of a sequence, as in recurrent networks
+        h = self.below(x)
+        mask = self.drop.sample_mask(h[:, :1]) if self.training else None
+        return self.out((self.drop(x=h, mask=mask) if by_name else self.drop(h, mask)).sum(dim=1))
+
+    torch.manual_seed(0)
+    network = Net(locked, below=nn.Linear(4, 8), drop=Dropout(0.5), out=nn.Linear(8, 3))
+    x = torch.randn(3, 1, 4).expand(-1, 9, -1)
+    average = monte_carlo_average(network, x, samples=1_000, generator=torch.Generator(), progress=False)
+    torch.testing.assert_close(average.probs, in_training_mode(network, x, 1_000), rtol=0, atol=0.07)
+
+    half = torch.arange(8) % 2 == 0
+    fixed = Net(lambda self, x: self.out(self.drop(self.below(x), half).sum(dim=1)), **dict(network.named_children()))
+    with torch.no_grad():
+        expected = fixed.eval()(x).double().log_softmax(dim=1)
+    torch.testing.assert_close(weight_scaling(fixed, x).log_probs, expected)
+    with pytest.raises(ValueError, match="no dropout"):
+        monte_carlo_average(fixed, x, samples=1)
 
 
 @pytest.mark.parametrize("functional", [False, True])

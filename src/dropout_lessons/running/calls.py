@@ -185,6 +185,9 @@ class Interception:
 
     def _leave(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], unmasked: Tensor) -> Tensor:
         self._inside -= 1
+        if (args[1:] or (kwargs.get("mask"),))[0] is not None:  # the network's own mask: a product, which draws nothing
+            self.position -= 1
+            return unmasked
         x = args[0] if args else next(iter(kwargs.values()))
         ours = isinstance(module, (Dropout, GaussianDropout))
         keep_prob = module.keep_prob if ours else 1 - module.p
