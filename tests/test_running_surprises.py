@@ -73,6 +73,25 @@ def test_an_output_layer_that_makes_its_weight_in_a_hook_is_averaged_with_the_we
     )
 
 
+@pytest.mark.parametrize("average", [exact_average, monte_carlo_average])
+@pytest.mark.parametrize("how", ["autocast", "a hook of all modules"])
+def test_an_output_layer_that_does_more_than_its_weight_and_bias_say_is_run(how, average):
+    network, x, hook = dense(), torch.randn(5, 4), None
+    if how == "autocast":
+        network = Net(lambda self, x: torch.autocast("cpu", torch.bfloat16)(self.body)(x), body=network)
+    else:
+        hook = nn.modules.module.register_module_forward_hook(
+            lambda module, _, output: 3 * output if isinstance(module, nn.Linear) else None
+        )
+    said = {} if average is exact_average else {"samples": 3_000, "generator": torch.Generator()}
+    try:
+        found, expected = average(network, x, progress=False, **said), in_training_mode(network, x)
+    finally:
+        if hook is not None:
+            hook.remove()
+    torch.testing.assert_close(found.probs, expected, rtol=0, atol=0.05)
+
+
 def plain(layer: nn.Linear) -> nn.Linear:
     """The layer with its weight as it is in evaluation mode."""
     copy = nn.Linear(layer.in_features, layer.out_features)
@@ -250,6 +269,22 @@ def test_dropout_that_depends_on_the_numbers_in_x_is_refused(average):
     with pytest.raises(
         ValueError, match=r"otherwise than in a first look at a few examples: Dropout 'other' with keep"
     ):
+        average(network, x, progress=False, **said)
+
+
+@pytest.mark.parametrize("average", [exact_average, monte_carlo_average])
+def test_a_loop_that_goes_on_for_some_inputs_is_refused_below_a_linear_output_layer_too(average):
+    def loop(self, x):
+        for _ in range(1 + bool((x > 2).any())):
+            x = self.drop(torch.tanh(self.a(x)))
+        return self.b(x)
+
+    network = Net(loop, a=nn.Linear(4, 4), drop=nn.Dropout(0.5), b=nn.Linear(4, 3))
+    x = torch.rand(4, 4)
+    said = {"samples": 5} if average is monte_carlo_average else {}
+    assert average(network, x, progress=False, **said).members
+    x[3] = 3.0
+    with pytest.raises(ValueError, match="otherwise than in a first look"):
         average(network, x, progress=False, **said)
 
 

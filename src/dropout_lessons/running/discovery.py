@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -18,6 +19,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from dropout_lessons.layers import Dropout, GaussianDropout
+from dropout_lessons.networks import evaluating
 from dropout_lessons.running.calls import DropoutCall, Interception, is_dropout
 from dropout_lessons.running.checks import check_hookable
 from dropout_lessons.running.examples import Given, tensors_of
@@ -350,10 +352,18 @@ class _Search:
         dropped, version = few.dropped[-1]
         for module, x, x_version, y, y_version in few.linears:
             same = x is dropped and x_version == version and y is output and y_version == version_of(output)
-            if same and dropped.dim() == 2:
+            if same and dropped.dim() == 2 and _is_affine(module, x, y):
                 name: str = self.names[module]
                 return name
         return None
+
+
+def _is_affine(module: Any, x: Tensor, y: Tensor) -> bool:
+    """Whether y is what a linear layer's weight and bias make of x, as it is not in autocast or with a hook of all modules."""
+    with torch.no_grad(), evaluating(module):
+        weight, bias = module.weight, module.bias
+        made = F.linear(x, weight, bias) if weight.dtype == x.dtype == y.dtype else None
+    return made is not None and torch.allclose(made, y, rtol=1e-4, atol=1e-6, equal_nan=True)
 
 
 def _which(call: DropoutCall) -> tuple[nn.Module, str, bool]:

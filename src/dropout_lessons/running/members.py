@@ -127,13 +127,16 @@ class Members:
             source: What modules draw from that draw by themselves.
         """
         current: Sequence[Tensor] = ()
+        reached: Tensor | None = None
         masked = {site.index: i for i, site in enumerate(self.sites)}
         dead = {site.index: site for site in self.dead}
 
         def answer(call: DropoutCall) -> Tensor:
+            nonlocal reached
             index = self._index(call, interception, shapes)
             if until is not None and index == until.index:
-                raise ReachedError(call.x)
+                reached = call.x.clone()
+                return call.unmasked
             if index in masked:
                 at = masked[index]
                 dropped = multiply(self.sites[at], call.x, current[at])
@@ -144,16 +147,13 @@ class Members:
             return call.x.copy_(dropped) if call.writes and self._found.reads_dropped else dropped
 
         def member(*own: Tensor) -> Tensor:
-            nonlocal current
-            current = own
+            nonlocal current, reached
+            current, reached = own, None
             with replaying(records, interception):
-                try:
-                    output = given.output()
-                except ReachedError as stop:
-                    return stop.x  # type: ignore[no-any-return]
-            if until is not None:
+                output = given.output()  # to its end, where calls would be that a first look did not find
+            if until is not None and reached is None:
                 raise self._otherwise(f"none at {until.name!r}")
-            return output
+            return output if reached is None else reached
 
         interception, shapes = self._interception(answer), self._shapes(len(given))
         with interception.active(), drawing_from(source):
