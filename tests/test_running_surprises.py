@@ -12,7 +12,7 @@ from torch import nn
 
 from dropout_lessons.averaging import exact_average, monte_carlo_average, weight_scaling
 from dropout_lessons.coadaptation import LayerUnits
-from dropout_lessons.layers import Dropout
+from dropout_lessons.layers import Dropout, GaussianDropout
 from dropout_lessons.running import MaskedNetwork, Outputs
 
 
@@ -211,6 +211,27 @@ def test_a_dropout_layer_whose_forward_method_is_called_by_name_drops():
 
 
 # --- which calls a pass makes ------------------------------------------------------------------------------------
+
+
+def attend(self, x, drop):
+    return F.scaled_dot_product_attention(x, x, x, dropout_p=0.5 if drop else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("inner", "tell"),
+    [
+        (Net(attend), lambda self, h: self.inner(h, self.training)),
+        (Net(lambda self, x, drop: F.dropout(x, 0.5) if drop else x), lambda self, h: self.inner(h, self.training)),
+        (Dropout(0.5), lambda self, h: self.inner.forward(h)),
+        (GaussianDropout(0.5), lambda self, h: self.inner.forward(h)),
+    ],
+    ids=["drawing", "calling", "forward", "noise"],
+)
+def test_dropout_that_another_module_s_mode_switches_on_is_refused(inner, tell):
+    network = Net(lambda self, x: self.out(tell(self, self.late(self.a(x))).mean(1)), inner=inner, **layers())
+    network.late, network.out, x = nn.Dropout(0.1), nn.Linear(6, 3), torch.randn(5, 2, 4)
+    with pytest.raises(ValueError, match="drops when another module is in training mode"):
+        MaskedNetwork(network).sites(x)
 
 
 @pytest.mark.parametrize("by_name", [False, True])

@@ -18,7 +18,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from dropout_lessons.layers import Dropout, GaussianDropout
 from dropout_lessons.networks import evaluating
 from dropout_lessons.running.calls import DropoutCall, Interception, is_dropout
 from dropout_lessons.running.checks import check_hookable
@@ -180,6 +179,8 @@ class _Search:
         calling = [module for module in dict.fromkeys(needed) if not is_dropout(module)]
         few = self._pass(2, calling, with_flops=True) if calling else plain
         more = self._pass(3, calling)
+        if trained is not None:
+            self._check_own(trained, few, calling, drawing)
         sites = self._sites(few, more, trained, drawing)
         growth = max((b - a for a, b in zip(few.meter.bytes, more.meter.bytes, strict=False)), default=0)
         output = self.outputs.arranged(few.output)
@@ -280,10 +281,8 @@ class _Search:
 
     def _training_pass(self) -> _Pass | None:
         """The calls that training mode makes; normalization stays in evaluation mode, where it changes nothing."""
-        # PyTorch's dropout layers too: where their forward method is called by name, past all hooks, a function drops.
-        modules = [
-            module for module in self.network.modules() if not isinstance(module, (Dropout, GaussianDropout, _NormBase))
-        ]
+        # Dropout layers too: where their forward method is called by name, past all hooks, a function drops or draws.
+        modules = [module for module in self.network.modules() if not isinstance(module, _NormBase)]
         before = other_random_states()
         try:
             seen = self._pass(2, modules)
@@ -301,6 +300,18 @@ class _Search:
                 "reaches, so that its masks cannot be drawn; let it draw from torch, as in torch.rand(()).item() < p"
             )
         return seen
+
+    def _check_own(self, trained: _Pass, few: _Pass, calling: list[nn.Module], drawing: list[nn.Module]) -> None:
+        """Say which module drops where only others are in training mode, as one does that is told to."""
+        seen = set(map(_which, few.calls))
+        drops = [call.owner for call in trained.calls if call.is_on and call.keep_prob < 1 and _which(call) not in seen]
+        draw = _owners(self._pass(2, [*calling, *drawing])) if drawing else set()
+        for module in (*drops, *(module for module in drawing if module not in draw)):
+            raise ValueError(
+                f"network's module {self.names.get(module or self.network)!r} ({type(module).__name__}) drops when another "
+                "module is in training mode, and not by its own, so that it cannot be switched on by itself; let it ask its own "
+                "self.training, as in F.dropout(x, p, self.training), and call layers rather than their forward methods"
+            )
 
     def _is_other(self, seen: _Pass, modules: Sequence[nn.Module]) -> bool:
         """Whether a training pass is another one with the next numbers from Python and numpy."""
