@@ -210,6 +210,13 @@ def test_a_dropout_layer_whose_forward_method_is_called_by_name_drops():
     torch.testing.assert_close(average.probs, in_training_mode(network, x), rtol=0, atol=0.03)
 
 
+def test_a_layer_that_is_called_and_whose_forward_method_is_called_by_name_computes_both():
+    network = Net(lambda self, x: self.b(torch.relu(self.drop(self.a(3 * self.a.forward(x).tanh())))), **layers())
+    network.a, network.b, x = nn.Linear(4, 4), nn.Linear(4, 3), torch.randn(5, 4)
+    expected = in_training_mode(network, x)
+    torch.testing.assert_close(exact_average(network, x, progress=False).probs, expected, rtol=0, atol=0.03)
+
+
 # --- which calls a pass makes ------------------------------------------------------------------------------------
 
 
