@@ -46,6 +46,14 @@ def test_a_cold_soft_mask_is_dropouts_and_more_than_half_open_as_often_at_any_te
             assert ((kept < 0.01) | (kept > 0.99)).double().mean() > 0.999
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("p", [0.3, 0.99, 0.999])
+def test_half_types_do_not_change_how_often_a_soft_mask_keeps(p, dtype):
+    n = 1_000_000
+    kept = (ConcreteDropout(p, generator=seeded())(torch.ones(n, dtype=dtype)).double() * p > 0.5).double().mean()
+    assert abs(kept - p) < 5 * (p * (1 - p) / n) ** 0.5
+
+
 def test_concrete_dropout_does_nothing_at_test_time_and_learns_to_keep_what_is_needed() -> None:
     layer = ConcreteDropout(0.5, generator=seeded())
     optimizer = torch.optim.SGD(layer.parameters(), lr=5.0)

@@ -79,8 +79,9 @@ class ConcreteDropout(nn.Module):
         check_floating(x)
         if not self.training:
             return x
-        u = torch.rand(x.shape, generator=self.generator, dtype=x.dtype, device=x.device)
-        noise = torch.logit(u, eps=torch.finfo(x.dtype).eps)
+        dtype = torch.promote_types(x.dtype, torch.float32)  # half types have too few numbers near 1 for p near 1
+        u = torch.rand(x.shape, generator=self.generator, dtype=dtype, device=x.device)
+        noise = torch.logit(u, eps=torch.finfo(dtype).eps)
         mask = ((self.keep_logit + noise) / self.temperature).sigmoid()
         dropped: Tensor = x * (mask / self.keep_logit.sigmoid()).to(x.dtype)
         return dropped
