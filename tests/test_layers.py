@@ -87,6 +87,15 @@ def test_inverted_dropout_has_the_distribution_of_nn_dropout(keep_prob):
     assert chi_square < 60  # P < 1e-9
 
 
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_nested_tensors_are_dropped_as_nn_dropout_drops_them(layout):
+    x = torch.nested.nested_tensor([torch.ones(2, 3_000), torch.ones(4, 3_000)], layout=layout)
+    for row in Dropout(0.25)(x).unbind():
+        assert set(row.unique().tolist()) == {0.0, 4.0}
+        assert abs((row > 0).double().mean() - 0.25) < 5 * (0.25 * 0.75 / row.numel()) ** 0.5
+
+
 @pytest.mark.parametrize("keep_prob", [0.2, 0.5, 0.8])
 def test_gaussian_dropout_matches_the_two_moments_of_inverted_dropout(keep_prob):
     n = 1_000_000

@@ -133,7 +133,8 @@ class Dropout(Capturable):
 
     def _has_native_kernel(self, x: Tensor) -> bool:
         # On a GPU PyTorch draws, multiplies and scales in one kernel; it knows neither generators nor other masks.
-        return x.is_cuda and type(self) is Dropout and self.generator is None and self.scaling == "inverted"
+        fits = x.is_cuda or x.is_nested  # which nothing else here knows
+        return fits and type(self) is Dropout and self.generator is None and self.scaling == "inverted"
 
     def extra_repr(self) -> str:
         return f"keep_prob={self.keep_prob}, scaling={self.scaling!r}"
