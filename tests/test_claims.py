@@ -633,10 +633,14 @@ def test_equal_differences_say_that_their_interval_tells_nothing_of_chance() -> 
     assert sampled([0.0] * 970 + [1.0] * 30).note == ""
 
 
-def test_an_interval_that_ends_where_no_share_can_lie_says_so() -> None:
+def test_an_interval_is_cut_off_where_no_share_can_lie_and_says_so() -> None:
     confidences = [0.99999, 0.99987, 1.0, 0.99978, 1.0]
-    assert sampled(confidences, unit="%").interval[1] > 1
-    assert "beyond 100%" in sampled(confidences, unit="%").note
+    found, whole = sampled(confidences, unit="%"), sampled(confidences)
+    assert whole.interval[1] > 1
+    assert found.interval == (whole.interval[0], 1)
+    assert "cut off at 100%" in found.note
+    assert "100.0000]" in repr(check("They are sure.", found, above=0.99))
+    assert sampled([-each for each in confidences], unit="points").interval == (-1, -whole.interval[0])
     assert sampled(confidences).note == ""
     assert sampled([0.9, 0.8, 0.7, 0.85, 0.75], unit="%").note == ""
 

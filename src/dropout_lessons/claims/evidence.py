@@ -25,7 +25,7 @@ CONFIDENCE = 0.95
 #: Said of Student's interval where it cannot be trusted.
 EQUAL = "All values are equal, so that the interval has no width: it does not tell how far chance goes."
 TIED = "Most of the values are equal: the interval may miss the mean more often than it says."
-BEYOND = "The interval ends beyond 100%, where nothing can lie: it does not fit values so close to that."
+BEYOND = "The interval is cut off at 100%, beyond which nothing can lie: it does not fit values so close to that."
 MANY = 20  # values that differ from the commonest are enough, however many these are
 PERCENT_UNITS = ("%", "points", "percentage points")
 #: What looks like one, and would be shown as it is: 0.01 of it for a hundredth.
@@ -136,10 +136,10 @@ def paired(
 def sampled(values: Sequence[float] | NDArray[Any] | Tensor, *, unit: str = "", over: str = "draws") -> Evidence:
     r"""Mean of independent draws of one quantity, with its 95% interval.
 
-    The interval is :math:`\bar x \pm t_{0.975,\,n-1} \, s / \sqrt{n}`, Student's, as in ``paired``. Of values with a long tail
-    it misses the mean too often: of exponential ones in 12% of cases with 5 values and in 7% with 20, nearly always because it
-    ends below. See ``ranked`` for them, and for shares of cases ``counted``. Where most of the values are equal, the note
-    says that it cannot be trusted.
+    The interval is :math:`\bar x \pm t_{0.975,\,n-1} \, s / \sqrt{n}`, Student's, as in ``paired``; in percent units it is cut
+    off at 100%. Of values with a long tail it misses the mean too often: of exponential ones in 12% of cases with 5 values and
+    in 7% with 20, nearly always because it ends below. See ``ranked`` for them, and for shares of cases ``counted``. Where most
+    of the values are equal, the note says that it cannot be trusted.
 
     Args:
         values: Independent draws. Values that share a trained network or a data set are independent only for a
@@ -349,5 +349,7 @@ def _student(values: NDArray[np.float64], noun: str, unit: str) -> Evidence:
     others = n - Counter(draws).most_common(1)[0][1]
     tied = "" if others >= min(n / 2, MANY) else TIED if others else EQUAL
     low, high = mean - margin, mean + margin
-    beyond = BEYOND if unit in PERCENT_UNITS and max(-low, high) > 1 else ""
-    return Evidence(mean, (low, high), n, noun, unit, note=" ".join(filter(None, (tied, beyond))))
+    beyond = unit in PERCENT_UNITS and max(-low, high) > 1
+    if beyond:  # no mean lies there, so that the interval misses it no more often
+        low, high = max(low, -1.0), min(high, 1.0)
+    return Evidence(mean, (low, high), n, noun, unit, note=" ".join(filter(None, (tied, BEYOND if beyond else ""))))
