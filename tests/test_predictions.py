@@ -48,9 +48,12 @@ def test_a_number_and_a_curve_are_shown_with_their_unit():
     assert shown(outcome("n", np.float64(10.66), unit="%")) == ("What came out: 10.7%.", 10.66)
     assert shown(outcome("n", 7.0, unit="experiments"))[0] == "What came out: 7 experiments."
     assert shown(outcome("n", 60_000.4))[0] == "What came out: 60,000."
-    assert shown(outcome("c", [2.042, -0.156, 0.0]))[0] == "What came out: 2.04, \N{MINUS SIGN}0.16, 0.00."
+    assert (
+        shown(outcome("c", [2.042, -0.156, 0.0]))[0]
+        == "What came out, from left to right: 2.04, \N{MINUS SIGN}0.16, 0.00."
+    )
     assert shown(outcome("c", np.array([1.0, 2.25]), unit="points")) == (
-        "What came out: 1.00, 2.25 points.",
+        "What came out, from left to right: 1.00, 2.25 points.",
         [1.0, 2.25],
     )
 

@@ -55,6 +55,11 @@
   const line = (kind, data, heights) =>
     h("svg:polyline", { class: kind, points: heights.map((value, i) => `${x(data, i)},${y(data, value)}`).join(" ") });
 
+  const drawn = (data, found) => [
+    line("real", data, found),
+    ...found.map((value, i) => h("svg:circle", { class: "real", r: 4, cx: x(data, i), cy: y(data, value) })),
+  ];
+
   const curveFrame = (data, label) => {
     const svg = h("svg:svg", { viewBox: `0 0 ${WIDE} ${TALL}`, class: "prediction-curve", role: "group", "aria-label": label });
     svg.append(h("svg:path", { class: "frame", d: `M${LEFT} ${TOP}V${TALL - BOTTOM}H${WIDE - RIGHT}` }));
@@ -119,7 +124,8 @@
     curve(data, box, changed) {
       const middle = () => data.places.map(() => (data.low + data.high) / 2);
       let heights = middle(), moved = new Set(), locked = false;
-      const svg = curveFrame(data, `Your curve over ${data.axis}: draw it, or move its points with the arrow keys`);
+      const label = `Your curve over ${data.axis}: draw it, or move its points with the arrow keys`;
+      const svg = curveFrame(data, label), real = h("svg:g");
       const hint = h("p", { class: "prediction-hint" }, "Draw your curve with a finger or the mouse, in one sweep or point by point.");
       const path = line("yours", data, heights);
       const points = data.places.map((place, i) =>
@@ -134,7 +140,7 @@
             put(i, heights[i] + steps * stepOf(data));
           },
         }));
-      svg.append(path, ...points);
+      svg.append(path, ...points, real);
       const draw = () => {
         path.setAttribute("points", line("", data, heights).getAttribute("points"));
         points.forEach((point, i) => {
@@ -178,6 +184,11 @@
           heights = value ? [...value] : middle();
           draw();
         },
+        show(found) { // in the place of a curve that nobody drew
+          svg.classList.toggle("shown", Boolean(found));
+          svg.setAttribute("aria-label", found ? `What came out: ${inWords(data, found)}.` : label);
+          real.replaceChildren(...(found ? drawn(data, found) : []));
+        },
         lock(now) {
           locked = hint.hidden = now;
           svg.classList.toggle("locked", now);
@@ -212,8 +223,7 @@
       const svg = curveFrame(data, "");
       svg.setAttribute("role", "img");
       svg.setAttribute("aria-label", `Your curve: ${inWords(data, answer)}. What came out: ${inWords(data, found)}.`);
-      svg.append(line("yours", data, answer), line("real", data, found));
-      found.forEach((value, i) => svg.append(h("svg:circle", { class: "real", r: 4, cx: x(data, i), cy: y(data, value) })));
+      svg.append(line("yours", data, answer), ...drawn(data, found));
       return [svg, h("p", { class: "prediction-key" }, h("span", { class: "yours" }, "your curve"), " ", h("span", { class: "real" }, "what came out"))];
     }
     if (data.kind !== "number") return [];
@@ -280,8 +290,9 @@
       commit.disabled = true;
       input.set(now?.answer);
       input.lock(Boolean(now));
+      input.show?.(now?.shown ? found : undefined);
       status.hidden = !now;
-      status.textContent = !now ? "" : now.answer === undefined ? "You asked to be shown." : data.kind === "curve" ? "Your curve is kept. Now read on." : `You said: ${inWords(data, now.answer)}. Now read on.`;
+      status.textContent = !now ? "" : now.answer === undefined ? `You asked to be shown${data.kind === "curve" ? ": this came out" : ""}.` : data.kind === "curve" ? "Your curve is kept. Now read on." : `You said: ${inWords(data, now.answer)}. Now read on.`;
       yours.replaceChildren();
       if (now?.answer === undefined || found === undefined) return;
       const right = asThought(data, now.answer, found);

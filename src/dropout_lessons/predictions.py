@@ -44,8 +44,12 @@ class Outcome:
         decimals = 0 if whole else max(0, 2 - math.floor(math.log10(largest)))  # three digits of the largest
         return ", ".join(f"{height:,.{decimals}f}" for height in heights).replace("-", "\N{MINUS SIGN}") + sign
 
+    def _order(self) -> str:
+        return ", from left to right" if isinstance(self.found, tuple) else ""
+
     def __repr__(self) -> str:
-        return f"What came out of “{self.name}”: {self._said()}" + (f". {self.words}" if self.words else "")
+        words = f". {self.words}" if self.words else ""
+        return f"What came out of “{self.name}”{self._order()}: {self._said()}{words}"
 
     def _repr_html_(self) -> str:
         words = f" {escape(self.words)}" if self.words else ""
@@ -53,7 +57,7 @@ class Outcome:
             f'<div class="prediction-outcome" data-prediction="{escape(self.name)}" '
             f'data-found="{escape(json.dumps(self.found))}" '
             'style="margin: 0.5em 0; padding: 0.4em 0.8em; border-left: 0.25em solid #c98500; color: inherit">'
-            f'<p style="margin: 0">What came out: <b>{escape(self._said())}</b>.{words}</p></div>'
+            f'<p style="margin: 0">What came out{self._order()}: <b>{escape(self._said())}</b>.{words}</p></div>'
         )
 
 
