@@ -49,7 +49,7 @@ def cells(
     if heading is None:
         title = f"{exercise.id}, {exercise.level}: {exercise.title}"
         fence = "::::" if ":::" in prompt else ":::"
-        text = f"{fence}{{exercise}} {title}\n:label: {exercise.id}\n{prompt}\n{fence}"
+        text = f"{fence}{{exercise}} {title}\n:label: {exercise.id}\n:nonumber:\n{prompt}\n{fence}"
     else:
         # Outside of the book there is no bibliography: {cite}`bishop1995training` reads Bishop 1995.
         plain = re.sub(r"{cite(?::t)?}`([a-z]+)(\d{4})\w*`", lambda key: f"{key[1].capitalize()} {key[2]}", prompt)
