@@ -284,8 +284,8 @@ def masks_in_a_generator(hidden, weight, bias, keep_prob):
 
 def logits_of_all_masks(hidden, weight, bias, keep_prob):
     # Masks from a comprehension within another: no subnetwork has a computation of its own.
-    n = hidden.shape[1]
-    masks = torch.tensor([[code >> unit & 1 for unit in range(n)] for code in range(2**n)], dtype=torch.float64)
+    units = range(len(weight[0]))
+    masks = torch.tensor([[code >> unit & 1 for unit in units] for code in range(2 ** len(units))], dtype=torch.float64)
     chances = (keep_prob**masks * (1 - keep_prob) ** (1 - masks)).prod(1)
     logits = (masks[:, None] * hidden / keep_prob) @ weight.T.double() + bias
     return torch.tensordot(chances, logits.softmax(2), 1)
