@@ -220,6 +220,18 @@ def test_a_layer_that_is_called_and_whose_forward_method_is_called_by_name_compu
 # --- which calls a pass makes ------------------------------------------------------------------------------------
 
 
+def test_what_draws_in_blocks_that_training_skips_at_random_is_found():
+    def stochastic_depth(self, x):
+        for block in self.blocks:
+            if not (self.training and torch.rand(()) < 0.5):
+                x = x + block(x)[0]
+        return x
+
+    blocks = nn.ModuleList(nn.LSTM(4, 4, 2, dropout=0.5) for _ in range(4))
+    sites = MaskedNetwork(Net(stochastic_depth, blocks=blocks)).sites(torch.randn(5, 4))
+    assert {site.name for site in sites} == {"network", *(f"blocks.{i}" for i in range(4))}
+
+
 def attend(self, x, drop):
     return F.scaled_dot_product_attention(x, x, x, dropout_p=0.5 if drop else 0.0)
 

@@ -138,6 +138,7 @@ class Interception:
         self.position = 0
         self._inside = 0
         self._at_work: list[nn.Module] = []
+        self.called: set[nn.Module] = set()  # where owners are followed
 
     @property
     def owner(self) -> nn.Module:
@@ -173,6 +174,7 @@ class Interception:
 
     def _start(self, module: nn.Module, args: Any) -> None:
         self._at_work.append(module)
+        self.called.add(module)
 
     def _finish(self, module: nn.Module, args: Any, output: Any) -> None:
         self._at_work.pop()

@@ -151,6 +151,7 @@ class _Pass:
     output: Any
     dropped: list[tuple[Tensor, int]]  # what calls returned, with its version
     linears: list[tuple[nn.Module, Tensor, int, Tensor, int]]
+    called: set[nn.Module] = field(default_factory=set)
 
 
 class _Search:
@@ -163,6 +164,7 @@ class _Search:
         # Two and three examples, since some networks squeeze the axis of a single one.
         self.some = {examples: given.take(torch.arange(examples) % len(given)) for examples in (2, 3)}
         self.names = {module: name for name, module in self.network.named_modules()}
+        self._but_norms = [module for module in self.names if not isinstance(module, _NormBase)]
 
     def result(self) -> Discovery:
         plain = self.plain()
@@ -181,6 +183,7 @@ class _Search:
         more = self._pass(3, calling)
         if trained is not None:
             self._check_own(trained, few, calling, drawing)
+            drawing += self._skipped(plain, trained)
         sites = self._sites(few, more, trained, drawing)
         growth = max((b - a for a, b in zip(few.meter.bytes, more.meter.bytes, strict=False)), default=0)
         output = self.outputs.arranged(few.output)
@@ -218,13 +221,13 @@ class _Search:
         return not torch.allclose(output, expected, rtol=1e-4, atol=1e-6, equal_nan=True)
 
     def _pass(
-        self, examples: int, in_training: Collection[nn.Module], *, with_flops: bool = False, again: bool = False
+        self, examples: int, in_training: Collection[nn.Module], *, with_flops: bool = False, again: int = 0
     ) -> _Pass:
         """Run the network on some examples, and look at its calls of dropout; none of them drops."""
         seen = _Pass([], [], [], Meter(with_flops=with_flops), None, [], [])
         generator = torch.Generator()
         if again:
-            torch.rand(1000, generator=generator)  # other numbers than the first time
+            torch.rand(1000 * again, generator=generator)  # other numbers than the first time
 
         def answer(call: DropoutCall) -> Tensor:
             # A tensor of its own, to be recognized by. With its version, since a change in place goes unseen otherwise.
@@ -239,6 +242,7 @@ class _Search:
                 seen.linears.append((module, args[0], version_of(args[0]), output, version_of(output)))
 
         interception = Interception(self.network, answer, owners=True, drawing=in_training)
+        seen.called = interception.called
         seen.meter.on_draw = lambda: (
             None if interception.is_inside_a_layer() else seen.draws.append((interception.owner, len(seen.calls)))
         )
@@ -267,7 +271,7 @@ class _Search:
         plain = self._pass(2, (), with_flops=True)
         if not plain.draws:
             return plain
-        again = self._pass(2, (), again=True)
+        again = self._pass(2, (), again=1)
         if torch.equal(self.outputs.arranged(plain.output), self.outputs.arranged(again.output)):
             return plain
         module = plain.draws[0][0]
@@ -282,10 +286,9 @@ class _Search:
     def _training_pass(self) -> _Pass | None:
         """The calls that training mode makes; normalization stays in evaluation mode, where it changes nothing."""
         # Dropout layers too: where their forward method is called by name, past all hooks, a function drops or draws.
-        modules = [module for module in self.network.modules() if not isinstance(module, _NormBase)]
         before = other_random_states()
         try:
-            seen = self._pass(2, modules)
+            seen = self._pass(2, self._but_norms)
         except Exception as error:  # training mode may want targets, or return something else
             warnings.warn(
                 f"network does not run in training mode on its inputs alone ({type(error).__name__}: {error}), so dropout "
@@ -294,12 +297,22 @@ class _Search:
             )
             return None
         # What checks types draws as well, and changes nothing; a coin that is tossed eight times again does.
-        if other_random_states() != before and any(self._is_other(seen, modules) for _ in range(8)):
+        if other_random_states() != before and any(self._is_other(seen) for _ in range(8)):
             raise ValueError(
                 "network draws from Python's random or from numpy.random in training mode, which no generator of PyTorch "
                 "reaches, so that its masks cannot be drawn; let it draw from torch, as in torch.rand(()).item() < p"
             )
         return seen
+
+    def _skipped(self, plain: _Pass, trained: _Pass) -> list[nn.Module]:
+        """Modules that draw in blocks that the training pass skipped, as at random, and another one may not."""
+        known, found, again = _owners(trained) | _owners(plain), dict[nn.Module, int](), 0
+        while not plain.called <= trained.called and (again := again + 1) < 9:
+            more = self._pass(2, self._but_norms, again=again)
+            trained.called |= more.called
+            found |= {own: at for own, at in reversed(more.draws) if own not in known and own not in found}
+        trained.draws += found.items()
+        return list(found)
 
     def _check_own(self, trained: _Pass, few: _Pass, calling: list[nn.Module], drawing: list[nn.Module]) -> None:
         """Say which module drops where only others are in training mode, as one does that is told to."""
@@ -313,9 +326,9 @@ class _Search:
                 "self.training, as in F.dropout(x, p, self.training), and call layers rather than their forward methods"
             )
 
-    def _is_other(self, seen: _Pass, modules: Sequence[nn.Module]) -> bool:
+    def _is_other(self, seen: _Pass) -> bool:
         """Whether a training pass is another one with the next numbers from Python and numpy."""
-        again = self._pass(2, modules)
+        again = self._pass(2, self._but_norms)
         if [_which(call) for call in again.calls] != [_which(call) for call in seen.calls]:
             return True
         return not torch.equal(self.outputs.arranged(again.output), self.outputs.arranged(seen.output))
