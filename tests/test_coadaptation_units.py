@@ -12,6 +12,7 @@ from dropout_lessons import coadaptation
 from dropout_lessons.coadaptation import Estimate, LayerUnits, toggling
 from dropout_lessons.layers import Dropout
 from dropout_lessons.networks import MLP
+from dropout_lessons.running import MaskedNetwork, Outputs
 
 interaction = asked(coadaptation.interaction)
 
@@ -376,6 +377,17 @@ def test_a_dtype_too_coarse_to_tell_additive_from_not_is_run_plainly():
     masks = masks_for(units)
     expected = torch.stack([by_hook(network, layer, x, own) for own in masks])
     torch.testing.assert_close(units.predictions(masks), expected)
+
+
+@pytest.mark.parametrize("log_weight", [-50.0, -100.0, -700.0])
+def test_a_class_that_a_mask_puts_far_below_all_others_does_not_make_rounding_coarse(log_weight):
+    network, x, y = MLP([4, 6, 4]), torch.randn(9, 4), torch.arange(9) % 3
+    mask = torch.tensor([0.0, 0.0, 0.0, log_weight])
+    masked = Outputs(call=lambda network, x: network(x) + mask)
+    left_out = Outputs(call=lambda network, x: network(x)[:, :3])
+    one, other = (LayerUnits(MaskedNetwork(network, outputs=own), "hidden1", x, y) for own in (masked, left_out))
+    assert one.rounding == other.rounding
+    assert one.rounding < 1e-4
 
 
 def test_single_precision_changes_interactions_by_its_rounding_alone():

@@ -15,6 +15,7 @@ from dropout_lessons.running.targets import IGNORED, check_labels, check_values
 
 # Of logits: e^-745 is 0, so a class so far below another, as masked ones are, counts for nothing.
 _UNDERFLOW = 745.0
+_NEGLIGIBLE = 37.0  # e^-37 is less than the rounding of 1
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ class Readout:
             return 16 * eps * (y.abs() + logits.abs()).square().max().item()
         gaps = logits.amax(-1, keepdim=True) - logits  # infinite where a probability is 0
         labels = F.one_hot(y.clamp(min=0), logits.shape[-1]).bool() & (y != IGNORED).unsqueeze(-1)
-        counts = gaps.isfinite() & ((gaps < _UNDERFLOW) | labels)
+        # Beside the label's own, a class that does not change the sum of probabilities has no rounding to add.
+        counts = gaps.isfinite() & ((gaps < _NEGLIGIBLE) | labels)
         return 16 * (eps * gaps[counts].max().item() + torch.finfo(torch.float64).eps)
 
 
