@@ -168,7 +168,7 @@ class _Draws:
         # All at once where their rows in a mask cannot be told apart, or a module draws for them.
         size = members.examples_at_once(self.examples, memory) if members.sliceable else self.examples
         pieces = given.split(size)
-        self.head = members.head if len(pieces) == 1 and not _draws_ahead(members) else None
+        self.head = members.head if most > 1 and len(pieces) == 1 and not _draws_ahead(members) else None
         #: Whether the head's input is the same for all members.
         self.shared = self.head is not None and len(members.sites) == 1
         fitting = members.members_at_once(min(self.examples, BLOCK), memory)

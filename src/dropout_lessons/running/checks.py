@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -10,29 +12,37 @@ from torch.nn.parameter import is_lazy
 
 def check_has_numbers(network: nn.Module) -> nn.Module:
     """Return the network, or say which of its tensors have no shape or no values yet."""
-    if not isinstance(network, nn.Module):
-        raise ValueError(f"network must be a torch.nn.Module, got {type(network).__name__}")
-    for name, parameter in (*network.named_parameters(), *network.named_buffers()):
-        if is_lazy(parameter):
-            raise ValueError(f"network has a lazy parameter without a shape, {name!r}; call network(x) once before")
-        if parameter.is_meta:
-            raise ValueError(
-                f"network has no numbers in {name!r}, which is on the meta device; load its weights, or move it with "
-                "network.to_empty(device='cpu')"
-            )
+    for _ in _with_numbers(network):
+        pass
     return network
 
 
 def check_network(network: nn.Module) -> nn.Module:
     """Return the network, or say why its predictions would mean nothing."""
-    check_has_numbers(network)
-    for name, module in network.named_modules():
+    for name, module in _with_numbers(network):
         if isinstance(module, _BatchNorm) and module.running_mean is None:
             raise ValueError(
                 f"network has batch normalization without running statistics, {name!r}, with which the prediction for "
                 "an example depends on the others; give it track_running_stats=True"
             )
     return network
+
+
+def _with_numbers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Its modules, whose own tensors have a shape and values."""
+    if not isinstance(network, nn.Module):
+        raise ValueError(f"network must be a torch.nn.Module, got {type(network).__name__}")
+    for path, module in network.named_modules():
+        for key, tensor in (*module._parameters.items(), *module._buffers.items()):
+            name = f"{path}.{key}" if path else key
+            if is_lazy(tensor):
+                raise ValueError(f"network has a lazy parameter without a shape, {name!r}; call network(x) once before")
+            if tensor is not None and tensor.is_meta:
+                raise ValueError(
+                    f"network has no numbers in {name!r}, which is on the meta device; load its weights, or move it with "
+                    "network.to_empty(device='cpu')"
+                )
+        yield path, module
 
 
 def check_hookable(network: nn.Module) -> None:
