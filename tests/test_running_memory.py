@@ -10,6 +10,7 @@ from torch import nn
 
 from dropout_lessons import Recipe, evaluate, fit, predict
 from dropout_lessons.averaging import exact_average, monte_carlo_average, weight_scaling
+from dropout_lessons.coadaptation import LayerUnits, reliance
 from dropout_lessons.datasets import Split
 from dropout_lessons.running import MaskedNetwork
 from dropout_lessons.running.discovery import discover
@@ -322,3 +323,120 @@ def test_a_mask_where_nothing_is_drawn_is_used_or_refused_and_never_left_out(p, 
 def test_a_mask_that_is_no_tensor_of_bool_is_refused(mask):
     with pytest.raises(ValueError, match=r"masks must be tensors of bool \(True = kept\), got .* for '2'"):
         MaskedNetwork(plain()).run(torch.randn(5, 4), {"2": mask})
+
+
+# --- what a pass leaves in the network -----------------------------------------------------------------------------------
+
+
+class Counting(nn.Module):
+    """Counts its passes in a buffer, a buffer that is assigned, and a number, and keeps its features in three places."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.hidden, self.drop, self.head = nn.Linear(4, 4), nn.Dropout(0.4), nn.Linear(4, 3)
+        self.register_buffer("passes", torch.zeros(()))
+        self.register_buffer("assigned", torch.zeros(()))
+        self.register_buffer("cache", torch.zeros(4))
+        self.number, self.features = 0, torch.zeros(4)
+
+    def forward(self, x):
+        self.passes.add_(1)
+        self.assigned = self.assigned + 1
+        self.number += 1
+        h = torch.tanh(self.hidden(x))
+        self.features, self.other = h, h
+        self.cache.copy_(h[0])
+        return self.head(self.drop(h)) * self.number * self.passes * self.assigned
+
+
+@pytest.mark.parametrize("call", ["exact", "Monte Carlo", "weight scaling", "predict", "units"])
+def test_a_network_that_counts_its_passes_or_keeps_what_it_computed_is_as_it_was(call):
+    network, x = Counting().eval(), torch.randn(5, 4)
+    plain, before = nn.Sequential(network.hidden, nn.Tanh(), network.drop, network.head), dict(vars(network))
+    values = {name: value.clone() for name, value in network.named_buffers()}
+    measures = {
+        "exact": lambda network: exact_average(network, x, every_member=True, progress=False).probs,
+        "Monte Carlo": lambda network: (
+            monte_carlo_average(network, x, samples=7, generator=torch.Generator().manual_seed(0), progress=False).probs
+        ),
+        "weight scaling": lambda network: weight_scaling(network, x).probs,
+        "predict": lambda network: MaskedNetwork(network).predict(x),
+        "units": lambda network: LayerUnits(network, "0" if network is plain else "hidden", x).predictions(
+            torch.eye(4)
+        ),
+    }
+    torch.testing.assert_close(measures[call](network), measures[call](plain))
+    assert all(vars(network)[name] is value for name, value in before.items())
+    assert "other" not in vars(network)
+    assert all(torch.equal(value, values[name]) for name, value in network.named_buffers())
+
+
+class Leaving(nn.Module):
+    """Its first part leaves features in an attribute, or in a buffer, and its head reads them there."""
+
+    def __init__(self, in_buffer: bool):
+        super().__init__()
+        torch.manual_seed(0)
+        self.below, self.drop, self.head = Net(self.leave), nn.Dropout(0.4), nn.Linear(4, 3)
+        self.below.register_buffer("left", torch.zeros(6, 4))
+        self.in_buffer = in_buffer
+
+    def leave(self, net, x):
+        h = torch.tanh(net.a(x))
+        if self.in_buffer:
+            net.left[: len(h)].copy_(h)
+        else:
+            net.features = h
+        return h
+
+    def forward(self, x):
+        h = self.below(x)
+        left = self.below.left[: len(x)] if self.in_buffer else self.below.features
+        return self.head(self.drop(h) + left)
+
+
+@pytest.mark.parametrize("in_buffer", [False, True])
+@pytest.mark.parametrize("examples", [1, 2, 6])
+def test_features_that_wait_in_the_network_are_those_of_the_same_pass(examples, in_buffer):
+    network = Leaving(in_buffer).eval()
+    for x in torch.randn(2, examples, 4):
+        with torch.no_grad():
+            network(x)  # which leaves the features of these examples
+            network(x.flip(0) + 1)
+        average = exact_average(network, x, every_member=True, progress=False)
+        expected = by_hand(network.below, x, lambda h, mask: network.head(h * mask + h))
+        torch.testing.assert_close(average.probs, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_hook_on_all_modules_sees_what_is_dropped_and_may_change_it():
+    network, x = Net(lambda self, x: self.b(self.drop(torch.tanh(self.a(x))))), torch.randn(5, 4)
+
+    def halve(module, args, output):
+        return output / 2 if isinstance(module, nn.Dropout) else None
+
+    with nn.modules.module.register_module_forward_hook(halve):
+        average = exact_average(network, x, every_member=True, progress=False)
+        torch.testing.assert_close(average.probs, in_training_mode(network, x), rtol=0, atol=0.03)
+    expected = by_hand(network, x, lambda h, mask: network.b(h * mask / 2))
+    torch.testing.assert_close(average.probs, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("turns_on", [False, True])
+def test_a_network_that_takes_gradients_in_its_forward_pass_turns_them_on_itself(turns_on):
+    def forward(self, x):
+        with torch.set_grad_enabled(turns_on or torch.is_grad_enabled()):
+            x = x.detach().requires_grad_()
+            (slope,) = torch.autograd.grad(torch.tanh(self.a(x)).sum(), x)
+        return self.b(self.drop(slope))
+
+    network, x = Net(forward), torch.randn(5, 4)
+    for run in (
+        lambda: exact_average(network, x, progress=False),
+        lambda: reliance(LayerUnits(network, "drop", x)),
+    ):
+        if turns_on:
+            run()
+        else:
+            with pytest.raises(ValueError, match=r"takes gradients in its forward pass.*torch.enable_grad\(\)"):
+                run()

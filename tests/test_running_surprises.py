@@ -202,7 +202,7 @@ def test_a_dropout_layer_whose_forward_method_is_called_by_name_drops():
     network = Net(lambda self, x: self.b(self.late(self.drop.forward(torch.relu(self.a(x))) ** 2)), **layers())
     network.late, x = nn.Dropout(0.1), torch.randn(5, 4)
     assert [(site.name, site.keep_prob) for site in MaskedNetwork(network).sites(x)] == [
-        ("network", 0.5),
+        ("drop", 0.5),
         ("late", 0.9),
     ]
     average = exact_average(network, x, progress=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from torch import nn
@@ -20,16 +20,21 @@ def evaluating(network: nn.Module) -> Iterator[nn.Module]:
         >>> network.training
         True
     """
-    with modes_restored(network):
-        for module in network.modules():  # not network.eval(), which a network may have overridden
-            if module.training:
-                module.training = False
+    with modes_restored(network) as modules:
+        set_modes(modules, training=False)
         yield network
 
 
+def set_modes(modules: Iterable[nn.Module], *, training: bool) -> None:
+    """What ``train()`` and ``eval()`` do, which a network may have overridden."""
+    for module in modules:
+        if module.training != training:
+            module.training = training
+
+
 @contextmanager
-def modes_restored(network: nn.Module) -> Iterator[None]:
-    """Restore each layer's own mode, training or evaluation, after a block that may change it.
+def modes_restored(network: nn.Module) -> Iterator[list[nn.Module]]:
+    """Restore each layer's own mode, training or evaluation, after a block that may change it; gives the layers.
 
     Example:
         >>> network = nn.Dropout(0.5)
@@ -40,7 +45,7 @@ def modes_restored(network: nn.Module) -> Iterator[None]:
     """
     modes = [(module, module.training) for module in network.modules()]
     try:
-        yield
+        yield [module for module, _ in modes]
     finally:
         for module, training in modes:
             if module.training != training:

@@ -10,20 +10,21 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
 from torch.overrides import TorchFunctionMode
 
 from dropout_lessons.layers import Dropout, GaussianDropout, SpatialDropout
-from dropout_lessons.running.modes import frozen
+from dropout_lessons.running.modes import frozen, other_forwards
 
 # What one entry of the mask covers: an entry of the input, or a channel of it in one of PyTorch's readings of the
 # axes. "joint" is a mask that only the layer itself can draw, "noise" is no mask, and "alpha" cannot be replaced.
-_MODULES: dict[type[nn.Module], str] = {
-    nn.Dropout: "unit",
-    nn.Dropout1d: "channel1d",
-    nn.Dropout2d: "channel",
-    nn.Dropout3d: "channel3d",
-    nn.AlphaDropout: "alpha",
-    nn.FeatureAlphaDropout: "alpha",
+_FORWARDS: dict[Callable[..., Tensor], str] = {
+    nn.Dropout.forward: "unit",
+    nn.Dropout1d.forward: "channel1d",
+    nn.Dropout2d.forward: "channel",
+    nn.Dropout3d.forward: "channel3d",
+    nn.AlphaDropout.forward: "alpha",
+    nn.FeatureAlphaDropout.forward: "alpha",
 }
 _FUNCTIONS: dict[Callable[..., Tensor], str] = {
     F.dropout: "unit",
@@ -148,17 +149,13 @@ class Interception:
     @contextmanager
     def active(self) -> Iterator[None]:
         with ExitStack() as stack:
-            stack.enter_context(frozen(self.network, self.drawing))
-            for module in self.network.modules():
-                if self.owners:
+            modules = stack.enter_context(frozen(self.network, self.drawing))
+            if self.owners:
+                for module in modules:
                     stack.callback(module.register_forward_pre_hook(self._start).remove)
-                if is_dropout(module):
-                    stack.callback(module.register_forward_pre_hook(self._enter).remove)
-                    # Before the module's own hooks, which are to see what is dropped.
-                    leave = module.register_forward_hook(self._leave, prepend=True, with_kwargs=True)
-                    stack.callback(leave.remove)
-                if self.owners:
                     stack.callback(module.register_forward_hook(self._finish).remove)
+            layers = {module: kind for module in modules if (kind := kind_of(module)) is not None}
+            stack.enter_context(other_forwards(layers, lambda layer, own: self._layer(layer, layers[layer], own)))
             if self.functional:
                 stack.enter_context(_Functional(self._function, self.is_inside_a_layer))
             yield
@@ -179,23 +176,27 @@ class Interception:
     def _finish(self, module: nn.Module, args: Any, output: Any) -> None:
         self._at_work.pop()
 
-    def _enter(self, module: nn.Module, args: Any) -> None:
-        self._inside += 1
-        self.position += 1
-        if module.training:
-            module.training = False  # the network may have said module.train() in its forward pass
+    def _layer(self, layer: Any, kind: str, forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """What a layer of the dropout family runs in place of its forward method."""
+        is_ours = isinstance(layer, (Dropout, GaussianDropout))
 
-    def _leave(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], unmasked: Tensor) -> Tensor:
-        self._inside -= 1
-        if (args[1:] or (kwargs.get("mask"),))[0] is not None:  # the network's own mask: a product, which draws nothing
-            self.position -= 1
-            return unmasked
-        x = args[0] if args else next(iter(kwargs.values()))
-        ours = isinstance(module, (Dropout, GaussianDropout))
-        keep_prob = module.keep_prob if ours else 1 - module.p
-        writes = getattr(module, "inplace", False)
-        place = self.position - 1, module, module
-        return self.answer(DropoutCall(*place, _kind(module), keep_prob, True, x, unmasked, writes))
+        def dropped(*args: Any, **kwargs: Any) -> Tensor:
+            place = self.position
+            self.position += 1
+            if layer.training:
+                layer.training = False  # the network may have said layer.train() in its forward pass
+            self._inside += 1
+            unmasked = forward(*args, **kwargs)
+            self._inside -= 1
+            if (args[1:] or (kwargs.get("mask"),))[0] is not None:  # the network's own: a product, which draws nothing
+                self.position = place
+                return unmasked
+            x = args[0] if args else next(iter(kwargs.values()))
+            keep_prob = layer.keep_prob if is_ours else 1 - layer.p
+            writes = getattr(layer, "inplace", False)
+            return self.answer(DropoutCall(place, layer, layer, kind, keep_prob, True, x, unmasked, writes))
+
+        return dropped
 
     def _function(self, kind: str, keep_prob: float, is_on: bool, x: Tensor, writes: bool) -> Tensor:
         self.position += 1
@@ -203,19 +204,14 @@ class Interception:
         return self.answer(DropoutCall(self.position - 1, None, owner, kind, keep_prob, is_on, x, x, writes))
 
 
-def is_dropout(module: nn.Module) -> bool:
-    """Whether it is a layer whose mask is known; what a subclass with a ``forward`` of its own does is not."""
-    known = any(isinstance(module, layer) and type(module).forward is layer.forward for layer in _MODULES)
-    return known or isinstance(module, (Dropout, GaussianDropout))
-
-
-def _kind(module: nn.Module) -> str:
+def kind_of(module: nn.Module) -> str | None:
+    """What one entry of a layer's mask covers; None of all other modules, and of a subclass with a ``forward`` of its own."""
     if isinstance(module, GaussianDropout):
         return "noise"
     if isinstance(module, Dropout):
         kinds: dict[Any, str] = {Dropout.sample_mask: "unit", SpatialDropout.sample_mask: "channel"}
         return kinds.get(type(module).sample_mask, "joint")
-    return next(kind for layer, kind in _MODULES.items() if isinstance(module, layer))
+    return _FORWARDS.get(type(module).forward) if isinstance(module, _DropoutNd) else None
 
 
 @contextmanager

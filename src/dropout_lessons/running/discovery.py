@@ -19,16 +19,16 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from dropout_lessons.networks import evaluating
-from dropout_lessons.running.calls import DropoutCall, Interception, is_dropout
+from dropout_lessons.running.calls import DropoutCall, Interception, kind_of
 from dropout_lessons.running.checks import check_hookable
 from dropout_lessons.running.examples import Given, tensors_of
 from dropout_lessons.running.modes import (
     TorchGenerators,
-    attributes_kept,
     drawing_from,
     other_random_states,
     random_states_kept,
     settings_of,
+    unchanged,
 )
 from dropout_lessons.running.outputs import check_unchanged, cloned, version_of, versions_of
 from dropout_lessons.running.sites import Drops, Site, numbered, place, site_of
@@ -75,7 +75,7 @@ def discover(given: Given) -> Discovery:
     known = _FOUND.get(given.network)
     if known is not None and known[0] == version:
         return known[1]
-    with random_states_kept(), attributes_kept(given.network):
+    with random_states_kept():
         found = _Search(given).result()
     _FOUND[given.network] = (version, found)
     return found
@@ -178,7 +178,7 @@ class _Search:
             drawing = list(dict.fromkeys(owner for owner, _ in trained.draws if owner not in _owners(plain)))
         else:
             drawing = []
-        calling = [module for module in dict.fromkeys(needed) if not is_dropout(module)]
+        calling = [module for module in dict.fromkeys(needed) if kind_of(module) is None]
         few = self._pass(2, calling, with_flops=True) if calling else plain
         more = self._pass(3, calling)
         if trained is not None:
@@ -213,7 +213,8 @@ class _Search:
 
         given = self.some[2]
         with Interception(self.network, answer, drawing=in_training).active(), drawing_from(torch.Generator()):
-            returned = self.outputs.called(self.network, cloned(given.x))
+            with unchanged(self.network):
+                returned = self.outputs.called(self.network, cloned(given.x))
             output = self.outputs.arranged(returned)
             for x, before in kept:
                 x.copy_(before)
@@ -254,7 +255,7 @@ class _Search:
             stack.enter_context(drawing_from(generator))  # whatever draws leaves the user's random state alone
             x = self.some[examples].x
             own, before = cloned(x), versions_of(x)  # the network may write into it
-            with seen.meter:
+            with unchanged(self.network), seen.meter:
                 seen.output = self.outputs.called(self.network, own)
             check_unchanged(x, before)
         return seen
@@ -285,7 +286,6 @@ class _Search:
 
     def _training_pass(self) -> _Pass | None:
         """The calls that training mode makes; normalization stays in evaluation mode, where it changes nothing."""
-        # Dropout layers too: where their forward method is called by name, past all hooks, a function drops or draws.
         before = other_random_states()
         try:
             seen = self._pass(2, self._but_norms)

@@ -14,7 +14,8 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.data import DataLoader
 
 from dropout_lessons.running.checks import check_weights
-from dropout_lessons.running.outputs import Examples, Outputs
+from dropout_lessons.running.modes import unchanged
+from dropout_lessons.running.outputs import Examples, Outputs, cloned
 
 _KINDS = (
     "a tensor, a tuple of tensors (by position), a mapping of tensors (by keyword), or a DataLoader of such batches"
@@ -193,17 +194,20 @@ class Given:
 
     def split(self, size: int) -> list[Given]:
         """The network with blocks of at most ``size`` examples."""
+        if len(self) <= size:
+            return [self]
         return [replace(self, x=block) for block in split_examples(self.x, size, self.outputs.batch_axis)]
 
     @property
     def device(self) -> torch.device:
         """Where the network computes."""
-        return device_of(self.network)
+        return tensors_of(self.x)[0].device
 
     def returned(self) -> Any:
         """Run the network, and pick its predictions: a tensor, or a pair of them for a mean and a variance."""
-        return self.outputs.returned(self.network, self.x)
+        with unchanged(self.network):
+            return cloned(self.outputs.returned(self.network, self.x))  # they may be a buffer of the network
 
     def output(self) -> Float[Tensor, "examples *positions outputs"]:
         """Run the network, and put examples first and classes last."""
-        return self.outputs.of(self.network, self.x)
+        return self.outputs.arranged(self.returned())

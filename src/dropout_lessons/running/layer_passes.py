@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import vmap
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_only
 
@@ -19,7 +18,7 @@ from dropout_lessons.running.checks import check_hookable
 from dropout_lessons.running.discovery import refusing_draws
 from dropout_lessons.running.examples import Given
 from dropout_lessons.running.layer import Layer, no_such_layer
-from dropout_lessons.running.modes import attributes_kept
+from dropout_lessons.running.modes import at_once
 from dropout_lessons.running.outputs import cloned
 from dropout_lessons.running.replay import ReachedError, Record, recording, replaying
 
@@ -116,14 +115,11 @@ class LayerPasses:
             nonlocal own
             self._reach()
             own = cloned(values)  # what follows may write into them
-            below.close()
 
-        with refusing_draws(given), self._interception.active(), ExitStack() as below:
-            # Its hooks come before that of the layer, which takes them away.
-            self._records = below.enter_context(recording(given.network, self._interception))
+        below = recording(given.network, self._interception, is_over=lambda: self._reached)
+        with refusing_draws(given), self._interception.active(), below as self._records, self._answering(note):
             try:
-                with self._answering(note):
-                    self.output = given.output()
+                self.output = given.output()
             except _CalledAgainError:
                 self._reached = False
         if not self._reached:
@@ -236,8 +232,7 @@ class LayerPasses:
         with self._operations.answered_by(answer) if (until or resume) is not None else nullcontext():
             if self.batched and len(values) > 1:
                 try:
-                    with attributes_kept(self.given.network):
-                        return vmap(member)(values)
+                    return at_once(member, values)
                 except Exception:  # whatever vmap cannot do; if the fault is the network's, the loop meets it again
                     self.batched = False
             return torch.stack([member(entry) for entry in values])
@@ -258,7 +253,7 @@ class LayerPasses:
             return returned
 
         with self._operations.answered_by(answer):
-            output = self._forward(values).clone()
+            output = self._forward(values)
         return seen, output
 
     def first(self, examples: int) -> LayerPasses:

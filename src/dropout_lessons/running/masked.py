@@ -85,7 +85,7 @@ class MaskedNetwork:
         """What the network predicts with all units, also where it would drop in evaluation mode; checked and arranged."""
         given = self.given(x)
         with refusing_draws(given), without_dropout(self.network):
-            return self.says.checked(given.output(), len(given)).clone()  # it may be a buffer of the network
+            return self.says.checked(given.output(), len(given))
 
     def run(
         self, x: Examples, masks: Mapping[str, Bool[Tensor, " ..."]]

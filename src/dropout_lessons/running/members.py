@@ -9,13 +9,12 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
-from torch.func import vmap
 
 from dropout_lessons.networks import evaluating
 from dropout_lessons.running.calls import DropoutCall, Interception
 from dropout_lessons.running.discovery import discover, forget
 from dropout_lessons.running.examples import Given
-from dropout_lessons.running.modes import attributes_kept, drawing_from
+from dropout_lessons.running.modes import at_once, drawing_from
 from dropout_lessons.running.replay import ReachedError, Record, recording, replaying, replays
 from dropout_lessons.running.sites import Site, choose_sites, multiply
 
@@ -158,27 +157,24 @@ class Members:
         interception, shapes = self._interception(answer), self._shapes(len(given))
         with interception.active(), drawing_from(source):
             if not factors:
-                return _stacked([member().clone() for _ in range(count)])
+                return _stacked([member() for _ in range(count)])
             if self.batched and not self.drawn and len(factors[0]) > 1:
                 try:
-                    with attributes_kept(self.network):
-                        return vmap(member)(*factors)
+                    return at_once(member, *factors)
                 except Exception:  # whatever vmap cannot do; if the fault is the network's, the loop meets it again
                     self.batched = False
-            # Copies, since it may be a buffer of the network, which the next member writes over.
-            return _stacked([member(*own).clone() for own in zip(*factors, strict=True)])
+            return _stacked([member(*own) for own in zip(*factors, strict=True)])
 
     def record(self, given: Given) -> list[Record]:
         """Run the network up to its first site, and keep what its layers return, if that is all that they do."""
-        # Of several blocks all may be recorded before one is replayed.
-        if self.drawn or (len(given) < len(self.given) and not self._replays()):
+        if self.drawn or not self._replays():
             return []
         return self._recorded(given)
 
     def _recorded(self, given: Given) -> list[Record]:
         def answer(call: DropoutCall) -> Tensor:
             if self._index(call, interception, shapes) >= self.first:
-                raise ReachedError(call.x)
+                raise ReachedError
             return call.unmasked
 
         interception, shapes = self._interception(answer), self._shapes(len(given))
@@ -189,8 +185,10 @@ class Members:
     def _replays(self) -> bool:
         known = self._found.replays
         if self.first not in known:
-            records = self._recorded(self.given.take(slice(2)))
-            known[self.first] = replays(self.given, records, self._interception(lambda call: call.unmasked))
+            # In another order than the user's, whose own last pass may have left what is looked for.
+            some = self.given.take(torch.tensor([1, 0]) % len(self.given))
+            interception = self._interception(lambda call: call.unmasked)
+            known[self.first] = replays(some, self.given.take(slice(-2, None)), self._recorded(some), interception)
         return known[self.first]
 
     def _shapes(self, examples: int) -> list[tuple[int, ...]]:

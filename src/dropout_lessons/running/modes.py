@@ -6,16 +6,18 @@ import random
 import sys
 import warnings
 from argparse import Namespace
-from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from operator import is_
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import vmap
 
-from dropout_lessons.networks import evaluating
+from dropout_lessons.networks.modes import modes_restored, set_modes
+from dropout_lessons.running.outputs import version_of
 
 # What a module may keep beside its tensors, and count in training mode.
 _PLAIN = frozenset((int, float, bool, str, type(None)))
@@ -23,76 +25,70 @@ OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 
 
 @contextmanager
-def frozen(network: nn.Module, drawing: Collection[nn.Module] = ()) -> Iterator[None]:
-    """Evaluation mode, but for modules that draw; no gradients; and afterwards modes and random state as before.
+def frozen(network: nn.Module, drawing: Collection[nn.Module] = ()) -> Iterator[list[nn.Module]]:
+    """Evaluation mode, but for modules that draw; no gradients; and afterwards modes as before. Gives the modules.
 
     Nothing compiled runs, since it may know nothing of hooks, nor anything fused, which may skip modules; and tensors have
     versions, which those of inference mode lack.
     """
-    with ExitStack() as stack:
-        if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):  # the latter from torch 2.6 on
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
-        stack.enter_context(unfused())
-        for context in (evaluating(network), torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings()):
-            stack.enter_context(context)
-        warnings.filterwarnings("ignore", message="There is a performance drop because we have not yet implemented")
-        if drawing:
-            stack.enter_context(unchanged(drawing))
-            for module in drawing:
-                module.training = True
-        yield
+    compiles = "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance")  # the latter from torch 2.6 on
+    eager = torch.compiler.set_stance("force_eager") if compiles else nullcontext()
+    fused = torch.backends.mha.get_fastpath_enabled()  # PyTorch's transformers in evaluation mode
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with eager, torch.inference_mode(False), torch.no_grad(), modes_restored(network) as modules:
+            set_modes(modules, training=False)
+            set_modes(drawing, training=True)
+            yield modules
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
 
 
 @contextmanager
-def unfused() -> Iterator[None]:
-    """Keep PyTorch's transformers from the fast path of evaluation mode, which calls none of the modules inside."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
+def other_forwards(
+    modules: Iterable[nn.Module], other: Callable[[nn.Module, Callable[..., Any]], Callable[..., Any]]
+) -> Iterator[None]:
+    """For a block, let modules run what is made of their forward methods, within their hooks and all others."""
+    before = [(vars(module), vars(module).get("forward"), module) for module in modules]
+    for own, _, module in before:
+        own["forward"] = other(module, module.forward)
     try:
         yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(before)
+        for own, forward, _ in before:
+            if forward is None:
+                del own["forward"]
+            else:
+                own["forward"] = forward
 
 
 @contextmanager
-def attributes_kept(network: nn.Module) -> Iterator[None]:
-    """Restore the attributes to which modules assign tensors: a tensor of ``torch.func.vmap`` is dead outside of it."""
-    kept = [(own, dict(own)) for module in network.modules() for own in (vars(module), module._buffers)]
+def unchanged(network: nn.Module) -> Iterator[None]:
+    """Restore attributes and buffers after a forward pass, which may count itself, or keep what it computed.
+
+    So no pass depends on another one, and no tensor of ``torch.func.vmap`` is left, which is dead outside of it.
+    """
+    kept, buffers = [], []
+    for module in network.modules():
+        kept += [(own, dict(own)) for own in (vars(module), module._buffers) if isinstance(own, dict)]
+        buffers += [(own, version_of(own), own.clone()) for own in module._buffers.values() if own is not None]
     try:
         yield
     finally:
         for own, before in kept:
             if len(own) != len(before) or not all(map(is_, own.values(), before.values())):
-                for name in [name for name, value in own.items() if isinstance(value, Tensor)]:
-                    if name in before:
-                        own[name] = before[name]
-                    else:
-                        del own[name]
+                own.clear()
+                own.update(before)
+        for buffer, version, value in buffers:
+            if version_of(buffer) != version:
+                buffer.copy_(value)
 
 
-@contextmanager
-def unchanged(modules: Collection[nn.Module]) -> Iterator[None]:
-    """Restore buffers and plain attributes, such as counters, that modules may change in training mode."""
-    buffers = [(buffer, buffer.clone()) for module in modules for buffer in module.buffers(recurse=False)]
-    attributes = [(module, plain_attributes(module)) for module in modules]
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for buffer, before in buffers:
-                if not torch.equal(buffer, before):
-                    buffer.copy_(before)
-        for module, own in attributes:
-            for name, value in own.items():
-                if module.__dict__.get(name) != value:
-                    module.__dict__[name] = value
-
-
-def plain_attributes(module: nn.Module) -> dict[str, Any]:
-    """A module's numbers, flags and words, other than its mode."""
-    return {
-        name: value for name, value in vars(module).items() if type(value) in _PLAIN and name not in OF_EVERY_MODULE
-    }
+def at_once(member: Callable[..., Tensor], *entries: Tensor) -> Tensor:
+    """Run a function for all entries at once, without a word on what takes its time."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="There is a performance drop because we have not yet implemented")
+        return vmap(member)(*entries)
 
 
 def settings_of(network: nn.Module) -> Any:

@@ -93,14 +93,20 @@ class Outputs:
 
     def called(self, network: nn.Module, x: Examples) -> Any:
         """The same of a network that may write into what it is given."""
-        if self.call is not None:
-            returned = self.call(network, x)
-        elif isinstance(x, Mapping):
-            returned = network(**x)
-        elif isinstance(x, (tuple, list)):
-            returned = network(*x)
-        else:
-            returned = network(x)
+        try:
+            if self.call is not None:
+                returned = self.call(network, x)
+            elif isinstance(x, Tensor):
+                returned = network(x)
+            else:
+                returned = network(**x) if isinstance(x, Mapping) else network(*x)
+        except RuntimeError as error:
+            if torch.is_grad_enabled() or "does not require grad" not in str(error):
+                raise
+            raise ValueError(
+                "network takes gradients in its forward pass, which runs under torch.no_grad() here; let it turn them on where "
+                "it needs them: with torch.enable_grad(): ..."
+            ) from error
         return self._picked(returned)
 
     def of(self, network: nn.Module, x: Examples) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,15 +12,16 @@ from torch import nn
 
 from dropout_lessons.running.calls import Interception
 from dropout_lessons.running.examples import Given
+from dropout_lessons.running.modes import other_forwards
 from dropout_lessons.running.outputs import cloned, versions_of
 
 
 class ReachedError(BaseException):
     """Ends a forward pass early. Not an Exception, so that no network catches it."""
 
-    def __init__(self, x: Any) -> None:
+    def __init__(self, x: Any = None) -> None:
         super().__init__()
-        self.x = x
+        self.x = cloned(x)
 
 
 @dataclass(eq=False)
@@ -33,29 +34,27 @@ class Record:
 
 
 @contextmanager
-def recording(network: nn.Module, interception: Interception) -> Iterator[list[Record]]:
-    """Keep the outputs of the outermost modules that finish, and do not write into what they are given."""
+def recording(
+    network: nn.Module, interception: Interception, is_over: Callable[[], bool] = lambda: False
+) -> Iterator[list[Record]]:
+    """Keep the outputs of the outermost modules that finish before it is over, and do not write into what they are given."""
     records: list[Record] = []
-    started: list[tuple[int, Any]] = []
 
-    def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
-        started.append((len(records), versions_of((args, kwargs))))
+    def recorded(module: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
+        def record(*args: Any, **kwargs: Any) -> Any:
+            if is_over():
+                return forward(*args, **kwargs)
+            first, versions = len(records), versions_of((args, kwargs))
+            output = forward(*args, **kwargs)
+            # As nn.ReLU(inplace=True) does: it runs again, since others may hold what it wrote into. So does what the network
+            # takes gradients of, which need a graph.
+            if versions == versions_of((args, kwargs)) and not (is_over() or torch.is_grad_enabled()):
+                records[first:] = [Record(module, cloned(output), interception.position)]
+            return output
 
-    def leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        first, versions = started.pop()
-        # As nn.ReLU(inplace=True) does: it runs again, since others may hold what it wrote into. So does what the network
-        # takes gradients of, which need a graph.
-        if versions != versions_of((args, kwargs)) or torch.is_grad_enabled():
-            return
-        del records[first:]
-        records.append(Record(module, cloned(output), interception.position))
+        return record
 
-    with ExitStack() as stack:
-        for module in network.modules():
-            if module is not network:
-                stack.callback(module.register_forward_pre_hook(enter, with_kwargs=True).remove)
-                # Before the module's own hooks, which run again when what is recorded is returned.
-                stack.callback(module.register_forward_hook(leave, prepend=True, with_kwargs=True).remove)
+    with other_forwards((module for module in network.modules() if module is not network), recorded):
         yield records
 
 
@@ -66,57 +65,36 @@ def replaying(records: Sequence[Record], interception: Interception) -> Iterator
     by_module: dict[nn.Module, list[Record]] = {}
     for record in records:
         by_module.setdefault(record.module, []).append(record)
-    with ExitStack() as stack:
-        for module, own in by_module.items():
-            stack.callback(_restore_forward, module, module.__dict__.get("forward"))
-            module.forward = _replay(module, own, interception, stack)
+
+    def replayed(module: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
+        remaining = iter(by_module[module])
+
+        def replay(*args: Any, **kwargs: Any) -> Any:
+            record = next(remaining, None)
+            if record is None:
+                return forward(*args, **kwargs)
+            interception.position = record.position
+            return cloned(record.output)
+
+        return replay
+
+    with other_forwards(by_module, replayed):
         yield
 
 
-def replays(given: Given, records: Sequence[Record], interception: Interception) -> bool:
-    """Whether a network makes the same of the first two examples, once by itself and once from what was recorded of them.
+def replays(some: Given, others: Given, records: Sequence[Record], interception: Interception) -> bool:
+    """Whether a network makes the same of some examples, once by itself and once from what was recorded of them.
 
-    In between it runs on others: what a module leaves in an attribute, or a hook elsewhere, is then theirs.
+    In between it runs on others: what a hook leaves elsewhere is then theirs, and what a module leaves in an attribute is gone.
     """
     with interception.active():
         with replaying((), interception):
-            expected = given.take(slice(2)).output()
+            expected = some.output()
         with replaying((), interception):
-            given.take(slice(-2, None)).output()
+            others.output()
         try:
             with replaying(records, interception):
-                again = given.take(slice(2)).output()
+                again = some.output()
         except Exception:  # what was left is of another shape, or was taken away
             return False
     return again.shape == expected.shape and torch.allclose(again, expected, rtol=1e-4, atol=1e-5, equal_nan=True)
-
-
-def _replay(
-    module: nn.Module, records: Sequence[Record], interception: Interception, stack: ExitStack
-) -> Callable[..., Any]:
-    forward, remaining, is_called = module.forward, iter(records), False
-
-    def note(module: nn.Module, args: Any) -> None:
-        nonlocal is_called
-        is_called = True
-
-    # A network that calls the forward method by name is past all hooks, and its call is not on record.
-    stack.callback(module.register_forward_pre_hook(note).remove)
-
-    def replay(*args: Any, **kwargs: Any) -> Any:
-        nonlocal is_called
-        record = next(remaining, None) if is_called else None
-        is_called = False
-        if record is None:
-            return forward(*args, **kwargs)
-        interception.position = record.position
-        return cloned(record.output)
-
-    return replay
-
-
-def _restore_forward(module: nn.Module, own: Callable[..., Any] | None) -> None:
-    if own is None:
-        del module.forward
-    else:
-        module.forward = own
