@@ -7,7 +7,7 @@ import dataclasses
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -17,9 +17,8 @@ from dropout_lessons.arguments import check_choice, check_generator, check_kind
 from dropout_lessons.coadaptation.additivity import agrees, look_above
 from dropout_lessons.coadaptation.parts import Above, Part
 from dropout_lessons.coadaptation.readout import Readout
-from dropout_lessons.running import MaskedNetwork, Outputs, Site
+from dropout_lessons.running import MaskedNetwork, Site
 from dropout_lessons.running.discovery import discover
-from dropout_lessons.running.examples import Given, gathered
 from dropout_lessons.running.layer import Layer
 from dropout_lessons.running.layer_passes import LayerPasses
 from dropout_lessons.running.masked import as_masked
@@ -69,6 +68,7 @@ class LayerUnits:
 
         >>> from dropout_lessons.coadaptation import compensation, interaction
         >>> from dropout_lessons.networks import SmallTransformer
+        >>> from dropout_lessons.running import Outputs
         >>> network = MaskedNetwork(SmallTransformer(symbols=8, context=16, heads=4), outputs=Outputs(class_axis=-1))
         >>> text = torch.arange(48).view(6, 8) % 7
         >>> heads = Layer("block1.attention.output", at="input", unit_axis=-1, groups=4)
@@ -104,9 +104,7 @@ class LayerUnits:
         check_kind("layer", layer, Layer, "give the name of a module, as in network.named_modules()")
         self.layer = layer
         self.clamp = clamp
-        x, y = gathered(x, y, masked.says.batch_axis)
-        given = Given.checked(masked.network, x, masked.says, finite=True)
-        self.given = dataclasses.replace(given, outputs=_outputs_for(given.outputs, y))
+        self.given, y = masked.measured(x, y)
         self._blocks = self._passes(_BLOCK)
         self.axis, self.n_units = self._blocks[0].axis, self._blocks[0].n_units
         self.readout = Readout(self.given.outputs, temperature)
@@ -348,17 +346,3 @@ class LayerUnits:
 
     def __repr__(self) -> str:
         return f"LayerUnits({self.layer.name}: {self.n_units} units, {self.n_examples} examples, clamp {self.clamp})"
-
-
-def _outputs_for(outputs: Outputs, y: Any) -> Outputs:
-    """Real targets say that what looks like logits are the values of a regression."""
-    if not isinstance(y, Tensor) or not y.is_floating_point() or outputs.is_regression:
-        return outputs
-    if bool(((y == 0) | (y == 1)).all()):
-        return outputs  # labels of two classes, or one-hot ones, which are refused as labels are
-    if outputs.kind != "logits":
-        raise ValueError(
-            f'y has dtype {y.dtype}, the targets of a regression, but outputs="{outputs.kind}"; give classes as int64, '
-            'or say outputs="values"'
-        )
-    return dataclasses.replace(outputs, kind="values")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.data import DataLoader
 
-from dropout_lessons.running.checks import check_weights
+from dropout_lessons.running.checks import check_hookable, check_weights
 from dropout_lessons.running.modes import unchanged
 from dropout_lessons.running.outputs import Examples, Outputs, cloned
 
@@ -182,6 +182,7 @@ class Given:
         """Check the examples, with ``finite`` their numbers and the network's too, and move them to the network."""
         x = moved(check_examples(x, outputs.batch_axis, finite=finite), device_of(network))
         if finite:
+            check_hookable(network)
             check_weights(network)
         return cls(network, x, outputs)
 

@@ -14,7 +14,6 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_only
 
 from dropout_lessons.running.calls import DropoutCall, Interception
-from dropout_lessons.running.checks import check_hookable
 from dropout_lessons.running.discovery import refusing_draws
 from dropout_lessons.running.examples import Given
 from dropout_lessons.running.layer import Layer, no_such_layer
@@ -94,7 +93,6 @@ class LayerPasses:
     """
 
     def __init__(self, given: Given, layer: Layer, *, functional: bool = True) -> None:
-        check_hookable(given.network)
         self.given = given
         self.batched = True  # until an operation turns up that torch.func.vmap cannot do
         self.has_functional_dropout = False

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from dropout_lessons.arguments import check_count
 from dropout_lessons.running.calls import without_dropout
 from dropout_lessons.running.checks import check_network
 from dropout_lessons.running.discovery import discover, refusing_draws
-from dropout_lessons.running.examples import Given
+from dropout_lessons.running.examples import Given, gathered
 from dropout_lessons.running.members import Members
 from dropout_lessons.running.outputs import Examples, Kind, Outputs, as_outputs
 from dropout_lessons.running.sites import Site, named
@@ -76,6 +77,12 @@ class MaskedNetwork:
     def given(self, x: Examples) -> Given:
         """The network with examples that it can be given: checked, and on its device."""
         return Given.checked(self.network, x, self.says)
+
+    def measured(self, x: Examples | DataLoader[Any], y: Any) -> tuple[Given, Any]:
+        """The network with all that a loader yields, finite and where it can be looked into; and labels or targets."""
+        x, y = gathered(x, y, self.says.batch_axis)
+        given = Given.checked(self.network, x, self.says.for_targets(y), finite=True)
+        return given, y
 
     def sites(self, x: Examples) -> tuple[Site, ...]:
         """The places where the network drops in training mode, in the order of a forward pass."""

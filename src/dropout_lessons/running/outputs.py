@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 from weakref import WeakKeyDictionary
 
@@ -73,6 +73,19 @@ class Outputs:
     @property
     def is_regression(self) -> bool:
         return self.kind in ("values", "mean_and_variance")
+
+    def for_targets(self, y: Any) -> Outputs:
+        """The same where real targets say that what looks like logits are the values of a regression."""
+        if not isinstance(y, Tensor) or not y.is_floating_point() or self.is_regression:
+            return self
+        if bool(((y == 0) | (y == 1)).all()):
+            return self  # labels of two classes, or one-hot ones, which are refused as labels are
+        if self.kind != "logits":
+            raise ValueError(
+                f'y has dtype {y.dtype}, the targets of a regression, but outputs="{self.kind}"; give classes as int64, '
+                'or say outputs="values"'
+            )
+        return replace(self, kind="values")
 
     def returned(self, network: nn.Module, x: Examples) -> Any:
         """Call the network, and pick its predictions: a tensor, or a pair of them for a mean and a variance.
