@@ -1,16 +1,13 @@
-"""Where the units of a layer are, and which layers a network has."""
+"""Where the units of a layer are."""
 
 from __future__ import annotations
 
-from collections import Counter
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from dropout_lessons.arguments import check_choice, check_count, check_kind, is_axis
-from dropout_lessons.running.calls import without_dropout
 from dropout_lessons.running.examples import Given
 
 #: Where a layer's values are taken and replaced: in what it returns, or in the first argument that it is given.
@@ -105,33 +102,3 @@ class Layer:
                 f"groups must divide the {entries} entries of the unit axis of {self.name!r}, got {self.groups}"
             )
         return entries if self.groups is None else self.groups
-
-
-def no_such_layer(given: Given, layer: str) -> ValueError:
-    """Why a layer cannot be measured, and which ones can."""
-    calls: Counter[str] = Counter()
-    returned: dict[str, Any] = {}
-
-    def note(name: str) -> Any:
-        def hook(module: nn.Module, args: Any, output: Any) -> None:
-            calls[name] += 1
-            returned[name] = output[0] if isinstance(output, (tuple, list)) and output else output
-
-        return hook
-
-    modules = dict(given.network.named_modules(remove_duplicate=False))
-    with without_dropout(given.network), ExitStack() as stack:
-        for name, module in modules.items():
-            if name:
-                stack.callback(module.register_forward_hook(note(name)).remove)
-        given.returned()
-    known = [name for name in calls if calls[name] == 1 and isinstance(returned[name], Tensor)]
-    if calls[layer]:
-        why = f"which a forward pass calls {calls[layer]} times"
-    elif layer in modules:
-        why = "which no forward pass calls"
-    else:
-        why = "which the network does not have"
-    return ValueError(
-        f"layer must name a module that a forward pass calls once, got {layer!r}, {why}; there are {known}"
-    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch.utils._pytree import tree_map_only
 from dropout_lessons.running.calls import DropoutCall, Interception
 from dropout_lessons.running.discovery import refusing_draws
 from dropout_lessons.running.examples import Given
-from dropout_lessons.running.layer import Layer, no_such_layer
+from dropout_lessons.running.layer import Layer
 from dropout_lessons.running.modes import at_once
 from dropout_lessons.running.outputs import cloned
 from dropout_lessons.running.replay import ReachedError, Record, recording, replaying
@@ -121,14 +122,43 @@ class LayerPasses:
             except _CalledAgainError:
                 self._reached = False
         if not self._reached:
-            raise no_such_layer(given, layer.name)
+            raise self._no_such_layer()
         self.activations = layer.values(own, given)
+        self.axis = layer.axis(self.activations, given.outputs.batch_axis)
+        self.n_units = layer.count(self.activations.shape[self.axis])
         if len(given) > 1 and self.activations.shape.count(len(given)) > 1:
             # Of fewer examples one sees whether it is their axis that is as long as they are many.
             LayerPasses(given.take(slice(2 if len(given) > 2 else 1)), layer, functional=False)
-        self.axis = layer.axis(self.activations, given.outputs.batch_axis)
-        self.n_units = layer.count(self.activations.shape[self.axis])
         self._interception.functional = self.has_functional_dropout
+
+    def _no_such_layer(self) -> ValueError:
+        """Why the layer cannot be measured, and which ones can."""
+        calls: Counter[str] = Counter()
+        returned: dict[str, Any] = {}
+
+        def note(name: str) -> Any:
+            def hook(module: nn.Module, args: Any, output: Any) -> None:
+                calls[name] += 1
+                returned[name] = output[0] if isinstance(output, (tuple, list)) and output else output
+
+            return hook
+
+        layer, modules = self.layer.name, dict(self.given.network.named_modules(remove_duplicate=False))
+        with self._interception.active(), ExitStack() as stack:
+            for name, module in modules.items():
+                if name:
+                    stack.callback(module.register_forward_hook(note(name)).remove)
+            self.given.returned()
+        known = [name for name in calls if calls[name] == 1 and isinstance(returned[name], Tensor)]
+        if calls[layer]:
+            why = f"which a forward pass calls {calls[layer]} times"
+        elif layer in modules:
+            why = "which no forward pass calls"
+        else:
+            why = "which the network does not have"
+        return ValueError(
+            f"layer must name a module that a forward pass calls once, got {layer!r}, {why}; there are {known}"
+        )
 
     @contextmanager
     def active(self) -> Iterator[None]:
