@@ -286,6 +286,7 @@ class _Search:
 
     def _training_pass(self) -> _Pass | None:
         """The calls that training mode makes; normalization stays in evaluation mode, where it changes nothing."""
+        # Dropout layers too: where their class's forward method is called by name, a function drops or draws.
         before = other_random_states()
         try:
             seen = self._pass(2, self._but_norms)
