@@ -217,6 +217,15 @@ def test_a_layer_that_is_called_and_whose_forward_method_is_called_by_name_compu
     torch.testing.assert_close(exact_average(network, x, progress=False).probs, expected, rtol=0, atol=0.03)
 
 
+@pytest.mark.parametrize("layer", [nn.Dropout, Dropout, GaussianDropout])
+def test_a_layer_whose_forward_method_is_called_by_name_drops_as_in_training_mode(layer):
+    network = Net(lambda self, x: self.b(self.inner.forward(self.a(x))), inner=layer(0.5), **layers())
+    network.a, network.b, x = nn.Linear(4, 6), nn.Linear(6, 3), torch.randn(5, 4)
+    assert [site.name for site in MaskedNetwork(network).sites(x)] == ["inner"]
+    average = monte_carlo_average(network, x, samples=1_000, generator=torch.Generator(), progress=False)
+    torch.testing.assert_close(average.probs, in_training_mode(network, x, 1_000), rtol=0, atol=0.07)
+
+
 # --- which calls a pass makes ------------------------------------------------------------------------------------
 
 
@@ -241,10 +250,8 @@ def attend(self, x, drop):
     [
         (Net(attend), lambda self, h: self.inner(h, self.training)),
         (Net(lambda self, x, drop: F.dropout(x, 0.5) if drop else x), lambda self, h: self.inner(h, self.training)),
-        (Dropout(0.5), lambda self, h: self.inner.forward(h)),
-        (GaussianDropout(0.5), lambda self, h: self.inner.forward(h)),
     ],
-    ids=["drawing", "calling", "forward", "noise"],
+    ids=["drawing", "calling"],
 )
 def test_dropout_that_another_module_s_mode_switches_on_is_refused(inner, tell):
     network = Net(lambda self, x: self.out(tell(self, self.late(self.a(x))).mean(1)), inner=inner, **layers())
