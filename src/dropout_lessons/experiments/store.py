@@ -170,7 +170,11 @@ def to_csv(table: pd.DataFrame) -> str:
 
 def from_csv(text: str) -> pd.DataFrame:
     """The table that ``to_csv`` wrote: only an empty field is missing, so that an arm may be called "None"."""
-    return pd.read_csv(io.StringIO(text), float_precision="round_trip", keep_default_na=False, na_values=[""])
+    # To the last bit, which pandas does by itself from 3.1 on, and warns of being told.
+    is_told = tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)
+    precision: dict[str, Any] = {"float_precision": "round_trip"} if is_told else {}
+    table: pd.DataFrame = pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""], **precision)
+    return table
 
 
 def provenance(
