@@ -258,9 +258,8 @@ def test_what_lies_below_the_first_mask_runs_once(stubborn):
         network[2].register_forward_hook(lambda module, args, out: out + 0 * out.sum().item())
     calls = counted(network)
     monte_carlo_average(MaskedNetwork(network, memory=2**12), torch.randn(5, 4), samples=100, progress=False)
-    assert (
-        calls["0"] == calls["0.0"] == 7
-    )  # three times to find the dropout, three to see what can be recorded, once for all
+    # Three times to find the dropout, three to see what can be recorded, once for all members.
+    assert calls["0"] == calls["0.0"] == 7
     assert calls["2"] > 10
 
 
